@@ -1,0 +1,154 @@
+# dist - build, test, install
+#
+#   make                  the library and the tools, below build/default/
+#   make check            every test; check-unit, check-servers and check-e2e are its rings
+#   make lint             format, static analysis, floors, pages
+#   make coverage         line coverage of lib/ over all tests
+#   make bench            the measured rate from submission to the recorded delivery
+#   make valgrind         the unit and server rings below valgrind
+#   make install          DESTDIR and PREFIX as usual
+#
+# SANITIZE=address,undefined builds and tests in a folder of its own; so does COVERAGE=1. WERROR= (empty) keeps
+# warnings from being errors.
+
+CC ?= gcc
+CFLAGS ?= -O2 -g
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+WERROR ?= 1
+PKG_CONFIG ?= pkg-config
+
+comma := ,
+variant := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),$(if $(COVERAGE),coverage,default))
+B := build/$(variant)
+
+warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
+	-Wformat=2 $(if $(WERROR),-Werror)
+hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
+packages := libcurl hiredis libpq jansson libcrypto libevent_core libsystemd
+instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
+	$(if $(COVERAGE),--coverage -O0)
+base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq)
+lib_cflags := $(base_cflags) -include lib/base/banned.h
+ldflags := -pie -Wl,-z,relro,-z,now $(instrument) $(LDFLAGS)
+libs := $(shell $(PKG_CONFIG) --libs $(packages)) -lm
+
+# The floors: a file sees its own folder and those below, and the compiler finds nothing else.
+see_base := -iquote lib/base
+see_model := -iquote lib/model $(see_base)
+see_wire := -iquote lib/wire $(see_base)
+see_store := -iquote lib/store -iquote lib/model $(see_wire)
+see_deliver := -iquote lib/deliver -iquote lib/model $(see_wire)
+see_stage := -iquote lib/stage -iquote lib/store $(see_deliver)
+see_run := -iquote lib/run $(see_stage)
+see_cmd := $(see_run)
+floors := base model wire store deliver stage run
+
+tools := $(patsubst cmd/%.c,%,$(wildcard cmd/dist-*.c))
+lib_sources := $(foreach floor,$(floors),$(wildcard lib/$(floor)/*.c))
+migrations := $(sort $(wildcard sql/*.sql))
+lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
+tool_programs := $(tools:%=$(B)/cmd/%)
+receiver := $(B)/tests/receiver/dist-receiver
+unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+server_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/servers/test_*.c))
+server_shared := $(patsubst %.c,$(B)/%.o,$(filter-out tests/servers/test_%.c,$(wildcard tests/servers/*.c)))
+pages := $(wildcard man/*.[1-8])
+
+.PHONY: all check check-unit check-servers check-e2e lint coverage bench valgrind install uninstall clean \
+	test-programs print-cflags print-build
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(B)/libdist.a $(tool_programs)
+
+$(B)/libdist.a: $(lib_objects)
+	@rm -f $@
+	ar rcs $@ $^
+
+define compile_floor
+$(B)/lib/$(1)/%.o: lib/$(1)/%.c
+	@mkdir -p $$(@D)
+	$$(CC) $$(lib_cflags) $$(CFLAGS) $$(hardening) $$(instrument) $$(see_$(1)) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach floor,$(floors),$(eval $(call compile_floor,$(floor))))
+
+$(B)/lib/store/migrations.c: scripts/embed-sql $(migrations)
+	@mkdir -p $(@D)
+	scripts/embed-sql $(migrations) > $@
+$(B)/lib/store/migrations.o: $(B)/lib/store/migrations.c
+	$(CC) $(base_cflags) -Wno-overlength-strings $(CFLAGS) $(hardening) $(instrument) $(see_store) -MMD -MP -c -o $@ $<
+
+$(B)/cmd/%.o: cmd/%.c
+	@mkdir -p $(@D)
+	$(CC) $(lib_cflags) $(CFLAGS) $(hardening) $(instrument) $(see_cmd) -MMD -MP -c -o $@ $<
+$(B)/cmd/dist-%: $(B)/cmd/dist-%.o $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
+
+# Tests see every floor; they are not shipped, so they may use what the library may not.
+$(B)/tests/%.o: tests/%.c
+	@mkdir -p $(@D)
+	$(CC) $(base_cflags) $(CFLAGS) $(hardening) $(instrument) $(see_cmd) -iquote $(<D) -MMD -MP -c -o $@ $<
+$(unit_tests): %: %.o $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs) -lcmocka
+$(server_tests): %: %.o $(server_shared) $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $< $(server_shared) $(B)/libdist.a $(libs) -lcmocka
+receiver_objects := $(patsubst %.c,$(B)/%.o,$(wildcard tests/receiver/*.c))
+$(receiver): $(receiver_objects)
+	$(CC) $(ldflags) -o $@ $^ $(libs)
+
+test-programs: all $(receiver) $(unit_tests) $(server_tests)
+
+check: test-programs
+	scripts/run-tests --build $(B) unit servers e2e
+check-unit: $(unit_tests)
+	scripts/run-tests --build $(B) unit
+check-servers: $(server_tests) $(receiver)
+	scripts/run-tests --build $(B) servers
+check-e2e: all $(receiver)
+	scripts/run-tests --build $(B) e2e
+valgrind: test-programs
+	scripts/run-tests --build $(B) --valgrind unit servers
+
+lint:
+	scripts/lint
+
+coverage:
+	$(MAKE) COVERAGE=1 test-programs
+	scripts/run-tests --build build/coverage unit servers e2e
+	scripts/coverage build/coverage
+
+bench: all $(receiver)
+	scripts/bench --build $(B)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/dist/destinations.d \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	install -m 0755 $(tool_programs) $(DESTDIR)$(PREFIX)/bin
+	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/dist/credentials.d
+	for page in $(pages); do \
+		folder=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
+		install -d $$folder && install -m 0644 $$page $$folder || exit 1; done
+	install -m 0644 systemd/*.service systemd/*.target $(DESTDIR)$(UNITDIR)
+	install -m 0644 completions/dist.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dist.bash
+	for tool in $(tools); do \
+		ln -sf dist.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool || exit 1; done
+
+uninstall:
+	for tool in $(tools); do \
+		rm -f $(DESTDIR)$(PREFIX)/bin/$$tool $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool; done
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dist.bash
+	for page in $(pages); do rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+	for unit in $(notdir $(wildcard systemd/*)); do rm -f $(DESTDIR)$(UNITDIR)/$$unit; done
+
+clean:
+	rm -rf build
+
+# For scripts: the flags of a floor, and the folder that is built into.
+print-cflags:
+	@echo $(if $(filter cmd,$(FLOOR)),$(lib_cflags) $(see_cmd),$(lib_cflags) $(see_$(FLOOR)))
+print-build:
+	@echo $(B)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,82 @@
+/*
+ * adapter - how one protocol delivers: a const struct of functions per protocol
+ *
+ * An adapter gets a prepared body and reports exactly one outcome. It sees neither the store nor the rules. It
+ * never blocks the event loop: what may block (a disk, a command) runs in a child process. A new protocol
+ * is one new file with one such struct, and its line in adapters[] of registry.c.
+ */
+#ifndef DIST_ADAPTER_H
+#define DIST_ADAPTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "destination.h"
+#include "outcome.h"
+#include "secret.h"
+
+struct event_base;
+struct http;
+
+/* What adapters of one process share. */
+struct adapter_context {
+    struct event_base *base;
+    struct http *http;
+    bool allow_private; /* DIST_ALLOW_PRIVATE: the operator allows private addresses everywhere */
+};
+int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
+                         struct fault *fault);
+void adapter_context_release(struct adapter_context *context);
+
+/* One attempt; everything is borrowed until the outcome is reported or the attempt cancelled. */
+struct attempt {
+    const struct destination *destination;
+    const struct secret *secret; /* NULL: the destination names no credentials */
+    const char *message_id;      /* the delivery's id: the same on every attempt */
+    const char *distribution_id, *tenant_id, *data_type;
+    const char *date; /* of submission, "2024-01-15" */
+    const char *content_type;
+    const void *body;
+    size_t body_size;
+    int number; /* of the attempt, from 1 */
+};
+
+/*
+ * How each protocol sends is told at the head of its file. Common to all: a placeholder without a value is
+ * REJECTED with the reason "configuration", the end of destination->timeout_ms DEFERRED with "timeout", what this
+ * system refused (processes, descriptors) DEFERRED with "system".
+ *
+ * Called exactly once, from the event loop, never from start(). The outcome is borrowed, and
+ * its strings but `reason` end with the call; the handle is gone when it returns. It may start and cancel other attempts.
+ */
+typedef void (*attempt_done)(void *arg, struct outcome *outcome);
+
+/* An attempt under way; adapters embed it. */
+struct attempt_handle {
+    const struct adapter *adapter;
+};
+
+/* A row of a protocol's table of outcomes, for people too (--explain-policy). The first that holds decides. */
+struct answer {
+    int first, last; /* of codes: HTTP status, exit code, errno */
+    enum outcome_kind kind;
+    const char *reason;
+    const char *meaning;
+};
+
+struct adapter {
+    enum protocol protocol;
+    const struct answer *answers; /* ended by a NULL reason; NULL: none */
+    /* Begins the attempt; the adapter keeps to destination->timeout_ms itself. Never NULL. */
+    struct attempt_handle *(*start)(struct adapter_context *context, const struct attempt *attempt,
+                                    attempt_done done, void *arg);
+    /* Ends it without a call of done; a command is killed with its whole process group. */
+    void (*cancel)(struct attempt_handle *handle);
+};
+
+extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null;
+
+/* The adapter of a protocol, or NULL where this version has none. */
+const struct adapter *adapter_for(enum protocol protocol);
+
+#endif

@@ -1,0 +1,184 @@
+/*
+ * file - the body as a new file
+ *
+ * The path's folder must exist; the file must not, unless it has the same bytes: then an earlier attempt of ours
+ * was killed after its work, and the report is delivered. A report never replaces another one's file. The
+ * work is done in a child process, because a disk may block for long (file_write.h).
+ */
+#include "pending.h"
+
+#include <errno.h>
+#include <linux/limits.h>
+#include <string.h>
+#include "child.h"
+#include "file_write.h"
+#include "num.h"
+#include "xalloc.h"
+
+/* By errno: an operator mends folders, rights and space, so these are deferred; a wrong path stays wrong. */
+static const struct answer answers[] = {
+    {ENOSPC, ENOSPC, OUTCOME_DEFERRED, "full", "No space left on device"},
+    {EDQUOT, EDQUOT, OUTCOME_DEFERRED, "full", "Disk quota exceeded"},
+    {ENOENT, ENOENT, OUTCOME_DEFERRED, "no_folder", "The folder does not exist"},
+    {EACCES, EACCES, OUTCOME_DEFERRED, "permission", "Permission denied"},
+    {EPERM, EPERM, OUTCOME_DEFERRED, "permission", "Operation not permitted"},
+    {EROFS, EROFS, OUTCOME_DEFERRED, "read_only", "Read-only file system"},
+    {EIO, EIO, OUTCOME_DEFERRED, "io", "Input/output error"},
+    {ENAMETOOLONG, ENAMETOOLONG, OUTCOME_REJECTED, "path", "File name too long"},
+    {ENOTDIR, ENOTDIR, OUTCOME_REJECTED, "path", "Not a directory"},
+    {EISDIR, EISDIR, OUTCOME_REJECTED, "path", "Is a directory"},
+    {ELOOP, ELOOP, OUTCOME_REJECTED, "path", "Too many levels of symbolic links"},
+    {EEXIST, EEXIST, OUTCOME_REJECTED, "exists", "A file of that name with other content exists"},
+    {1, 4095, OUTCOME_DEFERRED, "system", "The system refused"},
+    {0},
+};
+
+struct file {
+    struct pending pending; /* first */
+    struct child *child;
+    char *folder, *name, *temporary;
+    struct file_write write;
+};
+
+static void file_free(struct pending *pending)
+{
+    struct file *file = (struct file *)pending;
+
+    if (file->child)
+        child_cancel(file->child);
+    free(file->folder);
+    free(file->name);
+    free(file->temporary);
+    pending_release(pending);
+    free(file);
+}
+
+/* In the child. */
+static int write_in_child(void *arg)
+{
+    struct file *file = arg;
+    struct child_report report = {0};
+
+    report.what = (int)file_write(&file->write, &report.error);
+    child_tell(report);
+    return 0;
+}
+
+static void set_failed(struct file *file, int error)
+{
+    const struct answer *answer = pending_answer(&file->pending, error);
+
+    outcome_set(&file->pending.outcome, answer->kind, 0, answer->reason, "%s%s%s: %s", file->folder,
+                error == ENOENT ? "" : "/", error == ENOENT ? "" : file->name, strerror(error));
+}
+
+static void set_written(struct file *file, const struct child_end *end)
+{
+    struct outcome *outcome = &file->pending.outcome;
+
+    switch ((enum file_end)end->report.what) {
+    case FILE_WRITTEN:
+        outcome_set(outcome, OUTCOME_DELIVERED, 0, "written", "%s", "");
+        break;
+    case FILE_THERE_ALREADY:
+        outcome_set(outcome, OUTCOME_DELIVERED, 0, "there_already", "already there: an earlier attempt wrote it");
+        break;
+    case FILE_EXISTS:
+        outcome_set(outcome, OUTCOME_REJECTED, 0, "exists", "%s/%s exists with other content", file->folder,
+                    file->name);
+        break;
+    case FILE_BUSY:
+        outcome_set(outcome, OUTCOME_DEFERRED, 0, "busy", "another attempt is writing %s/%s", file->folder,
+                    file->name);
+        break;
+    case FILE_FAILED:
+        set_failed(file, end->report.error);
+        break;
+    case FILE_UNKNOWN:
+        outcome_set(outcome, OUTCOME_DEFERRED, 0, "killed", "the writing process was killed by signal %d",
+                    end->signal);
+        break;
+    }
+}
+
+static void on_end(void *arg, struct child_end *end)
+{
+    struct file *file = arg;
+    struct outcome *outcome = &file->pending.outcome;
+    char limit[NUM_DURATION_SIZE];
+
+    file->child = NULL; /* it is gone when this returns */
+    if (end->failed)
+        outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", end->failed, strerror(end->error));
+    else if (end->report.what != FILE_UNKNOWN)
+        set_written(file, end);
+    else if (end->timed_out)
+        outcome_set(outcome, OUTCOME_DEFERRED, 0, "timeout", "not written within %s%s",
+                    num_format_duration(file->pending.attempt.destination->timeout_ms, limit),
+                    end->stuck ? "; the disk does not let the process end" : "");
+    else
+        set_written(file, end);
+    pending_report(&file->pending);
+}
+
+/* The pattern filled in and cut at its last slash. */
+static int file_set_names(struct file *file, struct fault *fault)
+{
+    struct placeholders values = pending_placeholders(&file->pending, false);
+    struct buf path, temporary;
+    char *slash = NULL;
+
+    buf_init(&path, PATH_MAX);
+    buf_init(&temporary, NAME_MAX);
+    int result = placeholders_expand(file->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
+    if (result == 0 && (!(slash = strrchr(path.data, '/')) || slash[1] == '\0'))
+        result = fault_set(fault, FAULT_CONFIG, "no file name at its end");
+    if (result == 0)
+        result = placeholders_expand(".dist-{delivery_id}.tmp", &values, ESCAPE_PATH, &temporary, fault);
+    if (result == 0) {
+        file->name = xstrdup(slash + 1);
+        file->folder = xmemdupz(path.data, slash == path.data ? 1 : (size_t)(slash - path.data));
+        file->temporary = xstrdup(temporary.data);
+    }
+    buf_release(&path);
+    buf_release(&temporary);
+    return result;
+}
+
+static struct attempt_handle *file_start(struct adapter_context *context, const struct attempt *attempt,
+                                         attempt_done done, void *arg)
+{
+    struct file *file = xcalloc(1, sizeof *file);
+    struct fault fault = {0};
+
+    pending_init(&file->pending, &adapter_file, context, attempt, done, arg, file_free);
+    if (file_set_names(file, &fault) < 0) {
+        pending_set_misconfigured(&file->pending, "path", &fault);
+        pending_report_later(&file->pending);
+        return &file->pending.handle;
+    }
+    file->write = (struct file_write){
+        .folder = file->folder,
+        .name = file->name,
+        .temporary = file->temporary,
+        .body = attempt->body,
+        .size = attempt->body_size,
+        .mode = (mode_t)attempt->destination->mode,
+    };
+    const struct child_options options = {
+        .base = context->base,
+        .run = write_in_child,
+        .arg = file,
+        .input = -1,
+        .timeout_ms = attempt->destination->timeout_ms,
+    };
+    file->child = child_start(&options, on_end, file);
+    return &file->pending.handle;
+}
+
+static void file_cancel(struct attempt_handle *handle)
+{
+    file_free((struct pending *)handle);
+}
+
+const struct adapter adapter_file = {PROTOCOL_FILE, answers, file_start, file_cancel};

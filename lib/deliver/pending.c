@@ -1,0 +1,79 @@
+/*
+ * The one place that calls attempt_done, so that "exactly once" has one place to look at.
+ */
+#include "pending.h"
+
+#include <event2/event.h>
+
+void pending_init(struct pending *pending, const struct adapter *adapter, struct adapter_context *context,
+                  const struct attempt *attempt, attempt_done done, void *arg,
+                  void (*free_pending)(struct pending *))
+{
+    pending->handle.adapter = adapter;
+    pending->attempt = *attempt;
+    pending->base = context->base;
+    pending->done = done;
+    pending->arg = arg;
+    pending->free = free_pending;
+    outcome_init(&pending->outcome);
+}
+
+void pending_release(struct pending *pending)
+{
+    if (pending->later)
+        event_free(pending->later);
+    outcome_release(&pending->outcome);
+}
+
+void pending_report(struct pending *pending)
+{
+    pending->done(pending->arg, &pending->outcome);
+    pending->free(pending);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    pending_report(arg);
+}
+
+void pending_report_later(struct pending *pending)
+{
+    pending->later = event_new(pending->base, -1, 0, on_later, pending);
+    if (!pending->later)
+        abort(); /* libevent is out of memory, as in xalloc */
+    event_active(pending->later, EV_TIMEOUT, 0);
+}
+
+const struct answer *pending_answer(const struct pending *pending, int code)
+{
+    static const struct answer unknown = {0, 0, OUTCOME_DEFERRED, "unknown", "unknown answer"};
+    const struct answer *answer = pending->handle.adapter->answers;
+
+    while (answer->reason && (code < answer->first || code > answer->last))
+        answer++;
+    return answer->reason ? answer : &unknown;
+}
+
+void pending_set_misconfigured(struct pending *pending, const char *what, const struct fault *fault)
+{
+    outcome_set(&pending->outcome, OUTCOME_REJECTED, 0, "configuration", "%s: %s", what, fault->text);
+}
+
+struct placeholders pending_placeholders(const struct pending *pending, bool with_secrets)
+{
+    const struct attempt *attempt = &pending->attempt;
+    const struct secret *secret = with_secrets ? attempt->secret : NULL;
+
+    return (struct placeholders){
+        .tenant_id = attempt->tenant_id,
+        .distribution_id = attempt->distribution_id,
+        .delivery_id = attempt->message_id,
+        .data_type = attempt->data_type,
+        .date = attempt->date,
+        .token = secret ? secret->token : NULL,
+        .username = secret ? secret->username : NULL,
+        .password = secret ? secret->password : NULL,
+    };
+}

@@ -1,0 +1,42 @@
+/*
+ * pending - what the attempts of all adapters have in common: the outcome on its way to attempt_done
+ *
+ * An adapter's attempt has a struct pending as its first member. It ends by one of pending_report(),
+ * pending_report_later() or, from the adapter's cancel, the `free` that it gave.
+ */
+#ifndef DIST_PENDING_H
+#define DIST_PENDING_H
+
+#include "adapter.h"
+
+struct pending {
+    struct attempt_handle handle; /* first: the handle is the pending */
+    struct attempt attempt;       /* a copy; what it points at is borrowed */
+    struct event_base *base;
+    struct outcome outcome;
+    attempt_done done;
+    void *arg;
+    struct event *later;
+    void (*free)(struct pending *pending); /* everything; calls pending_release() */
+};
+
+/* For the contents of zeroed memory. */
+void pending_init(struct pending *pending, const struct adapter *adapter, struct adapter_context *context,
+                  const struct attempt *attempt, attempt_done done, void *arg,
+                  void (*free_pending)(struct pending *));
+void pending_release(struct pending *pending);
+
+/* Calls done with the outcome as it is, then frees. Only from the event loop. */
+void pending_report(struct pending *pending);
+/* The same from the event loop's next turn: for what start() finds out at once. */
+void pending_report_later(struct pending *pending);
+
+/* The first row of the adapter's table that holds the code; never NULL. */
+const struct answer *pending_answer(const struct pending *pending, int code);
+/* REJECTED, "configuration": `what` is wrong with the destination, as the fault says. */
+void pending_set_misconfigured(struct pending *pending, const char *what, const struct fault *fault);
+
+/* The attempt's values; secrets only where asked for. Borrowed from the attempt. */
+struct placeholders pending_placeholders(const struct pending *pending, bool with_secrets);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * The protocols that this version delivers to, and what their adapters share.
+ */
+#include "adapter.h"
+#include "http.h"
+
+/* Idle connections to all destinations together: some hundred destinations are kept warm. */
+#define CONNECTIONS_KEPT 256
+
+static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec, &adapter_null};
+
+const struct adapter *adapter_for(enum protocol protocol)
+{
+    for (size_t i = 0; i < sizeof adapters / sizeof *adapters; i++)
+        if (adapters[i]->protocol == protocol)
+            return adapters[i];
+    return NULL;
+}
+
+int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
+                         struct fault *fault)
+{
+    *context = (struct adapter_context){.base = base, .allow_private = allow_private};
+    context->http = http_new(base, CONNECTIONS_KEPT, fault);
+    return context->http ? 0 : -1;
+}
+
+void adapter_context_release(struct adapter_context *context)
+{
+    if (!context)
+        return;
+    http_free(context->http);
+    context->http = NULL;
+}

@@ -1,0 +1,277 @@
+/*
+ * rest - one HTTP request: the body to the endpoint
+ *
+ *   POST /webhook HTTP/1.1
+ *   Content-Type: application/json            of the body; not where none is sent
+ *   Idempotency-Key: 0190b2c4-...             the delivery's id, the same on every attempt
+ *   X-Distribution-ID: dist-uuid-123
+ *   Authorization: Basic ...                  where the credentials have a user name and a password
+ *
+ * Each of these only where the destination's own headers do not have it. A token is put where the destination
+ * says {token}, and nowhere else. GET, HEAD and OPTIONS send no body. Redirects are not followed. Nothing of
+ * a secret that a response repeats goes into the outcome.
+ */
+#include "pending.h"
+
+#include <string.h>
+#include <strings.h>
+#include "excerpt.h"
+#include "http.h"
+#include "limits.h"
+#include "secret.h"
+#include "text.h"
+#include "xalloc.h"
+
+/*
+ * What a status means. Deferred is what an operator, time or a renewed credential can mend without the report
+ * being changed: 401 and 407 are an expired token far more often than a wrong one. 501 and 505 say that this server
+ * will never do it.
+ */
+#define STATUS(status, kind, meaning) {status, status, kind, "http_" #status, meaning}
+static const struct answer answers[] = {
+    {200, 299, OUTCOME_DELIVERED, "http_2xx", "success"},
+    {300, 399, OUTCOME_REJECTED, "http_3xx", "redirects are not followed"},
+    STATUS(400, OUTCOME_REJECTED, "Bad Request"),
+    STATUS(401, OUTCOME_DEFERRED, "Unauthorized"),
+    STATUS(403, OUTCOME_REJECTED, "Forbidden"),
+    STATUS(404, OUTCOME_REJECTED, "Not Found"),
+    STATUS(405, OUTCOME_REJECTED, "Method Not Allowed"),
+    STATUS(407, OUTCOME_DEFERRED, "Proxy Authentication Required"),
+    STATUS(408, OUTCOME_DEFERRED, "Request Timeout"),
+    STATUS(409, OUTCOME_REJECTED, "Conflict"),
+    STATUS(410, OUTCOME_REJECTED, "Gone"),
+    STATUS(411, OUTCOME_REJECTED, "Length Required"),
+    STATUS(413, OUTCOME_REJECTED, "Content Too Large"),
+    STATUS(414, OUTCOME_REJECTED, "URI Too Long"),
+    STATUS(415, OUTCOME_REJECTED, "Unsupported Media Type"),
+    STATUS(421, OUTCOME_DEFERRED, "Misdirected Request"), /* right on another connection */
+    STATUS(422, OUTCOME_REJECTED, "Unprocessable Content"),
+    STATUS(423, OUTCOME_DEFERRED, "Locked"),
+    STATUS(425, OUTCOME_DEFERRED, "Too Early"),
+    STATUS(429, OUTCOME_DEFERRED, "Too Many Requests"),
+    STATUS(451, OUTCOME_REJECTED, "Unavailable For Legal Reasons"),
+    {400, 499, OUTCOME_REJECTED, "http_4xx", "client error"},
+    STATUS(500, OUTCOME_DEFERRED, "Internal Server Error"),
+    STATUS(501, OUTCOME_REJECTED, "Not Implemented"),
+    STATUS(502, OUTCOME_DEFERRED, "Bad Gateway"),
+    STATUS(503, OUTCOME_DEFERRED, "Service Unavailable"),
+    STATUS(504, OUTCOME_DEFERRED, "Gateway Timeout"),
+    STATUS(505, OUTCOME_REJECTED, "HTTP Version Not Supported"),
+    STATUS(507, OUTCOME_DEFERRED, "Insufficient Storage"),
+    {500, 599, OUTCOME_DEFERRED, "http_5xx", "server error"},
+    {0},
+};
+
+/* What came instead of a status. */
+static const struct {
+    enum outcome_kind kind;
+    const char *reason;
+} failures[] = {
+    [HTTP_TIMEOUT] = {OUTCOME_DEFERRED, "timeout"},
+    [HTTP_CONNECT] = {OUTCOME_DEFERRED, "connect"},
+    [HTTP_REFUSED_ADDRESS] = {OUTCOME_REJECTED, "refused_address"},
+    [HTTP_TLS] = {OUTCOME_DEFERRED, "tls"},
+    [HTTP_BROKEN] = {OUTCOME_DEFERRED, "broken"},
+    [HTTP_BAD_REQUEST] = {OUTCOME_REJECTED, "configuration"},
+};
+
+enum {
+    OWN_HEADERS = 4,             /* those at the head of this file */
+    HEADER_MAX = 4 * LIMIT_SECRET /* Basic: a user name and a password in base64 */
+};
+
+struct rest {
+    struct pending pending; /* first */
+    struct http_transfer *transfer;
+    char *basic; /* the credentials as they were sent, or NULL */
+};
+
+struct header_list {
+    char **lines; /* ended by NULL */
+    size_t count;
+};
+
+static void rest_free(struct pending *pending)
+{
+    struct rest *rest = (struct rest *)pending;
+
+    if (rest->transfer)
+        http_cancel(rest->transfer);
+    secret_wipe(rest->basic);
+    pending_release(pending);
+    free(rest);
+}
+
+/* The answer */
+
+/* A server that shows the request it got shows its secrets too. */
+static void mask_secrets(struct rest *rest, struct buf *said)
+{
+    const struct secret *secret = rest->pending.attempt.secret;
+
+    if (!secret)
+        return;
+    excerpt_mask(said, secret->token);
+    excerpt_mask(said, secret->password);
+    excerpt_mask(said, rest->basic);
+}
+
+static void on_response(void *arg, struct http_response *response)
+{
+    struct rest *rest = arg;
+    struct outcome *outcome = &rest->pending.outcome;
+    char line[EXCERPT_SIZE];
+
+    rest->transfer = NULL; /* it is gone when this returns */
+    buf_add(&outcome->response, response->body.data, response->body.len);
+    mask_secrets(rest, &outcome->response);
+    if (response->result == HTTP_ANSWERED) {
+        const struct answer *answer = pending_answer(&rest->pending, response->status);
+        excerpt_first_line(&outcome->response, line);
+        outcome_set(outcome, answer->kind, response->status, answer->reason, "HTTP %d %s%s%s", response->status,
+                    answer->meaning, *line ? ": " : "", line);
+        outcome->retry_after_ms = response->retry_after_ms;
+        if (outcome->kind == OUTCOME_DELIVERED)
+            outcome->text[0] = '\0';
+    } else {
+        outcome_set(outcome, failures[response->result].kind, 0, failures[response->result].reason, "%s",
+                    response->text);
+    }
+    pending_report(&rest->pending);
+}
+
+/* The request */
+
+static bool has_header(json_t *headers, const char *name)
+{
+    const char *key;
+    json_t *value;
+
+    json_object_foreach(headers, key, value) {
+        if (strcasecmp(key, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Unless the destination has one of its own. */
+static void add_header(struct rest *rest, struct header_list *list, const char *name, const char *value)
+{
+    if (value && !has_header(rest->pending.attempt.destination->headers, name))
+        list->lines[list->count++] = xasprintf("%s: %s", name, value);
+}
+
+static void add_authorization(struct rest *rest, struct header_list *list)
+{
+    const struct secret *secret = rest->pending.attempt.secret;
+    struct buf encoded;
+
+    if (!secret || !secret->username || !secret->password ||
+        has_header(rest->pending.attempt.destination->headers, "Authorization"))
+        return;
+    char *pair = xasprintf("%s:%s", secret->username, secret->password);
+    buf_init(&encoded, HEADER_MAX);
+    text_add_base64(&encoded, pair, strlen(pair));
+    rest->basic = xmemdupz(encoded.data, encoded.len);
+    list->lines[list->count++] = xasprintf("Authorization: Basic %s", rest->basic);
+    explicit_bzero(encoded.data, encoded.len);
+    buf_release(&encoded);
+    secret_wipe(pair);
+}
+
+static int add_configured(struct rest *rest, struct header_list *list, struct fault *fault)
+{
+    struct placeholders values = pending_placeholders(&rest->pending, true);
+    const char *name;
+    json_t *pattern;
+
+    json_object_foreach(rest->pending.attempt.destination->headers, name, pattern) {
+        struct buf line;
+        buf_init(&line, HEADER_MAX);
+        buf_addf(&line, "%s: ", name);
+        int result = placeholders_expand(json_string_value(pattern), &values, ESCAPE_NONE, &line, fault);
+        if (result == 0)
+            list->lines[list->count++] = xmemdupz(line.data, line.len);
+        if (line.len)
+            explicit_bzero(line.data, line.len);
+        buf_release(&line);
+        if (result < 0)
+            return fault_wrap(fault, "header %s", name);
+    }
+    return 0;
+}
+
+static int add_headers(struct rest *rest, struct header_list *list, bool with_body, struct fault *fault)
+{
+    const struct attempt *attempt = &rest->pending.attempt;
+
+    list->lines = xcalloc(json_object_size(attempt->destination->headers) + OWN_HEADERS + 1, sizeof *list->lines);
+    if (with_body)
+        add_header(rest, list, "Content-Type", attempt->content_type);
+    add_header(rest, list, "Idempotency-Key", attempt->message_id);
+    add_header(rest, list, "X-Distribution-ID", attempt->distribution_id);
+    add_authorization(rest, list);
+    return add_configured(rest, list, fault);
+}
+
+static enum http_version version_of(const char *word)
+{
+    if (word && strcmp(word, "1.1") == 0)
+        return HTTP_VERSION_1_1;
+    if (word && strcmp(word, "2-prior-knowledge") == 0)
+        return HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    return word ? HTTP_VERSION_2 : HTTP_VERSION_AUTO;
+}
+
+static bool method_has_body(const char *method)
+{
+    return strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0 && strcmp(method, "OPTIONS") != 0;
+}
+
+static struct attempt_handle *rest_start(struct adapter_context *context, const struct attempt *attempt,
+                                         attempt_done done, void *arg)
+{
+    const struct destination *destination = attempt->destination;
+    struct rest *rest = xcalloc(1, sizeof *rest);
+    struct placeholders values;
+    struct header_list headers = {0};
+    struct fault fault = {0};
+    struct buf url;
+
+    pending_init(&rest->pending, &adapter_rest, context, attempt, done, arg, rest_free);
+    values = pending_placeholders(&rest->pending, false);
+    bool with_body = method_has_body(destination->method);
+    buf_init(&url, LIMIT_URL);
+    if (placeholders_expand(destination->endpoint, &values, ESCAPE_URL, &url, &fault) < 0) {
+        pending_set_misconfigured(&rest->pending, "endpoint", &fault);
+        pending_report_later(&rest->pending);
+    } else if (add_headers(rest, &headers, with_body, &fault) < 0) {
+        pending_set_misconfigured(&rest->pending, "headers", &fault);
+        pending_report_later(&rest->pending);
+    } else {
+        const struct http_request request = {
+            .method = destination->method,
+            .url = url.data,
+            .headers = (const char *const *)headers.lines,
+            .body = with_body ? attempt->body : NULL,
+            .body_size = with_body ? attempt->body_size : 0,
+            .timeout_ms = destination->timeout_ms,
+            .allow_private = context->allow_private || destination->allow_private,
+            .version = version_of(destination->http_version),
+            .max_response = LIMIT_RESPONSE,
+        };
+        rest->transfer = http_start(context->http, &request, on_response, rest);
+    }
+    for (size_t i = 0; i < headers.count; i++)
+        secret_wipe(headers.lines[i]);
+    free(headers.lines);
+    buf_release(&url);
+    return &rest->pending.handle;
+}
+
+static void rest_cancel(struct attempt_handle *handle)
+{
+    rest_free((struct pending *)handle);
+}
+
+const struct adapter adapter_rest = {PROTOCOL_REST, answers, rest_start, rest_cancel};

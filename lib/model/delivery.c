@@ -1,0 +1,106 @@
+/*
+ * delivery - the unit that is queued, retried and dead-lettered, and what becomes of it after an attempt
+ *
+ * Hard rule: delivery_verdict() is the one place that decides between waiting and an end; the filter and the
+ * services ask the same function.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "delivery.h"
+#include "xalloc.h"
+
+struct delivery *delivery_new(struct job *job, const char *target)
+{
+    struct delivery *delivery = xcalloc(1, sizeof *delivery);
+
+    uid_new(delivery->id);
+    delivery->job = job_ref(job);
+    delivery->target = xstrdup(target);
+    delivery->status = DELIVERY_WAITING;
+    return delivery;
+}
+
+void delivery_free(struct delivery *delivery)
+{
+    if (!delivery)
+        return;
+    job_unref(delivery->job);
+    free(delivery->target);
+    for (size_t i = 0; i < delivery->candidate_count; i++)
+        free(delivery->candidates[i]);
+    free(delivery->candidates);
+    json_decref(delivery->inline_form);
+    free(delivery->content_type);
+    free(delivery->last_error);
+    free(delivery);
+}
+
+void delivery_add_candidate(struct delivery *delivery, const char *destination)
+{
+    delivery->candidates =
+        xreallocarray(delivery->candidates, delivery->candidate_count + 1, sizeof *delivery->candidates);
+    delivery->candidates[delivery->candidate_count++] = xstrdup(destination);
+}
+
+const char *delivery_candidate(const struct delivery *delivery)
+{
+    size_t made = (size_t)(delivery->attempts - delivery->budget_start);
+
+    return delivery->candidate_count ? delivery->candidates[made % delivery->candidate_count] : NULL;
+}
+
+const char *delivery_content_type(const struct delivery *delivery)
+{
+    return delivery->content_type ? delivery->content_type : delivery->job->content_type;
+}
+
+void delivery_list_add(struct delivery_list *list, struct delivery *delivery)
+{
+    list->items = xreallocarray(list->items, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = delivery;
+}
+
+void delivery_list_release(struct delivery_list *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        delivery_free(list->items[i]);
+    free(list->items);
+    *list = (struct delivery_list){0};
+}
+
+/* The verdict on a deferred attempt: the lower half of the table in delivery.h. */
+static struct verdict deferred(const struct delivery *delivery, const struct retry_policy *policy,
+                               int64_t retry_after_ms, int64_t now_us, double unit_random)
+{
+    const int64_t expires_at_us = delivery->job->expires_at_us;
+    const int made = delivery->attempts + 1 - delivery->budget_start; /* with the one that just ended */
+    const int round = delivery->candidate_count ? (int)delivery->candidate_count : 1;
+    struct verdict verdict = {.status = DELIVERY_WAITING};
+
+    if (expires_at_us && now_us >= expires_at_us) {
+        verdict.status = DELIVERY_EXPIRED;
+        return verdict;
+    }
+    if (made % round)
+        return verdict;
+    verdict.delay_ms = retry_delay_ms(policy, made / round, retry_after_ms, unit_random);
+    if (verdict.delay_ms < 0)
+        verdict = (struct verdict){.status = DELIVERY_DEAD, .reason = DEAD_EXHAUSTED};
+    else if (expires_at_us && verdict.delay_ms * 1000 >= expires_at_us - now_us)
+        verdict = (struct verdict){.status = DELIVERY_EXPIRED};
+    return verdict;
+}
+
+struct verdict delivery_verdict(const struct delivery *delivery, const struct retry_policy *policy,
+                                const struct outcome *outcome, int64_t now_us, double unit_random)
+{
+    switch (outcome->kind) {
+    case OUTCOME_DELIVERED:
+        return (struct verdict){.status = DELIVERY_DELIVERED};
+    case OUTCOME_REJECTED:
+        return (struct verdict){.status = DELIVERY_DEAD, .reason = DEAD_REJECTED};
+    case OUTCOME_DEFERRED:
+        break;
+    }
+    return deferred(delivery, policy, outcome->retry_after_ms, now_us, unit_random);
+}

@@ -1,0 +1,79 @@
+/*
+ * delivery - one distribution to one target: the unit that is queued, retried and dead-lettered
+ */
+#ifndef DIST_DELIVERY_H
+#define DIST_DELIVERY_H
+
+#include <stdint.h>
+#include "destination.h"
+#include "job.h"
+#include "outcome.h"
+#include "status.h"
+#include "uid.h"
+
+struct delivery {
+    char id[UID_TEXT_SIZE]; /* also the message id: the same on every attempt (Idempotency-Key, webhook-id) */
+    struct job *job;        /* a reference */
+    char *target;           /* what the request named: a destination or a group */
+    char **candidates; /* destinations in the order in which they are tried; one unless target is a group */
+    size_t candidate_count;
+    json_t *inline_form; /* the form that the request brought along, or NULL where the name is configured */
+    char *content_type;  /* after transformation, or NULL: the job's */
+    int attempts;        /* attempts made in all */
+    int budget_start;    /* attempts made when the budget began: after a replay it is not 0 */
+    enum delivery_status status;
+    enum dead_reason dead_reason; /* where status is DELIVERY_DEAD */
+    char *last_error;             /* text of the last attempt or of the death, or NULL */
+};
+
+/* Takes its own reference of job; a fresh id, waiting, no candidates. */
+struct delivery *delivery_new(struct job *job, const char *target);
+void delivery_free(struct delivery *delivery);
+void delivery_add_candidate(struct delivery *delivery, const char *destination);
+
+/*
+ * The candidate of the next attempt: candidates[(attempts - budget_start) % candidate_count], so each
+ * deferred attempt moves on to the next one, around, and a replay begins with the first. NULL where there is
+ * none.
+ */
+const char *delivery_candidate(const struct delivery *delivery);
+/* Content type and body that are sent. */
+const char *delivery_content_type(const struct delivery *delivery);
+
+/* Deliveries that one job became. */
+struct delivery_list {
+    struct delivery **items;
+    size_t count;
+};
+void delivery_list_add(struct delivery_list *list, struct delivery *delivery); /* takes it */
+void delivery_list_release(struct delivery_list *list);                        /* frees the deliveries too */
+
+/*
+ * What becomes of a delivery after an attempt, which `attempts` does NOT count yet: whoever records the
+ * outcome adds it. The policy, the expiry and the candidates decide; the clock and the random number are
+ * handed in. In this order:
+ *
+ *   DELIVERED                       delivered
+ *   REJECTED                        dead, rejected; no other candidate is asked
+ *   DEFERRED, and
+ *     the job's expiry has come     expired
+ *     a candidate of this round     waiting, delay 0: a round asks each candidate once, one after the other,
+ *       has not been asked          whatever Retry-After the last one sent
+ *     the policy's rounds are       dead, exhausted
+ *       spent
+ *     the delay ends at or after    expired, at once
+ *       the job's expiry
+ *     else                          waiting, retry_delay_ms() after the rounds made so far
+ *
+ * Rounds made are (attempts + 1 - budget_start) / candidate_count: the policy's max_attempts counts rounds,
+ * and a group of n candidates has max_attempts * n attempts. A single destination is a group of one.
+ */
+struct verdict {
+    enum delivery_status status; /* WAITING (with delay_ms), DELIVERED, DEAD (with reason) or EXPIRED */
+    int64_t delay_ms;
+    enum dead_reason reason;
+};
+struct verdict delivery_verdict(const struct delivery *delivery, const struct retry_policy *policy,
+                                const struct outcome *outcome, int64_t now_us, double unit_random);
+
+#endif

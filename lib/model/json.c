@@ -1,0 +1,370 @@
+/*
+ * json - values and the typed reading of objects; the scan of texts is json_check.c
+ *
+ * The kinds of fields are a table: how a value is read, and the words for what was wanted. A fault never
+ * quotes the value of a free string nor a whole object: they may hold secrets.
+ */
+#include <strings.h>
+#include "clock.h"
+#include "json.h"
+#include "num.h"
+#include "text.h"
+
+enum {
+    NAMES_MAX = 64,   /* known names that a suggestion is sought among */
+    QUOTED_SIZE = 60, /* bytes of a value that is quoted in a fault */
+};
+
+static int add_to_buf(const char *data, size_t size, void *buf)
+{
+    return buf_add(buf, data, size);
+}
+
+int json_write(const json_t *value, struct buf *out)
+{
+    return json_dump_callback(value, add_to_buf, out, JSON_COMPACT | JSON_ENCODE_ANY) || out->overflow ? -1
+                                                                                                       : 0;
+}
+
+char *json_text(const json_t *value)
+{
+    struct buf text;
+    buf_init(&text, SIZE_MAX / 4);
+    json_write(value, &text);
+    return buf_steal(&text, NULL);
+}
+
+json_t *json_read(const char *text, size_t size, struct fault *fault)
+{
+    if (json_check(text, size, NULL, fault))
+        return NULL;
+    json_error_t error;
+    json_t *value = json_loadb(text, size, JSON_DECODE_ANY, &error);
+    /* The check leaves it nothing to refuse but numbers that fit no int64_t or double. */
+    if (!value) {
+        fault_set(fault, FAULT_INPUT, "line %d, column %d: %s", error.line, error.column, error.text);
+        if (fault)
+            text_printable(fault->text);
+    }
+    return value;
+}
+
+static const char *type_words(const json_t *value)
+{
+    static const char *const words[] = {
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
+    };
+    return words[json_typeof(value)];
+}
+
+/* What was found instead: a scalar is quoted and cut; what may be a secret is told by its type and size. */
+static void describe(const json_t *value, enum json_kind kind, struct buf *out)
+{
+    bool quoted = kind != JSON_KIND_STRING && kind != JSON_KIND_STRINGS;
+    if (json_is_array(value) && kind == JSON_KIND_ARRAY) {
+        buf_addf(out, "%zu", json_array_size(value));
+    } else if (json_is_string(value) && quoted) {
+        char cut[QUOTED_SIZE];
+        text_copy(cut, sizeof cut, json_string_value(value));
+        buf_add_json(out, cut, strlen(cut));
+        if (strlen(cut) < json_string_length(value))
+            buf_addf(out, "... (%zu bytes)", json_string_length(value));
+    } else if (json_is_string(value)) {
+        buf_addf(out, "%zu", json_string_length(value));
+    } else if (json_is_number(value) && quoted) {
+        json_write(value, out);
+    } else {
+        buf_adds(out, type_words(value));
+    }
+}
+
+/* `name` as a part of a JSON pointer. */
+static void add_pointer(struct buf *out, const char *name)
+{
+    char cut[QUOTED_SIZE];
+    text_copy(cut, sizeof cut, name);
+    buf_addc(out, '/');
+    for (const char *c = cut; *c; c++) {
+        if (*c == '~' || *c == '/')
+            buf_adds(out, *c == '~' ? "~0" : "~1");
+        else
+            buf_addc(out, *c);
+    }
+}
+
+/*
+ * One kind: `read` stores a value that fits; `want` adds the words for what fits.
+ */
+struct kind {
+    bool (*read)(const struct json_field *field, json_t *value);
+    void (*want)(const struct json_field *field, struct buf *out);
+    const char *wanted; /* where `want` is NULL */
+};
+
+/* min and max that are both 0 are no limits. */
+static bool in_range(const struct json_field *field, double value)
+{
+    return (field->min == 0 && field->max == 0) ||
+           (value >= (double)field->min && value <= (double)field->max);
+}
+
+static bool read_string(const struct json_field *field, json_t *value)
+{
+    if (!json_is_string(value) || (int64_t)json_string_length(value) < field->min ||
+        (field->max && (int64_t)json_string_length(value) > field->max))
+        return false;
+    *(const char **)field->target = json_string_value(value);
+    return true;
+}
+
+static void want_string(const struct json_field *field, struct buf *out)
+{
+    buf_adds(out, "a string");
+    if (field->max)
+        buf_addf(out, " of %lld to %lld bytes", (long long)field->min, (long long)field->max);
+    else if (field->min)
+        buf_addf(out, " of %lld bytes or more", (long long)field->min);
+}
+
+static bool read_name(const struct json_field *field, json_t *value)
+{
+    if (!json_is_string(value) || !text_is_name(json_string_value(value)))
+        return false;
+    return read_string(field, value);
+}
+
+static void want_name(const struct json_field *field, struct buf *out)
+{
+    buf_addf(out, "a name of 1 to %lld letters, digits, '.', '_' and '-'",
+             field->max ? (long long)field->max : 100LL);
+}
+
+static bool read_word(const struct json_field *field, json_t *value)
+{
+    for (const char *const *word = field->words; json_is_string(value) && *word; word++) {
+        if (strcasecmp(*word, json_string_value(value)) == 0) {
+            *(const char **)field->target = *word;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void want_word(const struct json_field *field, struct buf *out)
+{
+    for (const char *const *word = field->words; *word; word++)
+        buf_addf(out, "%s\"%s\"", word == field->words ? "" : word[1] ? ", " : " or ", *word);
+}
+
+static bool read_bool(const struct json_field *field, json_t *value)
+{
+    if (!json_is_boolean(value))
+        return false;
+    *(bool *)field->target = json_is_true(value);
+    return true;
+}
+
+static bool read_int(const struct json_field *field, json_t *value)
+{
+    int64_t number = json_integer_value(value);
+    if (!json_is_integer(value) ||
+        ((field->min || field->max) && (number < field->min || number > field->max)))
+        return false;
+    *(int64_t *)field->target = number;
+    return true;
+}
+
+static void want_int(const struct json_field *field, struct buf *out)
+{
+    buf_adds(out, field->kind == JSON_KIND_INT ? "a whole number" : "a number");
+    if (field->min || field->max)
+        buf_addf(out, " from %lld to %lld", (long long)field->min, (long long)field->max);
+}
+
+static bool read_number(const struct json_field *field, json_t *value)
+{
+    if (!json_is_number(value) || !in_range(field, json_number_value(value)))
+        return false;
+    *(double *)field->target = json_number_value(value);
+    return true;
+}
+
+static bool read_seconds(const struct json_field *field, json_t *value)
+{
+    const int64_t most = field->max ? field->max : INT64_MAX / 1000000;
+    int64_t ms;
+    if (json_is_string(value)) {
+        if (num_parse_duration(json_string_value(value), most, &ms, NULL))
+            return false;
+    } else {
+        double number = json_number_value(value) * 1000;
+        if (!json_is_number(value) || number < 0 || number > (double)most)
+            return false;
+        ms = (int64_t)(number + 0.5);
+    }
+    if (ms < field->min)
+        return false;
+    *(int64_t *)field->target = ms;
+    return true;
+}
+
+static void want_seconds(const struct json_field *field, struct buf *out)
+{
+    char text[NUM_DURATION_SIZE];
+    buf_adds(out, "a number of seconds or a duration as \"1m30s\"");
+    if (field->max) {
+        buf_addf(out, " from %s", num_format_duration(field->min, text));
+        buf_addf(out, " to %s", num_format_duration(field->max, text));
+    }
+}
+
+static bool read_time(const struct json_field *field, json_t *value)
+{
+    return json_is_string(value) && clock_parse(json_string_value(value), field->target, NULL) == 0;
+}
+
+static bool read_object(const struct json_field *field, json_t *value)
+{
+    if (!json_is_object(value))
+        return false;
+    *(json_t **)field->target = value;
+    return true;
+}
+
+static bool read_array(const struct json_field *field, json_t *value)
+{
+    if (!json_is_array(value) || (int64_t)json_array_size(value) < field->min ||
+        (field->max && (int64_t)json_array_size(value) > field->max))
+        return false;
+    *(json_t **)field->target = value;
+    return true;
+}
+
+static void want_array(const struct json_field *field, struct buf *out)
+{
+    buf_adds(out, "an array");
+    if (field->max)
+        buf_addf(out, " of %lld to %lld elements", (long long)field->min, (long long)field->max);
+}
+
+static json_t *not_a_string(json_t *object, const char **name)
+{
+    json_t *value;
+    json_object_foreach (object, *name, value) {
+        if (!json_is_string(value))
+            return value;
+    }
+    return NULL;
+}
+
+static bool read_strings(const struct json_field *field, json_t *value)
+{
+    const char *name;
+    return json_is_object(value) && !not_a_string(value, &name) && read_object(field, value);
+}
+
+static bool read_any(const struct json_field *field, json_t *value)
+{
+    *(json_t **)field->target = value;
+    return true;
+}
+
+static bool read_ignored(const struct json_field *field, json_t *value)
+{
+    (void)field;
+    (void)value;
+    return true;
+}
+
+static const struct kind kinds[] = {
+    [JSON_KIND_STRING] = {read_string, want_string, NULL},
+    [JSON_KIND_NAME] = {read_name, want_name, NULL},
+    [JSON_KIND_WORD] = {read_word, want_word, NULL},
+    [JSON_KIND_BOOL] = {read_bool, NULL, "true or false"},
+    [JSON_KIND_INT] = {read_int, want_int, NULL},
+    [JSON_KIND_NUMBER] = {read_number, want_int, NULL},
+    [JSON_KIND_SECONDS] = {read_seconds, want_seconds, NULL},
+    [JSON_KIND_TIME] = {read_time, NULL, "a time as \"2024-01-15T10:00:00Z\""},
+    [JSON_KIND_OBJECT] = {read_object, NULL, "an object"},
+    [JSON_KIND_ARRAY] = {read_array, want_array, NULL},
+    [JSON_KIND_STRINGS] = {read_strings, NULL, "an object of strings"},
+    [JSON_KIND_ANY] = {read_any, NULL, "a value"},
+    [JSON_KIND_IGNORED] = {read_ignored, NULL, "a value"},
+};
+
+/* "/retry_policy/max_attempts: a whole number from 1 to 1000 is wanted, not "3"" */
+static int fail_value(const char *path, const struct json_field *field, json_t *value, struct fault *fault)
+{
+    struct buf text;
+    buf_init(&text, sizeof fault->text * 2);
+    buf_adds(&text, path);
+    add_pointer(&text, field->name);
+    const char *name;
+    if (field->kind == JSON_KIND_STRINGS && json_is_object(value)) {
+        value = not_a_string(value, &name);
+        add_pointer(&text, name);
+        buf_adds(&text, ": a string");
+    } else {
+        buf_adds(&text, ": ");
+        if (kinds[field->kind].want)
+            kinds[field->kind].want(field, &text);
+        else
+            buf_adds(&text, kinds[field->kind].wanted);
+    }
+    buf_adds(&text, " is wanted, not ");
+    describe(value, field->kind, &text);
+    text_printable(text.data);
+    fault_set(fault, FAULT_INPUT, "%s", text.data);
+    buf_release(&text);
+    return -1;
+}
+
+static int fail_unknown(const char *path, const char *name, const struct json_field *fields,
+                        struct fault *fault)
+{
+    const char *names[NAMES_MAX];
+    size_t count = 0;
+    while (fields[count].name && count < NAMES_MAX) {
+        names[count] = fields[count].name;
+        count++;
+    }
+    char cut[QUOTED_SIZE];
+    text_copy(cut, sizeof cut, name);
+    const char *nearest = text_nearest(cut, names, count);
+    return fault_set(fault, FAULT_INPUT, "%s%sunknown member '%s'%s%s%s", path, *path ? ": " : "",
+                     text_printable(cut), nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                     nearest ? "'?" : "");
+}
+
+static const struct json_field *find_field(const struct json_field *fields, const char *name)
+{
+    while (fields->name && strcmp(fields->name, name) != 0)
+        fields++;
+    return fields->name ? fields : NULL;
+}
+
+int json_fields(const json_t *object, const char *path, const struct json_field *fields, struct fault *fault)
+{
+    const char *before = *path ? ": " : "";
+    if (!json_is_object(object))
+        return fault_set(fault, FAULT_INPUT, "%s%san object is wanted", path, before);
+    const char *name;
+    json_t *value;
+    /* jansson's iterator wants an object that it could change; the loop only reads. */
+    json_object_foreach ((json_t *)object, name, value) {
+        if (!find_field(fields, name))
+            return fail_unknown(path, name, fields, fault);
+    }
+    for (const struct json_field *field = fields; field->name; field++) {
+        value = json_object_get(object, field->name);
+        if (!value || json_is_null(value)) {
+            if (field->required)
+                return fault_set(fault, FAULT_INPUT, "%s%s'%s' is missing", path, before, field->name);
+        } else if (!kinds[field->kind].read(field, value)) {
+            return fail_value(path, field, value, fault);
+        }
+    }
+    return 0;
+}

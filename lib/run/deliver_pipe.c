@@ -1,0 +1,346 @@
+/*
+ * deliver_pipe - see deliver_pipe.h
+ */
+#include "deliver_pipe.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "envelope.h"
+#include "fdio.h"
+#include "heap.h"
+#include "limits.h"
+#include "msg.h"
+#include "tool.h"
+#include "xalloc.h"
+
+enum {
+    HELD_DELIVERIES = 10000,           /* in flight and waiting together */
+    HELD_BYTES = 256 * 1024 * 1024,    /* of their bodies */
+    LINES_PER_TURN = 100,              /* read before the loop turns again */
+    CROWDED_MS = 20,                   /* until a destination with no room is asked again */
+};
+
+/* A delivery that has been read and has not ended. */
+struct held {
+    struct run *run;
+    struct delivery *delivery;
+    struct deliver_attempt *attempt; /* NULL while it waits */
+    struct held *next, *previous;    /* of all that are held */
+};
+
+struct run {
+    struct deliver_pipe *pipe;
+    struct line_reader reader;
+    struct event *input, *timer, *terminate, *interrupt;
+    struct heap waiting; /* struct held * by clock_mono_ms() of its next attempt */
+    struct held *first;
+    size_t held_count, held_bytes;
+    uint64_t rejected, failed;
+    bool eof, stopping, broken;
+    int64_t stop_at_ms;
+    struct fault *fault;
+};
+
+static bool has_room(const struct run *run)
+{
+    return gate_room(&run->pipe->stage->gate) > 0 && run->held_count < HELD_DELIVERIES &&
+           run->held_bytes < HELD_BYTES;
+}
+
+/* Takes descriptors and timers out of the loop where nothing is to come of them. */
+static void rearm(struct run *run)
+{
+    int64_t due_ms;
+
+    if (run->eof || run->stopping || run->broken || !has_room(run))
+        event_del(run->input);
+    else if (line_reader_has_line(&run->reader))
+        event_active(run->input, EV_READ, 0);
+    else
+        event_add(run->input, NULL);
+    bool any = gate_room(&run->pipe->stage->gate) && heap_peek(&run->waiting, &due_ms);
+    if (run->stopping && (!any || run->stop_at_ms < due_ms)) {
+        any = true;
+        due_ms = run->stop_at_ms;
+    }
+    if (any) {
+        int64_t in_ms = due_ms - clock_mono_ms();
+        in_ms = in_ms > 0 ? in_ms : 0;
+        struct timeval time = {.tv_sec = in_ms / 1000, .tv_usec = in_ms % 1000 * 1000};
+        event_add(run->timer, &time);
+    } else {
+        event_del(run->timer);
+    }
+    if (run->broken || (!run->held_count && (run->eof || run->stopping)))
+        event_base_loopbreak(run->pipe->stage->base);
+}
+
+static void let_go(struct held *held)
+{
+    struct run *run = held->run;
+
+    run->held_count--;
+    run->held_bytes -= held->delivery->job->body_size;
+    if (held->previous)
+        held->previous->next = held->next;
+    else
+        run->first = held->next;
+    if (held->next)
+        held->next->previous = held->previous;
+    delivery_free(held->delivery);
+    free(held);
+}
+
+static int write_line(struct run *run, int fd, int (*compose)(const void *what, struct buf *, struct fault *),
+                      const void *what)
+{
+    struct buf line;
+    buf_init(&line, LIMIT_ENVELOPE(run->pipe->max_payload));
+    int result = compose(what, &line, run->fault);
+    if (result == 0)
+        result = fdio_write_all(fd, line.data, line.len, run->fault);
+    buf_release(&line);
+    if (result < 0)
+        run->broken = true;
+    return result;
+}
+
+static int compose_result(const void *what, struct buf *out, struct fault *fault)
+{
+    return envelope_write_result(what, out, fault);
+}
+
+static int compose_delivery(const void *what, struct buf *out, struct fault *fault)
+{
+    return envelope_write_delivery(what, out, fault);
+}
+
+/* The delivery has ended, or is left as it is because the run stops. */
+static void print(struct run *run, const struct delivery *delivery, const struct settlement *settlement)
+{
+    const struct job *job = delivery->job;
+    struct result result = {
+        .distribution_id = job->distribution_id,
+        .delivery_id = (char *)delivery->id,
+        .tenant_id = job->tenant_id,
+        .data_type = job->data_type,
+        .target = delivery->target,
+        .destination = settlement ? settlement->destination : (char *)delivery_candidate(delivery),
+        .status = delivery->status,
+        .dead_reason = delivery->dead_reason,
+        .attempts = delivery->attempts,
+        .error = delivery->last_error,
+    };
+    if (settlement && settlement->number) {
+        result.response_code = settlement->code;
+        result.started_at_us = settlement->started_at_us;
+        result.completed_at_us = settlement->completed_at_us;
+        result.latency_ms = (settlement->completed_at_us - settlement->started_at_us) / 1000;
+    }
+    if (delivery->status != DELIVERY_DELIVERED)
+        run->failed++;
+    if (write_line(run, STDOUT_FILENO, compose_result, &result) < 0)
+        return;
+    if (delivery->status == DELIVERY_DEAD && run->pipe->dead_letters >= 0 &&
+        write_line(run, run->pipe->dead_letters, compose_delivery, delivery) == 0 &&
+        fdatasync(run->pipe->dead_letters) < 0)
+        msg(MSG_DEBUG, "the dead letter file cannot be synced"); /* a pipe or a terminal */
+}
+
+static void on_done(void *arg, struct settlement *settlement)
+{
+    struct held *held = arg;
+    struct run *run = held->run;
+    struct delivery *delivery = held->delivery;
+
+    held->attempt = NULL;
+    free(delivery->last_error);
+    delivery->last_error = xstrdup_null(settlement->error);
+    delivery->status = settlement->verdict.status;
+    delivery->dead_reason = settlement->verdict.reason;
+    if (settlement->number) {
+        delivery->attempts = settlement->number;
+    } else if (delivery->status == DELIVERY_WAITING) { /* only an operator could mend it */
+        delivery->status = DELIVERY_DEAD;
+        delivery->dead_reason = DEAD_UNROUTABLE;
+    }
+    if (delivery->status == DELIVERY_WAITING) {
+        heap_push(&run->waiting, clock_mono_ms() + settlement->verdict.delay_ms, held);
+    } else {
+        print(run, delivery, settlement);
+        let_go(held);
+    }
+    settlement_release(settlement);
+    rearm(run);
+}
+
+/* Begins the next attempt, or waits a little where the destination has as many as it may. */
+static void start(struct held *held)
+{
+    struct deliver_stage *stage = held->run->pipe->stage;
+    struct destination *destination = deliver_stage_destination(stage, held->delivery, NULL);
+
+    if (destination && !gate_room_for(&stage->gate, destination))
+        heap_push(&held->run->waiting, clock_mono_ms() + CROWDED_MS, held);
+    else
+        held->attempt = deliver_stage_start(stage, held->delivery, on_done, held);
+    destination_unref(destination);
+}
+
+static void reject(struct run *run, const char *text)
+{
+    msg(MSG_ERROR, "stdin:%llu: %s", (unsigned long long)run->reader.number, text);
+    run->rejected++;
+}
+
+static void take(struct run *run, char *line, size_t size)
+{
+    struct fault problem = {0};
+    struct delivery *delivery;
+
+    if (!size)
+        return;
+    if (envelope_read_delivery(line, size, run->pipe->max_payload, &delivery, &problem) < 0) {
+        reject(run, problem.text);
+        return;
+    }
+    if (delivery_status_is_final(delivery->status)) { /* an earlier stage ended it */
+        print(run, delivery, NULL);
+        delivery_free(delivery);
+        return;
+    }
+    struct held *held = xcalloc(1, sizeof *held);
+    *held = (struct held){.run = run, .delivery = delivery, .next = run->first};
+    if (run->first)
+        run->first->previous = held;
+    run->first = held;
+    run->held_count++;
+    run->held_bytes += delivery->job->body_size;
+    start(held);
+}
+
+static void on_input(evutil_socket_t fd, short events, void *arg)
+{
+    struct run *run = arg;
+    char text[100];
+    char *line;
+    size_t size;
+    (void)fd;
+    (void)events;
+
+    for (int i = 0; i < LINES_PER_TURN && has_room(run) && !run->eof && !run->broken; i++) {
+        enum line_status status = line_reader_next(&run->reader, &line, &size, run->fault);
+        if (status == LINE_WAIT)
+            break;
+        if (status == LINE_OK)
+            take(run, line, size);
+        run->eof = status == LINE_END;
+        run->broken = run->broken || status == LINE_FAULT;
+        if (status == LINE_TOO_LONG) {
+            snprintf(text, sizeof text, "a line of %llu bytes is longer than the limit of %zu",
+                     (unsigned long long)run->reader.line_size, run->reader.max_line);
+            reject(run, text);
+        }
+    }
+    rearm(run);
+}
+
+/* Retries that are due; after the stop's deadline, the end of everything. */
+static void on_timer(evutil_socket_t fd, short events, void *arg)
+{
+    struct run *run = arg;
+    int64_t now_ms = clock_mono_ms();
+    int64_t due_ms;
+    (void)fd;
+    (void)events;
+
+    while (!run->stopping && heap_peek(&run->waiting, &due_ms) && due_ms <= now_ms &&
+           gate_room(&run->pipe->stage->gate))
+        start(heap_pop(&run->waiting));
+    if (run->stopping && now_ms >= run->stop_at_ms)
+        event_base_loopbreak(run->pipe->stage->base);
+    else
+        rearm(run);
+}
+
+static void give_up_waiting(struct run *run)
+{
+    struct held *held;
+    while ((held = heap_pop(&run->waiting)) != NULL) {
+        print(run, held->delivery, NULL);
+        let_go(held);
+    }
+}
+
+static void on_stop(evutil_socket_t fd, short events, void *arg)
+{
+    struct run *run = arg;
+    (void)fd;
+    (void)events;
+    run->stopping = true;
+    run->stop_at_ms = clock_mono_ms() + run->pipe->stop_timeout_ms;
+    give_up_waiting(run);
+    rearm(run);
+}
+
+static int set_up(struct run *run)
+{
+    struct event_base *base = run->pipe->stage->base;
+
+    run->input = event_new(base, STDIN_FILENO, EV_READ | EV_PERSIST, on_input, run);
+    run->timer = evtimer_new(base, on_timer, run);
+    run->terminate = evsignal_new(base, SIGTERM, on_stop, run);
+    run->interrupt = evsignal_new(base, SIGINT, on_stop, run);
+    if (!run->input || !run->timer || !run->terminate || !run->interrupt ||
+        event_add(run->terminate, NULL) < 0 || event_add(run->interrupt, NULL) < 0)
+        return fault_set(run->fault, FAULT_SYSTEM, "cannot set up the event loop");
+    return 0;
+}
+
+static void tear_down(struct run *run)
+{
+    struct event *events[] = {run->input, run->timer, run->terminate, run->interrupt};
+
+    give_up_waiting(run);
+    while (run->first) { /* in flight at the stop's deadline */
+        struct held *held = run->first;
+        if (held->attempt)
+            deliver_stage_cancel(held->attempt);
+        held->delivery->status = DELIVERY_WAITING;
+        print(run, held->delivery, NULL);
+        let_go(held);
+    }
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        if (events[i])
+            event_free(events[i]);
+    heap_release(&run->waiting);
+    line_reader_release(&run->reader);
+}
+
+int deliver_pipe_run(struct deliver_pipe *pipe, struct fault *fault)
+{
+    struct run run = {.pipe = pipe, .fault = fault};
+    int result = -1;
+
+    line_reader_init(&run.reader, STDIN_FILENO, LIMIT_ENVELOPE(pipe->max_payload));
+    run.reader.eager = true;
+    heap_init(&run.waiting);
+    if (set_up(&run) == 0) {
+        rearm(&run);
+        result = event_base_dispatch(pipe->stage->base) < 0
+                     ? fault_set(fault, FAULT_SYSTEM, "the event loop failed")
+                     : 0;
+    }
+    tear_down(&run);
+    if (run.broken || result < 0)
+        return -1;
+    if (run.stopping && !run.eof)
+        return fault_exit_code(FAULT_TEMP);
+    return run.failed || run.rejected ? EXIT_REJECTED : 0;
+}

@@ -1,0 +1,30 @@
+/*
+ * deliver_stream - dist-deliver as a service: the delivery engine over the lanes
+ *
+ * Takes from a lane only what can start now, makes the attempts, records their ends in batches, and only then
+ * lets the entries go: effect, record, acknowledge. Any number of them may run, on one host or many.
+ */
+#ifndef DIST_DELIVER_STREAM_H
+#define DIST_DELIVER_STREAM_H
+
+#include <stdint.h>
+#include "deliver_stage.h"
+#include "fault.h"
+#include "queue.h"
+#include "service.h"
+#include "store.h"
+
+struct deliver_stream {
+    struct deliver_stage *stage;
+    struct service *service;
+    struct store *store;
+    struct queue *queue; /* of the event loop */
+    struct queue *bell;  /* of the thread that waits for the doorbell: a connection of its own */
+    int64_t lease_ms;
+    int64_t stop_timeout_ms;
+};
+
+/* Until SIGTERM: then what is in flight is finished, up to the stop's deadline, and the rest is handed back. */
+int deliver_stream_run(struct deliver_stream *stream, struct fault *fault);
+
+#endif

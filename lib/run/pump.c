@@ -1,0 +1,234 @@
+/*
+ * pump - see pump.h
+ *
+ * A service keeps a batch until it is through: the claims stay its own, and every step of a stage may be
+ * repeated. What it cannot finish before it stops it hands back at once.
+ */
+#include "pump.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "lines.h"
+#include "msg.h"
+#include "notify.h"
+#include "service.h"
+#include "xalloc.h"
+
+enum {
+    BATCH = 256,
+    WAIT_MS = 1000,      /* the longest sleep of an idle service */
+    POISON_CRASHES = 3,  /* workers lost over one entry before it is given up */
+};
+
+static int pump_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out,
+                       struct fault *fault)
+{
+    const struct pump *pump = arg;
+    (void)number;
+    return pump->line(pump->stage, line, size, out, fault);
+}
+
+static int pump_lines(const struct pump *pump, struct fault *fault)
+{
+    struct lines lines = {
+        .in = STDIN_FILENO,
+        .out = STDOUT_FILENO,
+        .name = "stdin",
+        .max_line = pump->max_line,
+        .max_pending = pump->max_pending,
+        .record = pump_record,
+        .arg = (void *)pump,
+    };
+    return lines_run(&lines, fault);
+}
+
+/* The claims in hand of one service. */
+struct work {
+    const struct pump *pump;
+    struct service *service;
+    struct store *store;
+    struct queue *queue;
+    int64_t lease_ms;
+    struct queue_claims claims;
+    int64_t tick_at_ms, reap_at_ms;
+    uint64_t done;
+};
+
+static void drop_claims(struct work *work)
+{
+    queue_claims_release(&work->claims);
+    work->claims = (struct queue_claims){0};
+}
+
+/* Takes what crashed too often out of the claims. */
+static int give_up_poison(struct work *work, struct fault *fault)
+{
+    struct queue_claims *claims = &work->claims;
+    for (size_t i = 0; i < claims->count; i++) {
+        struct queue_claim *claim = &claims->items[i];
+        if (claim->crashes < POISON_CRASHES)
+            continue;
+        msg(MSG_ERROR, "%s: %d workers were lost while they held it: given up", claim->id, claim->crashes);
+        if (work->pump->poison(work->pump->stage, claim, "workers crashed on it", fault) < 0)
+            return -1;
+        queue_claim_release(claim);
+        claims->items[i--] = claims->items[--claims->count];
+    }
+    return 0;
+}
+
+static int take(struct work *work, int64_t now_ms, struct fault *fault)
+{
+    const struct pump *pump = work->pump;
+
+    if (now_ms >= work->reap_at_ms) {
+        if (queue_reap(work->queue, pump->source, work->lease_ms, BATCH, &work->claims, fault) < 0)
+            return -1;
+        work->reap_at_ms = now_ms + work->lease_ms / 4;
+        return give_up_poison(work, fault);
+    }
+    return queue_fetch(work->queue, pump->source, BATCH, &work->claims, fault);
+}
+
+/* A batch that fails for another reason than an absent server is tried one by one: one bad row is not to hold
+ * up the others. */
+static int one_by_one(struct work *work, struct fault *fault)
+{
+    const struct pump *pump = work->pump;
+    while (work->claims.count) {
+        struct queue_claim *claim = &work->claims.items[work->claims.count - 1];
+        struct queue_claims single = {.items = claim, .count = 1, .cap = 1};
+        struct fault problem = {0};
+        if (pump->batch(pump->stage, &single, &problem) < 0) {
+            if (problem.class == FAULT_UNAVAILABLE || problem.class == FAULT_TEMP) {
+                *fault = problem;
+                return -1;
+            }
+            msg(MSG_ERROR, "%s: %s: given up", claim->id, problem.text);
+            if (pump->poison(pump->stage, claim, problem.text, fault) < 0)
+                return -1;
+        }
+        queue_claim_release(claim);
+        work->claims.count--;
+    }
+    return 0;
+}
+
+/* One turn. *wait_ms: how long the bell may be waited for, 0 where there was work. */
+static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
+{
+    const struct pump *pump = work->pump;
+    int64_t now_ms = clock_mono_ms();
+    struct fault problem = {0};
+
+    *wait_ms = WAIT_MS;
+    if (pump->tick && now_ms >= work->tick_at_ms) {
+        int64_t tick_ms;
+        if (pump->tick(pump->stage, &tick_ms, fault) < 0)
+            return -1;
+        work->tick_at_ms = clock_mono_ms() + tick_ms;
+    }
+    if (pump->tick && work->tick_at_ms - now_ms < *wait_ms)
+        *wait_ms = work->tick_at_ms > now_ms ? work->tick_at_ms - now_ms : 1;
+    if (!work->claims.count && take(work, now_ms, fault) < 0)
+        return -1;
+    if (!work->claims.count)
+        return 0;
+    *wait_ms = 0;
+    size_t count = work->claims.count;
+    if (pump->batch(pump->stage, &work->claims, &problem) < 0) {
+        if (problem.class == FAULT_UNAVAILABLE || problem.class == FAULT_TEMP) {
+            *fault = problem;
+            return -1;
+        }
+        if (one_by_one(work, fault) < 0)
+            return -1;
+    }
+    work->done += count;
+    drop_claims(work);
+    return 0;
+}
+
+static void hand_back(struct work *work)
+{
+    size_t count = work->claims.count;
+    const struct queue_claim **claims = xcalloc(count, sizeof *claims);
+    struct fault problem = {0};
+
+    for (size_t i = 0; i < count; i++)
+        claims[i] = &work->claims.items[i];
+    if (count && queue_release(work->queue, claims, count, &problem) < 0)
+        msg(MSG_WARNING, "%zu entries come back when their lease is over: %s", count, problem.text);
+    free(claims);
+    drop_claims(work);
+}
+
+static int pump_streams(struct work *work, struct fault *fault)
+{
+    const struct pump *pump = work->pump;
+    int result = 0;
+
+    while (!service_stopping() && result == 0) {
+        struct fault problem = {0};
+        struct catalog *old;
+        int64_t wait_ms = 0;
+
+        if (service_turn(work->service, &old)) {
+            pump->attach(pump->stage, work->service->catalog, work->store, work->queue);
+            catalog_free(old);
+        }
+        if (store_open(work->store, &problem) == 0 && turn(work, &wait_ms, &problem) == 0) {
+            service_good(work->service);
+            notify_status("%llu done", (unsigned long long)work->done);
+            if (!wait_ms || queue_wait(work->queue, pump->source, wait_ms, &problem) >= 0)
+                continue;
+        }
+        if (service_stopping())
+            break;
+        if (service_failed(work->service, &problem, &wait_ms) < 0) {
+            *fault = problem;
+            result = -1;
+        } else {
+            service_sleep(wait_ms);
+        }
+    }
+    hand_back(work);
+    return result;
+}
+
+static int run_service(const struct pump *pump, const struct tool *tool, struct fault *fault)
+{
+    struct service service;
+    struct work work = {
+        .pump = pump,
+        .service = &service,
+        .store = tool_store(tool),
+        .queue = tool_queue(tool),
+        .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
+    };
+    int result = -1;
+
+    if (service_begin(&service, tool, fault) == 0) {
+        pump->attach(pump->stage, service.catalog, work.store, work.queue);
+        result = pump_streams(&work, fault);
+        service_end(&service);
+    }
+    queue_free(work.queue);
+    store_free(work.store);
+    return result;
+}
+
+int pump_run(const struct pump *pump, const struct tool *tool, bool stream, struct fault *fault)
+{
+    if (stream)
+        return run_service(pump, tool, fault);
+    struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
+    if (!catalog)
+        return -1;
+    pump->attach(pump->stage, catalog, NULL, NULL);
+    int result = pump_lines(pump, fault);
+    catalog_free(catalog);
+    return result;
+}

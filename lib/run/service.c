@@ -1,0 +1,121 @@
+/*
+ * service - see service.h
+ */
+#include "service.h"
+
+#include <signal.h>
+#include <time.h>
+
+#include "clock.h"
+#include "msg.h"
+#include "notify.h"
+
+static volatile sig_atomic_t stop_flag, reload_flag;
+
+static void on_stop(int signal_number)
+{
+    (void)signal_number;
+    stop_flag = 1;
+}
+
+static void on_reload(int signal_number)
+{
+    (void)signal_number;
+    reload_flag = 1;
+}
+
+static int handle(int signal_number, void (*handler)(int), struct fault *fault)
+{
+    struct sigaction action = {.sa_handler = handler}; /* no SA_RESTART: a waiting call is to return */
+    if (sigaction(signal_number, &action, NULL) < 0)
+        return fault_set(fault, FAULT_SYSTEM, "cannot handle signal %d", signal_number);
+    return 0;
+}
+
+int service_begin(struct service *service, const struct tool *tool, struct fault *fault)
+{
+    *service = (struct service){.tool = tool};
+    if (handle(SIGTERM, on_stop, fault) < 0 || handle(SIGINT, on_stop, fault) < 0 ||
+        handle(SIGHUP, on_reload, fault) < 0)
+        return -1;
+    service->catalog = tool_catalog(tool, tool_mistake, NULL, fault);
+    return service->catalog ? 0 : -1;
+}
+
+void service_end(struct service *service)
+{
+    notify_stopping();
+    catalog_free(service->catalog);
+    service->catalog = NULL;
+}
+
+bool service_stopping(void)
+{
+    return stop_flag;
+}
+
+static bool reload(struct service *service, struct catalog **old)
+{
+    struct fault fault = {0};
+
+    notify_reloading();
+    struct catalog *fresh = tool_catalog(service->tool, tool_mistake, NULL, &fault);
+    notify_ready();
+    if (!fresh) {
+        msg(MSG_ERROR, "%s: the destinations in force stay", fault.text);
+        return false;
+    }
+    msg(MSG_INFO, "the destinations have been read again");
+    *old = service->catalog;
+    service->catalog = fresh;
+    return true;
+}
+
+bool service_turn(struct service *service, struct catalog **old)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    *old = NULL;
+    if (now_ms >= service->alive_at_ms) {
+        notify_alive();
+        service->alive_at_ms = now_ms + notify_watchdog_ms() / 4;
+    }
+    if (!reload_flag)
+        return false;
+    reload_flag = 0;
+    return reload(service, old);
+}
+
+void service_good(struct service *service)
+{
+    if (service->failures)
+        msg(MSG_INFO, "the servers answer again");
+    service->failures = 0;
+    if (!service->ready) {
+        service->ready = true;
+        notify_ready();
+        msg(MSG_INFO, "ready");
+    }
+}
+
+int service_failed(struct service *service, const struct fault *fault, int64_t *pause_ms)
+{
+    enum { FIRST_MS = 50, LONGEST_MS = 2000 };
+
+    if (fault->class != FAULT_UNAVAILABLE && fault->class != FAULT_TEMP)
+        return -1;
+    if (!service->failures)
+        msg(MSG_WARNING, "%s; trying again until it answers", fault->text);
+    notify_status("waiting: %s", fault->text);
+    int64_t pause = service->failures < 6 ? FIRST_MS << service->failures : LONGEST_MS;
+    *pause_ms = pause < LONGEST_MS ? pause : LONGEST_MS;
+    service->failures++;
+    return 0;
+}
+
+void service_sleep(int64_t ms)
+{
+    struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    if (!stop_flag)
+        nanosleep(&time, NULL);
+}

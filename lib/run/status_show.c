@@ -1,0 +1,268 @@
+/*
+ * status_show - see status_show.h
+ */
+#include "status_show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "fdio.h"
+#include "limits.h"
+#include "num.h"
+#include "response.h"
+#include "table.h"
+#include "xalloc.h"
+
+static int print_json(json_t *value, struct fault *fault)
+{
+    char *text = json_text(value);
+    int result = print_text(fault, "%s\n", text);
+    free(text);
+    json_decref(value);
+    return result;
+}
+
+static int print_document(const struct job_view *view, struct fault *fault)
+{
+    return print_json(response_document(view), fault);
+}
+
+static const char *time_text(int64_t wall_us, char text[CLOCK_TEXT_SIZE])
+{
+    return wall_us ? clock_format(wall_us, text) : "-";
+}
+
+static const char *code_text(int code, char text[16])
+{
+    snprintf(text, 16, "%d", code);
+    return code ? text : "-";
+}
+
+static int print_head(const struct job_view *view, struct fault *fault)
+{
+    char submitted[CLOCK_TEXT_SIZE], completed[CLOCK_TEXT_SIZE], expires[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
+    return print_text(fault,
+                      "distribution  %s\n"
+                      "status        %s (%d %%)\n"
+                      "tenant        %s\n"
+                      "type          %s, priority %s\n"
+                      "body          %s, %s\n"
+                      "submitted     %s\n"
+                      "completed     %s\n"
+                      "expires       %s\n%s%s%s\n",
+                      view->distribution_id, job_status_names[view->status], response_progress(view),
+                      view->tenant_id, view->data_type, view->priority, view->content_type,
+                      num_format_size((uint64_t)view->body_size, size), time_text(view->submitted_at_us, submitted),
+                      time_text(view->completed_at_us, completed), time_text(view->expires_at_us, expires),
+                      view->error ? "error         " : "", view->error ? view->error : "",
+                      view->error ? "\n" : "");
+}
+
+static void add_delivery(struct table *table, const struct delivery_view *delivery)
+{
+    char attempts[16], due[CLOCK_TEXT_SIZE], state[64];
+    bool open = !delivery_status_is_final(delivery->status);
+
+    snprintf(attempts, sizeof attempts, "%d", delivery->attempts);
+    snprintf(state, sizeof state, "%s%s%s%s", delivery_status_names[delivery->status],
+             delivery->dead_reason ? " (" : "", delivery->dead_reason ? delivery->dead_reason : "",
+             delivery->dead_reason ? ")" : "");
+    table_row(table, (const char *[]){delivery->target, delivery->destination, state, attempts,
+                                      open ? time_text(delivery->due_at_us, due)
+                                           : time_text(delivery->delivered_at_us, due),
+                                      delivery->error});
+}
+
+static void add_attempts(struct table *table, const struct delivery_view *delivery)
+{
+    for (size_t i = 0; i < delivery->attempt_count; i++) {
+        const struct attempt_view *attempt = &delivery->attempt_items[i];
+        char number[16], code[16], started[CLOCK_TEXT_SIZE], took[NUM_DURATION_SIZE];
+        snprintf(number, sizeof number, "%d", attempt->number);
+        int64_t ms = (attempt->completed_at_us - attempt->started_at_us) / 1000;
+        table_row(table, (const char *[]){attempt->destination, number, attempt->status,
+                                          code_text(attempt->response_code, code),
+                                          time_text(attempt->started_at_us, started),
+                                          num_format_duration(ms > 0 ? ms : 0, took), attempt->error});
+    }
+}
+
+static int print_job(const struct job_view *view, struct fault *fault)
+{
+    static const char *const delivery_heading[] = {"TARGET", "DESTINATION", "STATUS", "ATTEMPTS", "DUE/DONE",
+                                                   "ERROR"};
+    static const char *const attempt_heading[] = {"DESTINATION", "ATTEMPT", "OUTCOME", "CODE",
+                                                  "STARTED", "TOOK", "ERROR"};
+    struct table deliveries, attempts;
+
+    table_init(&deliveries, delivery_heading, 6);
+    table_init(&attempts, attempt_heading, 7);
+    for (size_t i = 0; i < view->delivery_count; i++) {
+        add_delivery(&deliveries, &view->deliveries[i]);
+        add_attempts(&attempts, &view->deliveries[i]);
+    }
+    bool both = attempts.rows > 1;
+    int result = print_head(view, fault);
+    if (result == 0)
+        result = table_print(&deliveries, fault);
+    if (result == 0 && both)
+        result = print_text(fault, "\n");
+    if (result == 0)
+        result = table_print(&attempts, fault);
+    table_release(&deliveries);
+    table_release(&attempts);
+    return result;
+}
+
+int status_show_job(struct store *store, const char *distribution_id, bool json, enum job_status *status,
+                    struct fault *fault)
+{
+    struct job_view view = {0};
+
+    if (store_view(store, distribution_id, true, &view, fault) < 0)
+        return -1;
+    int result = json ? print_document(&view, fault) : print_job(&view, fault);
+    if (status)
+        *status = view.status;
+    job_view_release(&view);
+    return result;
+}
+
+struct listing {
+    bool json;
+    struct table table;
+    struct fault *fault;
+};
+
+static int list_row(void *arg, const struct job_view *view)
+{
+    struct listing *listing = arg;
+    char submitted[CLOCK_TEXT_SIZE], done[16];
+    size_t delivered = 0;
+
+    if (listing->json)
+        return print_document(view, listing->fault);
+    for (size_t i = 0; i < view->delivery_count; i++)
+        delivered += view->deliveries[i].status == DELIVERY_DELIVERED;
+    snprintf(done, sizeof done, "%zu/%zu", delivered, view->delivery_count);
+    table_row(&listing->table, (const char *[]){view->distribution_id, view->tenant_id, view->data_type,
+                                                view->priority, job_status_names[view->status], done,
+                                                time_text(view->submitted_at_us, submitted)});
+    return 0;
+}
+
+int status_show_list(struct store *store, const struct job_filter *filter, bool json, struct fault *fault)
+{
+    static const char *const heading[] = {"DISTRIBUTION", "TENANT", "TYPE",     "PRIORITY",
+                                          "STATUS",       "DELIVERED", "SUBMITTED"};
+    struct listing listing = {.json = json, .fault = fault};
+
+    table_init(&listing.table, heading, 7);
+    int result = store_list(store, filter, list_row, &listing, fault);
+    if (result == 0)
+        result = table_print(&listing.table, fault);
+    table_release(&listing.table);
+    return result;
+}
+
+static json_t *depth_json(const struct queue_depth *depth)
+{
+    return json_pack("{s:s, s:I, s:I, s:I}", "queue", depth->name, "length", (json_int_t)depth->length,
+                     "in_flight", (json_int_t)depth->in_flight, "oldest_ms", (json_int_t)depth->oldest_ms);
+}
+
+static json_t *count_json(const struct destination_count *count)
+{
+    char oldest[CLOCK_TEXT_SIZE];
+    return json_pack("{s:s, s:I, s:I, s:I, s:s?}", "destination", count->destination, "waiting",
+                     (json_int_t)count->waiting, "queued", (json_int_t)count->queued, "dead",
+                     (json_int_t)count->dead, "oldest_open",
+                     count->oldest_open_us ? clock_format(count->oldest_open_us, oldest) : NULL);
+}
+
+static int print_depths(const struct queue_depth *depths, size_t count, struct fault *fault)
+{
+    static const char *const heading[] = {"QUEUE", "ENTRIES", "IN FLIGHT", "OLDEST"};
+    struct table table;
+
+    table_init(&table, heading, 4);
+    for (size_t i = 0; i < count; i++) {
+        char length[24], in_flight[24], oldest[NUM_DURATION_SIZE];
+        snprintf(length, sizeof length, "%lld", (long long)depths[i].length);
+        snprintf(in_flight, sizeof in_flight, "%lld", (long long)depths[i].in_flight);
+        table_row(&table, (const char *[]){depths[i].name, length, in_flight,
+                                           depths[i].oldest_ms < 0
+                                               ? "-"
+                                               : num_format_duration(depths[i].oldest_ms, oldest)});
+    }
+    int result = table_print(&table, fault);
+    table_release(&table);
+    return result;
+}
+
+static int print_counts(const struct destination_count *counts, size_t count, struct fault *fault)
+{
+    static const char *const heading[] = {"DESTINATION", "WAITING", "QUEUED", "DEAD", "OLDEST OPEN"};
+    struct table table;
+
+    table_init(&table, heading, 5);
+    for (size_t i = 0; i < count; i++) {
+        char waiting[24], queued[24], dead[24], oldest[CLOCK_TEXT_SIZE];
+        snprintf(waiting, sizeof waiting, "%lld", (long long)counts[i].waiting);
+        snprintf(queued, sizeof queued, "%lld", (long long)counts[i].queued);
+        snprintf(dead, sizeof dead, "%lld", (long long)counts[i].dead);
+        table_row(&table, (const char *[]){counts[i].destination, waiting, queued, dead,
+                                           time_text(counts[i].oldest_open_us, oldest)});
+    }
+    int result = table_print(&table, fault);
+    table_release(&table);
+    return result;
+}
+
+static int print_queues(const struct queue_depth *depths, size_t depth_count,
+                        const struct destination_count *counts, size_t count, int64_t quarantined,
+                        struct fault *fault)
+{
+    if (print_depths(depths, depth_count, fault) < 0)
+        return -1;
+    if (depth_count && count && print_text(fault, "\n") < 0)
+        return -1;
+    if (print_counts(counts, count, fault) < 0)
+        return -1;
+    if (!depth_count && !count && print_text(fault, "nothing is queued, waiting or dead\n") < 0)
+        return -1;
+    return quarantined ? print_text(fault, "\n%lld malformed entries are in quarantine\n", (long long)quarantined)
+                       : 0;
+}
+
+int status_show_queues(struct store *store, struct queue *queue, bool json, struct fault *fault)
+{
+    struct queue_depth *depths = NULL;
+    struct destination_count *counts = NULL;
+    size_t depth_count = 0, count = 0;
+    int64_t quarantined = 0;
+    int result = -1;
+
+    if (queue_depths(queue, &depths, &depth_count, &quarantined, fault) < 0 ||
+        store_destination_counts(store, &counts, &count, fault) < 0)
+        goto out;
+    if (json) {
+        json_t *queues = json_array(), *destinations = json_array();
+        for (size_t i = 0; i < depth_count; i++)
+            json_array_append_new(queues, depth_json(&depths[i]));
+        for (size_t i = 0; i < count; i++)
+            json_array_append_new(destinations, count_json(&counts[i]));
+        result = print_json(json_pack("{s:o, s:o, s:I}", "queues", queues, "destinations", destinations,
+                                      "quarantined", (json_int_t)quarantined),
+                            fault);
+    } else {
+        result = print_queues(depths, depth_count, counts, count, quarantined, fault);
+    }
+out:
+    queue_depths_free(depths, depth_count);
+    destination_counts_free(counts, count);
+    return result;
+}

@@ -1,0 +1,55 @@
+/*
+ * tool - what every program does alike at its start and at its end
+ *
+ * A main is: tool_begin(), open what is needed, do the work, return tool_end(). The exit codes are those of
+ * every man page: 0 done, 1 some records were rejected, and base/fault.h's for the rest.
+ */
+#ifndef DIST_TOOL_H
+#define DIST_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "conf.h"
+#include "destination.h"
+#include "fault.h"
+#include "options.h"
+#include "queue.h"
+#include "store.h"
+
+enum { EXIT_REJECTED = 1 };
+
+struct tool {
+    const struct tool_options *options;
+    struct conf *conf;
+    int exit_code;
+};
+
+/*
+ * Parses the command line and loads the settings. False: everything has been said and exit_code is to be
+ * returned from main. `service` (may be NULL) is looked at after parsing: true makes stderr a service's log.
+ */
+bool tool_begin(struct tool *tool, const struct tool_options *options, int argc, char **argv, int *operands,
+                const bool *service);
+/* Reports `fault` where result is negative, and gives the exit code: result itself where it is not. */
+int tool_end(struct tool *tool, int result, const struct fault *fault);
+
+/* A wrong call: sets USAGE with a hint at -h behind the text; returns -1. */
+int tool_usage(const struct tool *tool, struct fault *fault, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The connections that the settings describe; made, not yet connected. The caller frees them. */
+struct store *tool_store(const struct tool *tool);
+struct redis *tool_redis(const struct tool *tool);
+/* A queue with an owner name that no other process has; takes a connection of its own. */
+struct queue *tool_queue(const struct tool *tool);
+
+/*
+ * The forms in destinations.d below the configuration folder. Every mistake goes to `mistake` with its file; if
+ * there was one, the result is NULL and the fault (CONFIG) says how many.
+ */
+struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
+                             struct fault *fault);
+/* For `mistake`: an error line each. */
+void tool_mistake(void *arg, const char *text);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * deliver_stage - see deliver_stage.h
+ */
+#include "deliver_stage.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "clock.h"
+#include "msg.h"
+#include "rng.h"
+#include "route.h"
+#include "secret.h"
+#include "text.h"
+#include "xalloc.h"
+
+/* How long a delivery waits that found its destination disabled. */
+enum { DISABLED_WAIT_MS = 30 * 1000 };
+
+struct deliver_attempt {
+    struct deliver_stage *stage;
+    const struct delivery *delivery;
+    struct destination *destination; /* a reference; NULL where the attempt cannot be made */
+    struct secret secret;
+    char date[11];
+    struct retry_policy policy;
+    struct attempt attempt;
+    struct attempt_handle *handle; /* while the adapter works */
+    struct event *later;           /* where the settlement is known already */
+    struct settlement settlement;
+    deliver_done done;
+    void *arg;
+};
+
+int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
+                       const char *retry_policy, bool allow_private, size_t limit, struct fault *fault)
+{
+    *stage = (struct deliver_stage){
+        .catalog = catalog, .config_dir = config_dir, .retry = retry_policy_by_name(retry_policy)};
+    struct event_config *config = event_config_new();
+    if (config) {
+        /* any descriptor, also a file that is read as standard input */
+        event_config_require_features(config, EV_FEATURE_FDS);
+        stage->base = event_base_new_with_config(config);
+        event_config_free(config);
+    }
+    if (!stage->base)
+        return fault_set(fault, FAULT_SYSTEM, "cannot make an event loop");
+    gate_init(&stage->gate, limit);
+    return adapter_context_init(&stage->adapters, stage->base, allow_private, fault);
+}
+
+void deliver_stage_release(struct deliver_stage *stage)
+{
+    if (!stage->base)
+        return;
+    adapter_context_release(&stage->adapters);
+    gate_release(&stage->gate);
+    event_base_free(stage->base);
+    stage->base = NULL;
+}
+
+struct destination *deliver_stage_destination(const struct deliver_stage *stage, const struct delivery *delivery,
+                                              struct fault *fault)
+{
+    return route_resolve(stage->catalog, delivery_candidate(delivery), delivery->inline_form,
+                         delivery->job->tenant_id, fault);
+}
+
+void deliver_stage_settle(const struct delivery *delivery, struct verdict verdict, const char *error,
+                          struct settlement *settlement)
+{
+    *settlement = (struct settlement){
+        .destination = xstrdup(delivery_candidate(delivery)),
+        .error = xstrdup_null(error),
+        .reason = "",
+        .verdict = verdict,
+    };
+    text_copy(settlement->delivery_id, sizeof settlement->delivery_id, delivery->id);
+    text_copy(settlement->job_id, sizeof settlement->job_id, delivery->job->id);
+}
+
+static void attempt_free(struct deliver_attempt *attempt)
+{
+    if (attempt->destination) {
+        gate_leave(&attempt->stage->gate, attempt->destination);
+        destination_unref(attempt->destination);
+    }
+    secret_release(&attempt->secret);
+    if (attempt->later)
+        event_free(attempt->later);
+    free(attempt);
+}
+
+static void finish(struct deliver_attempt *attempt, struct settlement *settlement)
+{
+    deliver_done done = attempt->done;
+    void *arg = attempt->arg;
+    attempt_free(attempt);
+    done(arg, settlement);
+}
+
+/* The response as the table holds it: text, or nothing. */
+static char *response_text(const struct buf *response)
+{
+    size_t bad;
+    if (!response->len || memchr(response->data, 0, response->len))
+        return NULL;
+    if (text_is_utf8(response->data, response->len, &bad))
+        return xmemdupz(response->data, response->len);
+    return response->len - bad < 4 && bad ? xmemdupz(response->data, bad) : NULL; /* a cut sequence */
+}
+
+static void log_attempt(const struct deliver_attempt *attempt, const struct outcome *outcome,
+                        const struct settlement *settlement)
+{
+    const struct job *job = attempt->delivery->job;
+    msg_event(&(struct msg_event){
+        .level = outcome->kind == OUTCOME_DELIVERED ? MSG_DEBUG : MSG_WARNING,
+        .component = "deliver",
+        .action = "distribution_attempt",
+        .status = outcome_kind_names[outcome->kind],
+        .distribution_id = job->distribution_id,
+        .delivery_id = attempt->delivery->id,
+        .tenant_id = job->tenant_id,
+        .destination = settlement->destination,
+        .text = *outcome->text ? outcome->text : NULL,
+        .latency_ms = (settlement->completed_at_us - settlement->started_at_us) / 1000,
+        .attempt = settlement->number,
+        .response_code = outcome->code,
+    });
+}
+
+static void on_outcome(void *arg, struct outcome *outcome)
+{
+    struct deliver_attempt *attempt = arg;
+    const struct delivery *delivery = attempt->delivery;
+    struct settlement settlement;
+    int64_t now_us = clock_wall_us();
+
+    attempt->handle = NULL;
+    struct verdict verdict = delivery_verdict(delivery, &attempt->policy, outcome, now_us, rng_unit());
+    deliver_stage_settle(delivery, verdict, *outcome->text ? outcome->text : NULL, &settlement);
+    settlement.number = delivery->attempts + 1;
+    settlement.kind = outcome->kind;
+    settlement.code = outcome->code;
+    settlement.reason = outcome->reason;
+    settlement.response_body = response_text(&outcome->response);
+    settlement.started_at_us = attempt->settlement.started_at_us;
+    settlement.completed_at_us = now_us;
+    log_attempt(attempt, outcome, &settlement);
+    finish(attempt, &settlement);
+}
+
+static void on_later(evutil_socket_t fd, short events, void *arg)
+{
+    struct deliver_attempt *attempt = arg;
+    struct settlement settlement = attempt->settlement;
+    (void)fd;
+    (void)events;
+    finish(attempt, &settlement);
+}
+
+/* No attempt is made: the settlement comes from the event loop all the same. */
+static void settle_later(struct deliver_attempt *attempt, struct verdict verdict, const char *error)
+{
+    static const struct timeval now = {0, 0};
+    deliver_stage_settle(attempt->delivery, verdict, error, &attempt->settlement);
+    attempt->later = evtimer_new(attempt->stage->base, on_later, attempt);
+    if (!attempt->later || evtimer_add(attempt->later, &now) < 0)
+        abort(); /* libevent is out of memory */
+}
+
+/* The policy of this delivery: the job's name, else the default; refined by the destination. */
+static int choose_policy(struct deliver_attempt *attempt, struct fault *fault)
+{
+    const char *name = attempt->delivery->job->retry_policy;
+    const struct retry_policy *base = name ? retry_policy_by_name(name) : NULL;
+    return retry_policy_refine(base ? base : attempt->stage->retry, attempt->destination->retry_policy,
+                               "/retry_policy", &attempt->policy, fault);
+}
+
+static int load_secret(struct deliver_attempt *attempt, struct fault *fault)
+{
+    const struct destination *destination = attempt->destination;
+    if (!destination->credentials)
+        return 0;
+    if (secret_load(attempt->stage->config_dir, destination->tenant, destination->credentials,
+                    &attempt->secret, fault) < 0)
+        return fault_wrap(fault, "credentials");
+    attempt->attempt.secret = &attempt->secret;
+    return 0;
+}
+
+static void start_adapter(struct deliver_attempt *attempt, const struct adapter *adapter)
+{
+    const struct delivery *delivery = attempt->delivery;
+    const struct job *job = delivery->job;
+    char submitted[CLOCK_TEXT_SIZE];
+
+    text_copy(attempt->date, sizeof attempt->date, clock_format(job->submitted_at_us, submitted));
+    attempt->attempt.destination = attempt->destination;
+    attempt->attempt.message_id = delivery->id;
+    attempt->attempt.distribution_id = job->distribution_id;
+    attempt->attempt.tenant_id = job->tenant_id;
+    attempt->attempt.data_type = job->data_type;
+    attempt->attempt.date = attempt->date;
+    attempt->attempt.content_type = delivery_content_type(delivery);
+    attempt->attempt.body = job->body;
+    attempt->attempt.body_size = job->body_size;
+    attempt->attempt.number = delivery->attempts + 1;
+    attempt->settlement.started_at_us = clock_wall_us();
+    attempt->handle = adapter->start(&attempt->stage->adapters, &attempt->attempt, on_outcome, attempt);
+}
+
+struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const struct delivery *delivery,
+                                            deliver_done done, void *arg)
+{
+    struct deliver_attempt *attempt = xcalloc(1, sizeof *attempt);
+    struct fault problem = {0};
+    const struct verdict expired = {.status = DELIVERY_EXPIRED};
+    const struct verdict unroutable = {.status = DELIVERY_DEAD, .reason = DEAD_UNROUTABLE};
+    const struct verdict disabled = {.status = DELIVERY_WAITING, .delay_ms = DISABLED_WAIT_MS};
+
+    *attempt = (struct deliver_attempt){.stage = stage, .delivery = delivery, .done = done, .arg = arg};
+    if (delivery->job->expires_at_us && clock_wall_us() >= delivery->job->expires_at_us) {
+        settle_later(attempt, expired, delivery->last_error ? delivery->last_error : "expired");
+        return attempt;
+    }
+    attempt->destination = deliver_stage_destination(stage, delivery, &problem);
+    const struct adapter *adapter =
+        attempt->destination ? adapter_for(attempt->destination->protocol) : NULL;
+    if (attempt->destination)
+        gate_enter(&stage->gate, attempt->destination);
+    if (!attempt->destination)
+        settle_later(attempt, unroutable, problem.text);
+    else if (!adapter)
+        settle_later(attempt, unroutable, "this version has no adapter for the destination's protocol");
+    else if (attempt->destination->disabled)
+        settle_later(attempt, disabled, "the destination is disabled");
+    else if (choose_policy(attempt, &problem) < 0 || load_secret(attempt, &problem) < 0)
+        settle_later(attempt, disabled, problem.text);
+    else
+        start_adapter(attempt, adapter);
+    return attempt;
+}
+
+void deliver_stage_cancel(struct deliver_attempt *attempt)
+{
+    if (attempt->handle)
+        attempt->handle->adapter->cancel(attempt->handle);
+    if (attempt->later)
+        settlement_release(&attempt->settlement);
+    attempt_free(attempt);
+}

@@ -1,0 +1,56 @@
+/*
+ * deliver_stage - one attempt of one delivery, from its destination to the verdict
+ *
+ * The core of dist-deliver, without source and sink: both of its lives (deliver_pipe.h, deliver_stream.h) start
+ * attempts here and get back how each ended and what becomes of the delivery.
+ */
+#ifndef DIST_DELIVER_STAGE_H
+#define DIST_DELIVER_STAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "adapter.h"
+#include "delivery.h"
+#include "destination.h"
+#include "gate.h"
+#include "retry.h"
+#include "store.h"
+
+struct event_base;
+
+struct deliver_stage {
+    struct event_base *base;
+    struct adapter_context adapters;
+    struct gate gate;
+    const struct catalog *catalog;
+    const char *config_dir;
+    const struct retry_policy *retry; /* where neither the job nor the destination says otherwise */
+};
+
+int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
+                       const char *retry_policy, bool allow_private, size_t limit, struct fault *fault);
+void deliver_stage_release(struct deliver_stage *stage);
+
+/* The destination of the delivery's next attempt; the caller's reference. NULL: see route_resolve(). */
+struct destination *deliver_stage_destination(const struct deliver_stage *stage, const struct delivery *delivery,
+                                              struct fault *fault);
+
+/* The settlement is the receiver's, to be released by settlement_release(). */
+typedef void (*deliver_done)(void *arg, struct settlement *settlement);
+struct deliver_attempt;
+
+/*
+ * Starts the attempt; `done` is called once, later, from the event loop. The delivery (with its body) is
+ * borrowed until then. What stands in the way of an attempt (an unknown destination, an expiry that
+ * has passed, credentials that cannot be read) is settled in the same way.
+ */
+struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const struct delivery *delivery,
+                                            deliver_done done, void *arg);
+/* Ends it without a call of done. */
+void deliver_stage_cancel(struct deliver_attempt *attempt);
+
+/* A settlement without an attempt: `status` with the reason in `error`. */
+void deliver_stage_settle(const struct delivery *delivery, struct verdict verdict, const char *error,
+                          struct settlement *settlement);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * route_stage - jobs in, deliveries out
+ *
+ * One record: route_job() of model/route.h. Here it is put between its two kinds of source and sink: an
+ * envelope that becomes lines, and a batch of claimed jobs that becomes rows and then entries of Redis.
+ */
+#ifndef DIST_ROUTE_STAGE_H
+#define DIST_ROUTE_STAGE_H
+
+#include <stdint.h>
+#include "buf.h"
+#include "destination.h"
+#include "due.h"
+#include "fault.h"
+#include "queue.h"
+#include "store.h"
+
+struct route_stage {
+    const struct catalog *catalog;
+    uint64_t max_payload;
+    struct store *store; /* NULL in a pipe */
+    struct queue *queue; /* likewise */
+    int64_t lease_ms;
+    struct due due; /* the pump that the service runs beside its batches */
+};
+
+/* A request envelope to delivery envelopes. INPUT: the envelope is refused. */
+int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
+                     struct fault *fault);
+
+/* Claimed job ids: deliveries are committed, then published, then the jobs' entries go, in one hop each. Every
+ * step may be repeated, by this process or another. */
+int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct fault *fault);
+
+/* The due pump's turn: see due.h. */
+int route_stage_tick(struct route_stage *stage, int64_t *wait_ms, struct fault *fault);
+
+/* The job cannot be routed: it ends as failed, with the reason. */
+int route_stage_poison(struct route_stage *stage, const struct queue_claim *claim, const char *why,
+                       struct fault *fault);
+
+#endif

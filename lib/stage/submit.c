@@ -1,0 +1,109 @@
+/*
+ * submit - see submit.h
+ *
+ * The one hard rule: nothing is said about a job before its transaction has committed.
+ */
+#include "submit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "digest.h"
+#include "limits.h"
+#include "msg.h"
+#include "route.h"
+#include "xalloc.h"
+
+void submit_init(struct submit *submit, const struct catalog *catalog, struct store *store,
+                 struct queue *queue, int64_t max_age_ms)
+{
+    *submit = (struct submit){
+        .catalog = catalog,
+        .store = store,
+        .queue = queue,
+        .max_age_ms = max_age_ms,
+        .items = xcalloc(SUBMIT_BATCH, sizeof *submit->items),
+        .numbers = xcalloc(SUBMIT_BATCH, sizeof *submit->numbers),
+    };
+}
+
+static void empty(struct submit *submit)
+{
+    for (size_t i = 0; i < submit->count; i++)
+        job_unref(submit->items[i].job);
+    submit->count = 0;
+    submit->bytes = 0;
+}
+
+void submit_release(struct submit *submit)
+{
+    empty(submit);
+    free(submit->items);
+    free(submit->numbers);
+    *submit = (struct submit){0};
+}
+
+/* A callback is delivered as a REST destination of the request's own: it must be a good one. */
+static int check_callback(const struct job *job, struct fault *fault)
+{
+    json_t *form = json_pack("{s:s, s:s, s:O*}", "protocol", "REST", "endpoint", job->callback_url, "headers",
+                             job->callback_headers);
+    if (!form)
+        return fault_set(fault, FAULT_INPUT, "callback: not text");
+    struct destination *destination = destination_new("callback", form, job->tenant_id, "request", fault);
+    json_decref(form);
+    if (!destination)
+        return fault_wrap(fault, "callback");
+    destination_unref(destination);
+    return 0;
+}
+
+int submit_check(const struct submit *submit, const struct job *job, struct fault *fault)
+{
+    if (route_check(submit->catalog, job, fault) < 0)
+        return -1;
+    return job->callback_url ? check_callback(job, fault) : 0;
+}
+
+bool submit_add(struct submit *submit, struct job *job, uint64_t number)
+{
+    struct submission *item = &submit->items[submit->count];
+    struct buf identity;
+
+    *item = (struct submission){.job = job};
+    buf_init(&identity, job->body_size + LIMIT_ENVELOPE_EXTRA);
+    job_identity(job, &identity);
+    digest_sha256(identity.data, identity.len, item->request_hash);
+    buf_release(&identity);
+    submit->numbers[submit->count++] = number;
+    submit->bytes += job->body_size;
+    return submit->count == SUBMIT_BATCH || submit->bytes >= SUBMIT_BATCH_BYTES;
+}
+
+/* After the commit: a Redis that is away is no reason to fail, the due pump of dist-route publishes. */
+static void publish(struct submit *submit)
+{
+    struct queue_item items[SUBMIT_BATCH];
+    struct fault problem = {0};
+    size_t count = 0;
+
+    for (size_t i = 0; i < submit->count; i++)
+        if (submit->items[i].result == SUBMIT_ACCEPTED)
+            items[count++] = (struct queue_item){.id = submit->items[i].id};
+    if (count && queue_publish(submit->queue, QUEUE_SUBMITTED, items, count, NULL, &problem) < 0)
+        msg(MSG_DEBUG, "accepted, and dist-route will queue it: %s", problem.text);
+}
+
+int submit_flush(struct submit *submit, void (*each)(void *arg, const struct submission *item, uint64_t number),
+                 void *arg, struct fault *fault)
+{
+    if (!submit->count)
+        return 0;
+    if (store_submit(submit->store, submit->items, submit->count, submit->max_age_ms, fault) < 0)
+        return -1;
+    publish(submit);
+    for (size_t i = 0; i < submit->count; i++)
+        each(arg, &submit->items[i], submit->numbers[i]);
+    empty(submit);
+    return 0;
+}

@@ -1,0 +1,210 @@
+/*
+ * store - the system of record: PostgreSQL
+ *
+ * The queue of record is the table distribution_deliveries; Redis holds a copy of what is ready to run. Every
+ * function is one transaction (or one read) and may be repeated: after UNAVAILABLE or TEMP nothing is known
+ * about the last call, and calling it again does no harm. Times are PostgreSQL's now(). Calls block, up to
+ * the deadline of the connection. Faults as in wire/pg.h.
+ */
+#ifndef DIST_STORE_H
+#define DIST_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "delivery.h"
+#include "envelope.h"
+#include "fault.h"
+#include "job.h"
+#include "outcome.h"
+#include "pg.h"
+#include "response.h"
+
+struct store;
+struct store *store_new(const struct pg_config *config); /* does not connect */
+void store_free(struct store *store);
+const char *store_address(const struct store *store);
+/* Connects now and holds that the schema is the one of this version (CONFIG: "run dist-admin migrate"). */
+int store_open(struct store *store, struct fault *fault);
+
+/* --- submit: the instant of acceptance is the COMMIT in here --- */
+
+enum submit_result {
+    SUBMIT_ACCEPTED,
+    SUBMIT_SAME,     /* accepted before under this idempotency key or distribution_id: that one's id is given */
+    SUBMIT_CONFLICT, /* the key or id is taken by another content: nothing stored */
+    SUBMIT_REFUSED,  /* tenant unknown or disabled, or a value that PostgreSQL refuses: nothing stored */
+};
+struct submission {
+    struct job *job;           /* borrowed */
+    char request_hash[65];     /* SHA-256 of job_identity() */
+    enum submit_result result; /* out */
+    char id[UID_TEXT_SIZE];    /* out: of the row, also of the earlier one for SAME */
+    char distribution_id[101]; /* out */
+    struct fault fault;        /* out: why, for CONFLICT and REFUSED */
+};
+/* All rows in one transaction; a row that is refused does not take the others with it. `max_age_ms`: the
+ * expiry of jobs without one. `retry_policy` is stored with the job where the job names none. */
+int store_submit(struct store *store, struct submission *items, size_t count, int64_t max_age_ms,
+                 struct fault *fault);
+/* class INPUT: unknown (with the nearest name) or disabled */
+int store_check_tenant(struct store *store, const char *tenant_id, struct fault *fault);
+
+/* --- route --- */
+
+/* jobs[i]: the job of ids[i] without its body, or NULL where there is none or it is not `pending`; then
+ * routed[i] says that it is routed already. */
+int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs, bool *routed,
+                    struct fault *fault);
+/* Ids and lanes of the deliveries of a routed job that are `queued`, for publishing again. */
+struct due_item {
+    char id[UID_TEXT_SIZE];
+};
+struct due_list {
+    struct due_item *items;
+    size_t count, cap;
+};
+void due_list_release(struct due_list *list);
+int store_queued_of_job(struct store *store, const char *job_id, struct due_list *list, struct fault *fault);
+
+struct routing {
+    const struct job *job;
+    struct delivery_list deliveries; /* their status is QUEUED (published after the commit) or DEAD */
+    bool saved; /* out: false where another router was faster: nothing of this one was written */
+};
+/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead). lease_ms: see store_overdue(). */
+int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
+                        struct fault *fault);
+
+/* The pending job cannot be routed: it ends as failed with `why`. */
+int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault);
+
+/* --- transform, deliver --- */
+
+/*
+ * out[i]: the delivery of ids[i] with its job, or NULL where it is not `queued` any more (its entry is to be
+ * dropped). Deliveries of one job share it. With `body_budget` > 0 bodies are loaded, as many as fit (at least
+ * one); a delivery whose body did not fit has job->body NULL and is to be handed back to the queue. The body of a
+ * callback is the response document.
+ */
+int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
+                          struct delivery **out, struct fault *fault);
+/* After transformation: content types of deliveries, or dead letters of reason `transform` (status DEAD). */
+int store_save_transformed(struct store *store, struct delivery *const *items, size_t count, struct fault *fault);
+
+/* An attempt that was made, or a death without one (number 0), and what becomes of the delivery. */
+struct settlement {
+    char delivery_id[UID_TEXT_SIZE];
+    char job_id[UID_TEXT_SIZE];
+    char *destination; /* owned */
+    int number;        /* of the attempt */
+    enum outcome_kind kind;
+    int code;
+    const char *reason;
+    char *error;         /* owned, NULL on success */
+    char *response_body; /* owned; UTF-8 without NUL, or NULL */
+    int64_t started_at_us, completed_at_us;
+    struct verdict verdict;
+};
+void settlement_release(struct settlement *settlement);
+/*
+ * One transaction for the batch: attempt rows, delivery states, and by trigger the jobs' counters, their end
+ * and their callbacks. A state moves only from `queued` with attempts = number - 1 (fencing); a success moves
+ * it from any state but delivered. Attempts are recorded in any case.
+ */
+int store_settle(struct store *store, const struct settlement *items, size_t count, struct fault *fault);
+
+/* --- the due pump --- */
+
+/* waiting deliveries whose time has come become `queued` with a lease, at most `limit`; skips locked rows. */
+int store_claim_due(struct store *store, size_t limit, int64_t lease_ms, struct due_list *list,
+                    struct fault *fault);
+/* Milliseconds until the next waiting delivery is due: 0 now, -1 none. */
+int store_next_due_ms(struct store *store, int64_t *ms, struct fault *fault);
+/* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), and pending jobs
+ * likewise, in the order of their ids after `after` ("" at first). */
+int store_overdue_deliveries(struct store *store, bool all, const char *after, size_t limit,
+                             struct due_list *list, struct fault *fault);
+int store_overdue_jobs(struct store *store, bool all, const char *after, size_t limit, struct due_list *list,
+                       struct fault *fault);
+/* Ends waiting deliveries (and pending jobs) whose expiry has passed. */
+int store_expire(struct store *store, size_t limit, size_t *expired, struct fault *fault);
+/* Compares the epoch of Redis with the one seen last, and keeps it: `changed` only for the first caller. */
+int store_see_epoch(struct store *store, const char *epoch, bool *changed, struct fault *fault);
+/* Partitions of distribution_attempts for this month and the next two. */
+int store_make_partitions(struct store *store, struct fault *fault);
+
+/* --- status and dead letters --- */
+
+/* INPUT where there is no such distribution (by distribution_id or by the row's id). */
+int store_view(struct store *store, const char *distribution_id, bool attempts, struct job_view *view,
+               struct fault *fault);
+/* Only what --wait needs: one indexed read. */
+int store_job_status(struct store *store, const char *distribution_id, enum job_status *status,
+                     struct fault *fault);
+
+struct job_filter {
+    const char *tenant_id, *data_type, *destination; /* NULL: all */
+    const char *status;                              /* a job status, or NULL */
+    int64_t since_us, until_us;                      /* of submission; 0: open */
+    int64_t limit;
+};
+/* Newest first; each view has its deliveries without attempts. */
+int store_list(struct store *store, const struct job_filter *filter,
+               int (*row)(void *arg, const struct job_view *view), void *arg, struct fault *fault);
+
+struct dead_filter {
+    const char *tenant_id, *destination, *reason, *data_type, *error; /* NULL: all; error: a part of the text */
+    int64_t since_us, until_us;                                        /* of death */
+    const char *const *ids; /* delivery ids or distribution ids; with id_count 0: all */
+    size_t id_count;
+    int64_t limit; /* 0: none */
+};
+struct dead_view {
+    char *delivery_id, *distribution_id, *tenant_id, *data_type, *target, *destination, *priority;
+    char *reason, *error, *content_type;
+    int attempts, last_code;
+    int64_t died_at_us, submitted_at_us, body_size;
+};
+int store_dead_list(struct store *store, const struct dead_filter *filter,
+                    int (*row)(void *arg, const struct dead_view *view), void *arg, struct fault *fault);
+/* The delivery with job and body, for dist-dlq show. INPUT where it is not dead. */
+int store_dead_load(struct store *store, const char *delivery_id, struct delivery **delivery,
+                    struct fault *fault);
+/* dead -> waiting, due now, with a fresh attempt budget; the history stays. `ids` are delivery ids. */
+int store_replay(struct store *store, const char *const *ids, size_t count, size_t *replayed,
+                 struct fault *fault);
+/* dead -> cancelled: the operator's word that it shall not be delivered. */
+int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped, struct fault *fault);
+
+/* Counts of deliveries by destination and status, for dist-status --queues. */
+struct destination_count {
+    char *destination;
+    int64_t waiting, queued, dead;
+    int64_t oldest_open_us; /* submission of the oldest open one; 0: none */
+};
+int store_destination_counts(struct store *store, struct destination_count **counts, size_t *count,
+                             struct fault *fault);
+void destination_counts_free(struct destination_count *counts, size_t count);
+
+/* --- administration --- */
+
+/* Applies the migrations that are missing, in order, under an advisory lock. `applied` is called for each. */
+int store_migrate(struct store *store, void (*applied)(void *arg, int version, const char *name), void *arg,
+                  struct fault *fault);
+/* The version in the database (0: none) and the one of this build. */
+int store_schema_version(struct store *store, int *have, int *want, struct fault *fault);
+
+struct tenant_view {
+    char *tenant_id, *name;
+    bool disabled;
+    int64_t created_at_us, jobs;
+};
+int store_tenant_add(struct store *store, const char *tenant_id, const char *name, struct fault *fault);
+int store_tenant_disable(struct store *store, const char *tenant_id, bool disabled, struct fault *fault);
+int store_tenant_list(struct store *store, int (*row)(void *arg, const struct tenant_view *view), void *arg,
+                      struct fault *fault);
+/* Server version as text, and the difference of its clock to ours in milliseconds. */
+int store_server(struct store *store, char version[64], int64_t *skew_ms, struct fault *fault);
+
+#endif

@@ -1,0 +1,551 @@
+/*
+ * libcurl says which sockets it waits for and until when (on_socket_wanted, on_timer_wanted), libevent
+ * watches them, and each event goes back by curl_multi_socket_action(). A transfer is
+ *
+ *   starting (http_start, in the multi) --> running --> finished (its message is read) --> done is called
+ *   starting --> spoilt (`later` is active) ------------------------------------------> done is called
+ *
+ * There are two pools of connections, because libcurl reuses a connection by host and port and asks nobody:
+ * what was opened for a request that may reach private addresses must not carry one that may not. The one hard
+ * rule: a final status line that came is the answer, whatever happens to the rest.
+ */
+#include "http.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <curl/curl.h>
+#include <event2/event.h>
+#include "clock.h"
+#include "guard.h"
+#include "text.h"
+#include "version.h"
+#include "xalloc.h"
+
+#define RETRY_AFTER_MAX_MS (INT64_C(10) * 365 * 24 * 3600 * 1000)
+
+struct pool {
+    CURLM *multi;
+    struct event *timer;
+    struct event_base *base;
+};
+
+enum { POOL_GUARDED, POOL_OPEN, POOL_COUNT };
+
+struct http {
+    struct event_base *base;
+    struct pool pools[POOL_COUNT];
+    CURL **idle; /* handles to be used again: they keep buffers and TLS sessions */
+    size_t idle_count, idle_max;
+    LIST_HEAD(transfer_list, http_transfer) transfers;
+};
+
+struct http_transfer {
+    LIST_ENTRY(http_transfer) link;
+    struct http *http;
+    struct pool *pool; /* NULL while the handle is in no multi */
+    CURL *easy;
+    struct curl_slist *headers;
+    struct event *later; /* reports what http_start() found */
+    http_done done;
+    void *arg;
+    struct http_response response;
+    const char *refused; /* the network of the last address that the guard refused */
+    bool guarded, opened;
+    int status; /* of the final status line, 0: not yet */
+    size_t head_bytes, body_bytes, body_max;
+    int64_t started_ms;
+    char error[CURL_ERROR_SIZE];
+};
+
+/* The transfer */
+
+static void transfer_free(struct http_transfer *transfer)
+{
+    struct http *http = transfer->http;
+
+    LIST_REMOVE(transfer, link);
+    if (transfer->pool)
+        curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+    if (transfer->easy && http->idle_count < http->idle_max) {
+        curl_easy_reset(transfer->easy);
+        http->idle[http->idle_count++] = transfer->easy;
+    } else if (transfer->easy) {
+        curl_easy_cleanup(transfer->easy);
+    }
+    for (struct curl_slist *item = transfer->headers; item; item = item->next)
+        explicit_bzero(item->data, strlen(item->data)); /* it may be an Authorization */
+    curl_slist_free_all(transfer->headers);
+    if (transfer->later)
+        event_free(transfer->later);
+    buf_release(&transfer->response.body);
+    free(transfer);
+}
+
+static void transfer_report(struct http_transfer *transfer)
+{
+    text_printable(transfer->response.text);
+    transfer->response.elapsed_ms = clock_mono_ms() - transfer->started_ms;
+    transfer->done(transfer->arg, &transfer->response);
+    transfer_free(transfer);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    transfer_report(arg);
+}
+
+/* Nothing will be sent; the first reason stays. */
+static void transfer_spoil(struct http_transfer *transfer, enum http_result result, const char *text)
+{
+    if (transfer->later)
+        return;
+    transfer->response.result = result;
+    text_copy(transfer->response.text, sizeof transfer->response.text, text);
+    transfer->later = event_new(transfer->http->base, -1, 0, on_later, transfer);
+    if (!transfer->later)
+        abort(); /* libevent is out of memory, as in xalloc */
+    event_active(transfer->later, EV_TIMEOUT, 0);
+}
+
+static const struct {
+    CURLcode code;
+    enum http_result result;
+} results[] = {
+    {CURLE_OPERATION_TIMEDOUT, HTTP_TIMEOUT},
+    {CURLE_COULDNT_RESOLVE_HOST, HTTP_CONNECT},
+    {CURLE_COULDNT_CONNECT, HTTP_CONNECT},
+    {CURLE_SSL_CONNECT_ERROR, HTTP_TLS},
+    {CURLE_PEER_FAILED_VERIFICATION, HTTP_TLS},
+    {CURLE_SSL_CERTPROBLEM, HTTP_TLS},
+    {CURLE_SSL_CIPHER, HTTP_TLS},
+    {CURLE_SSL_CACERT_BADFILE, HTTP_TLS},
+    {CURLE_SSL_ISSUER_ERROR, HTTP_TLS},
+    {CURLE_SSL_INVALIDCERTSTATUS, HTTP_TLS},
+    {CURLE_SSL_ENGINE_INITFAILED, HTTP_TLS},
+    {CURLE_SSL_CLIENTCERT, HTTP_TLS},
+    {CURLE_URL_MALFORMAT, HTTP_BAD_REQUEST},
+    {CURLE_UNSUPPORTED_PROTOCOL, HTTP_BAD_REQUEST},
+};
+
+static enum http_result result_of(const struct http_transfer *transfer, CURLcode code)
+{
+    long sent = 0;
+
+    if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
+        return HTTP_REFUSED_ADDRESS;
+    curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
+        return HTTP_BROKEN; /* what the server spoke, not what we were asked to */
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        if (results[i].code == code)
+            return results[i].result;
+    return HTTP_BROKEN;
+}
+
+static void transfer_finish(struct http_transfer *transfer, CURLcode code)
+{
+    struct http_response *response = &transfer->response;
+    const char *error = transfer->error[0] ? transfer->error : curl_easy_strerror(code);
+    bool left = transfer->body_bytes > transfer->body_max;
+    long connections = 0;
+
+    curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
+    response->reused = connections == 0 && transfer->head_bytes > 0;
+    if (transfer->status >= 200 && transfer->status <= 599) {
+        response->result = HTTP_ANSWERED;
+        response->status = transfer->status;
+        if (code != CURLE_OK && !left)
+            snprintf(response->text, sizeof response->text, "the response broke off: %s", error);
+    } else if (transfer->status) {
+        response->result = HTTP_BROKEN;
+        snprintf(response->text, sizeof response->text, "the server answered with status %d", transfer->status);
+    } else if (code == CURLE_OK) { /* 101, which nobody asked for */
+        response->result = HTTP_BROKEN;
+        snprintf(response->text, sizeof response->text, "the server gave no final status");
+    } else {
+        response->result = result_of(transfer, code);
+        if (response->result == HTTP_REFUSED_ADDRESS)
+            snprintf(response->text, sizeof response->text, "the address is refused: %s", transfer->refused);
+        else if (transfer->head_bytes > HTTP_HEAD_MAX)
+            snprintf(response->text, sizeof response->text, "the header is larger than %d bytes", HTTP_HEAD_MAX);
+        else
+            text_copy(response->text, sizeof response->text, error);
+    }
+    /* Out of the multi before `done`, which may start requests that take the connection. */
+    curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+    transfer->pool = NULL;
+    transfer_report(transfer);
+}
+
+static void pool_collect(struct pool *pool)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(pool->multi, &left))) {
+        struct http_transfer *transfer = NULL;
+        CURLcode code = message->data.result; /* the message dies with remove_handle */
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
+        transfer_finish(transfer, code);
+    }
+}
+
+/* Between libcurl and libevent */
+
+static void on_socket_ready(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool *pool = arg;
+    int running, mask = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+
+    curl_multi_socket_action(pool->multi, fd, mask, &running);
+    pool_collect(pool);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+    struct pool *pool = arg;
+    int running;
+
+    (void)fd;
+    (void)what;
+    curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    pool_collect(pool);
+}
+
+static int on_timer_wanted(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct pool *pool = arg;
+    struct timeval wait = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+    (void)multi;
+    if (timeout_ms < 0)
+        return evtimer_del(pool->timer);
+    return evtimer_add(pool->timer, &wait);
+}
+
+/* `watched` is what curl_multi_assign() was given for this socket: its event, NULL at first. */
+static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, void *watched)
+{
+    struct pool *pool = arg;
+    short events = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+
+    (void)easy;
+    if (watched)
+        event_free(watched);
+    curl_multi_assign(pool->multi, fd, NULL);
+    if (what == CURL_POLL_REMOVE)
+        return 0;
+    struct event *event = event_new(pool->base, fd, (short)(events | EV_PERSIST), on_socket_ready, pool);
+    if (!event)
+        return -1;
+    if (event_add(event, NULL) < 0) {
+        event_free(event);
+        return -1;
+    }
+    curl_multi_assign(pool->multi, fd, event);
+    return 0;
+}
+
+static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct http_transfer *transfer = arg;
+    const char *network = transfer->guarded ? guard_refuses(&address->addr) : NULL;
+
+    (void)purpose;
+    if (network) {
+        transfer->refused = network;
+        return CURL_SOCKET_BAD; /* libcurl goes on to the name's next address */
+    }
+    transfer->opened = true;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+}
+
+/* The response */
+
+/* `value` is the field's value, with blanks around it. */
+static int64_t retry_after_ms(const char *value)
+{
+    int64_t seconds = 0, limit = RETRY_AFTER_MAX_MS / 1000;
+
+    while (*value == ' ' || *value == '\t')
+        value++;
+    if (*value == '-')
+        return isdigit((unsigned char)value[1]) ? 0 : -1;
+    if (isdigit((unsigned char)*value)) {
+        for (; isdigit((unsigned char)*value) && seconds < limit; value++)
+            seconds = seconds * 10 + (*value - '0');
+    } else {
+        time_t date = curl_getdate(value, NULL);
+        if (date == -1)
+            return -1;
+        seconds = (int64_t)date - clock_wall_us() / 1000000;
+        if (seconds < 0)
+            seconds = 0;
+    }
+    return (seconds < limit ? seconds : limit) * 1000;
+}
+
+/* "HTTP/1.1 200 OK", "HTTP/2 200 ": the status, 0 where it is none. */
+static int status_of(const char *line)
+{
+    const char *space = strchr(line, ' ');
+
+    if (!space || !isdigit((unsigned char)space[1]) || !isdigit((unsigned char)space[2]) ||
+        !isdigit((unsigned char)space[3]))
+        return 0;
+    return (space[1] - '0') * 100 + (space[2] - '0') * 10 + (space[3] - '0');
+}
+
+/* One line of a header (or trailer) with its line end. */
+static size_t on_header(char *data, size_t size, size_t count, void *arg)
+{
+    static const char retry_after[] = "Retry-After:";
+    struct http_transfer *transfer = arg;
+    char line[100]; /* what is longer is neither of the two that are read here */
+
+    transfer->head_bytes += size * count;
+    if (transfer->head_bytes > HTTP_HEAD_MAX)
+        return 0;
+    if (size * count >= sizeof line && strncmp(data, "HTTP/", 5) != 0)
+        return size * count;
+    snprintf(line, sizeof line, "%.*s", (int)(size * count < sizeof line ? size * count : sizeof line - 1), data);
+    text_trim(line);
+    if (strncmp(line, "HTTP/", 5) == 0) {
+        int status = status_of(line);
+        if (!transfer->status && status >= 200) /* 1xx is not final; a trailer cannot change it */
+            transfer->status = status;
+    } else if (transfer->status && strncasecmp(line, retry_after, sizeof retry_after - 1) == 0) {
+        transfer->response.retry_after_ms = retry_after_ms(line + sizeof retry_after - 1);
+    }
+    return size * count;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    struct buf *body = &transfer->response.body;
+    size_t bytes = size * count, room = body->max - body->len;
+
+    buf_add(body, data, bytes < room ? bytes : room);
+    transfer->body_bytes += bytes;
+    return transfer->body_bytes > transfer->body_max ? 0 : bytes;
+}
+
+/* The request */
+
+/* What is wrong with the header, or NULL. */
+static const char *header_mistake(const char *header)
+{
+    static const char *const framing[] = {"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive",
+                                          "TE", "Trailer", "Upgrade", "Expect", "HTTP2-Settings",
+                                          "Proxy-Connection", NULL};
+    size_t name = strcspn(header, ":");
+
+    if (header[name] != ':' || name == 0)
+        return "a header is not of the form 'Name: value'";
+    for (size_t i = 0; i < name; i++)
+        if (!isalnum((unsigned char)header[i]) && !strchr("!#$%&'*+-.^_`|~", header[i]))
+            return "a header's name holds a character that is not allowed";
+    for (const char *c = header + name; *c; c++)
+        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+            return "a header's value holds a control character";
+    for (size_t i = 0; framing[i]; i++)
+        if (strlen(framing[i]) == name && strncasecmp(header, framing[i], name) == 0)
+            return "a header is one of those that the connection sets by itself";
+    return NULL;
+}
+
+static void headers_append(struct http_transfer *transfer, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(transfer->headers, line);
+    if (!longer)
+        abort(); /* out of memory, as in xalloc */
+    transfer->headers = longer;
+}
+
+/* libcurl's own language: "Name:" takes a header away, "Name;" is one with an empty value. */
+static void transfer_set_headers(struct http_transfer *transfer, const char *const *headers)
+{
+    bool typed = false;
+
+    headers_append(transfer, "Expect:"); /* we do not wait for a 100 before a body */
+    for (; headers && *headers; headers++) {
+        const char *mistake = header_mistake(*headers);
+        size_t name = strcspn(*headers, ":");
+        if (mistake) {
+            transfer_spoil(transfer, HTTP_BAD_REQUEST, mistake);
+            return;
+        }
+        typed |= name == 12 && strncasecmp(*headers, "Content-Type", 12) == 0;
+        if ((*headers)[name + 1 + strspn(*headers + name + 1, " \t")] == '\0') {
+            char *empty = xasprintf("%.*s;", (int)name, *headers);
+            headers_append(transfer, empty);
+            free(empty);
+        } else {
+            headers_append(transfer, *headers);
+        }
+    }
+    if (!typed)
+        headers_append(transfer, "Content-Type:"); /* not libcurl's form-urlencoded */
+}
+
+static long version_of(enum http_version version)
+{
+    switch (version) {
+    case HTTP_VERSION_1_1:
+        return CURL_HTTP_VERSION_1_1;
+    case HTTP_VERSION_2_PRIOR_KNOWLEDGE:
+        return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+    case HTTP_VERSION_AUTO:
+    case HTTP_VERSION_2:
+        break;
+    }
+    return CURL_HTTP_VERSION_2TLS;
+}
+
+/* Any failure here is a libcurl that lacks something, but for the URL, which it looks at only later. */
+static bool set_rules(CURL *easy, struct http_transfer *transfer)
+{
+    CURLcode failed = CURLE_OK;
+
+    failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
+    failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else the end waits for a hung look-up */
+    failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    failed |= curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "dist/" DIST_VERSION);
+    failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
+    failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+    return failed == CURLE_OK;
+}
+
+static bool set_request(CURL *easy, const struct http_request *request, struct http_transfer *transfer)
+{
+    bool head = strcmp(request->method, "HEAD") == 0, get = strcmp(request->method, "GET") == 0;
+    bool post = strcmp(request->method, "POST") == 0;
+    bool carries = request->body || post || strcmp(request->method, "PUT") == 0 ||
+                   strcmp(request->method, "PATCH") == 0; /* these say Content-Length: 0 */
+    CURLcode failed = CURLE_OK;
+
+    failed |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(request->version));
+    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                               (long)(request->timeout_ms > 0 ? request->timeout_ms : 1)); /* 0 is for ever */
+    if (head) {
+        failed |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (carries) {
+        failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+        failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+    }
+    if (!head && !(get && !carries) && !post)
+        failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    return failed == CURLE_OK;
+}
+
+struct http_transfer *http_start(struct http *http, const struct http_request *request, http_done done,
+                                 void *arg)
+{
+    struct http_transfer *transfer = xcalloc(1, sizeof *transfer);
+    struct pool *pool = &http->pools[request->allow_private ? POOL_OPEN : POOL_GUARDED];
+
+    *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
+    transfer->guarded = !request->allow_private;
+    transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
+    transfer->started_ms = clock_mono_ms();
+    transfer->response.retry_after_ms = -1;
+    buf_init(&transfer->response.body, request->max_response);
+    LIST_INSERT_HEAD(&http->transfers, transfer, link);
+    transfer_set_headers(transfer, request->headers);
+    if (transfer->later)
+        return transfer;
+    transfer->easy = http->idle_count ? http->idle[--http->idle_count] : curl_easy_init();
+    if (!transfer->easy || !set_rules(transfer->easy, transfer) ||
+        !set_request(transfer->easy, request, transfer)) {
+        transfer_spoil(transfer, HTTP_BAD_REQUEST, "libcurl does not take the request");
+    } else if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK) {
+        transfer_spoil(transfer, HTTP_BROKEN, "libcurl does not start the request");
+    } else {
+        transfer->pool = pool;
+    }
+    return transfer;
+}
+
+void http_cancel(struct http_transfer *transfer)
+{
+    transfer_free(transfer);
+}
+
+/* The client */
+
+static int pool_init(struct pool *pool, struct event_base *base, int max_connections)
+{
+    pool->base = base;
+    pool->multi = curl_multi_init();
+    pool->timer = evtimer_new(base, on_timer, pool);
+    if (!pool->multi || !pool->timer)
+        return -1;
+    curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket_wanted);
+    curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
+    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_wanted);
+    curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
+    curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)max_connections);
+    return 0;
+}
+
+struct http *http_new(struct event_base *base, int max_connections, struct fault *fault)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        fault_set(fault, FAULT_SYSTEM, "libcurl cannot be started");
+        return NULL;
+    }
+    struct http *http = xcalloc(1, sizeof *http);
+    http->base = base;
+    http->idle_max = max_connections > 0 ? (size_t)max_connections : 1;
+    http->idle = xreallocarray(NULL, http->idle_max, sizeof *http->idle);
+    LIST_INIT(&http->transfers);
+    for (int i = 0; i < POOL_COUNT; i++)
+        if (pool_init(&http->pools[i], base, max_connections) < 0) {
+            fault_set(fault, FAULT_SYSTEM, "libcurl or libevent has no memory");
+            http_free(http);
+            return NULL;
+        }
+    return http;
+}
+
+void http_free(struct http *http)
+{
+    if (!http)
+        return;
+    while (!LIST_EMPTY(&http->transfers))
+        transfer_free(LIST_FIRST(&http->transfers));
+    while (http->idle_count)
+        curl_easy_cleanup(http->idle[--http->idle_count]);
+    for (int i = 0; i < POOL_COUNT; i++) {
+        if (http->pools[i].multi)
+            curl_multi_cleanup(http->pools[i].multi); /* closes, and takes its sockets' events back */
+        if (http->pools[i].timer)
+            event_free(http->pools[i].timer);
+    }
+    free(http->idle);
+    free(http);
+    curl_global_cleanup();
+}

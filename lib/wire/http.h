@@ -1,0 +1,100 @@
+/*
+ * http - an HTTP client on an event loop (libcurl's multi interface, libevent)
+ *
+ * One deadline covers everything from the name look-up to the last byte. Redirects are not followed. The
+ * response's body is read up to a ceiling and then left; a failure while reading the body of a response
+ * whose status arrived is not a failure of the request. No proxy is taken from the environment, no cookie is
+ * kept, no .netrc read, only http and https, TLS 1.2 and up with the system's certificates, nothing is asked
+ * to be compressed. Connections are kept and reused; one that was made for a request that may use private
+ * addresses never serves one that may not. Nothing blocks: names are looked up in threads of libcurl, and a
+ * look-up that outlives its request is left to its thread.
+ *
+ * A kept connection that turns out closed before one byte of the answer came is replaced by libcurl, which
+ * sends the request once more, whatever its method (at most 5 times, within the same deadline). The server
+ * may have seen the first one: give every request that changes something a key, as in Idempotency-Key.
+ *
+ * The process must ignore SIGPIPE: fdio_ignore_sigpipe().
+ */
+#ifndef DIST_HTTP_H
+#define DIST_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "buf.h"
+#include "fault.h"
+
+enum {
+    HTTP_READ_MAX = 1024 * 1024, /* bytes of a body that are read (or max_response, if more) before it is left */
+    HTTP_HEAD_MAX = 64 * 1024,   /* bytes of status lines and header lines in all; more is HTTP_BROKEN */
+};
+
+struct event_base;
+struct http;
+
+/*
+ * max_connections: idle ones that are kept in all. NULL with the fault (SYSTEM). The base is borrowed until
+ * http_free().
+ */
+struct http *http_new(struct event_base *base, int max_connections, struct fault *fault);
+/* Requests under way are cancelled without a call. NULL is fine. Not from inside of a http_done. */
+void http_free(struct http *http);
+
+enum http_version {
+    HTTP_VERSION_AUTO, /* over TLS what the server prefers of HTTP/2 and 1.1 (ALPN), else 1.1 */
+    HTTP_VERSION_1_1,
+    HTTP_VERSION_2,                /* the same as AUTO: a server that has only 1.1 is served with it */
+    HTTP_VERSION_2_PRIOR_KNOWLEDGE /* HTTP/2 at once, also without TLS */
+};
+
+/*
+ * Everything is borrowed until the request is done or cancelled; url and headers only until http_start()
+ * returns. A header that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is
+ * no header or holds a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL.
+ * Content-Type is sent where `headers` has it, User-Agent is "dist/VERSION" where they have none.
+ */
+struct http_request {
+    const char *method; /* upper case; the body of a HEAD is not sent */
+    const char *url;
+    const char *const *headers; /* "Name: value", ended by NULL; may itself be NULL */
+    const void *body;           /* NULL: none */
+    size_t body_size;
+    int64_t timeout_ms; /* at least 1 */
+    bool allow_private; /* the address guard is off */
+    enum http_version version;
+    size_t max_response; /* bytes of the response's body that are kept */
+};
+
+enum http_result {
+    HTTP_ANSWERED,        /* a final status came; what happened afterwards does not matter */
+    HTTP_TIMEOUT,         /* none came in time */
+    HTTP_CONNECT,         /* no such name, or no connection */
+    HTTP_REFUSED_ADDRESS, /* the guard refused every address of the name */
+    HTTP_TLS,             /* no trusted TLS connection */
+    HTTP_BROKEN,          /* the connection ended, or what came is no HTTP */
+    HTTP_BAD_REQUEST      /* nothing was sent: see struct http_request */
+};
+
+struct http_response {
+    enum http_result result;
+    int status;             /* where ANSWERED: a final status, 200 to 599; else 0 */
+    int64_t retry_after_ms; /* of Retry-After, as seconds or HTTP-date (RFC 9110 10.2.3); past and negative
+                               values are 0, more than 10 years is 10 years; -1: none */
+    struct buf body;        /* the first max_response bytes, as they came; less where the body broke off */
+    char text[300];         /* what went wrong, printable; "". It may name the host, never the rest of the URL */
+    int64_t elapsed_ms;
+    bool reused;            /* the connection had been used before */
+};
+
+typedef void (*http_done)(void *arg, struct http_response *response); /* the response is borrowed */
+struct http_transfer;
+
+/*
+ * The transfer, for http_cancel(); never NULL. `done` is called once, later, from the event loop (never from
+ * here); it may start and cancel other requests. The transfer is gone when it returns.
+ */
+struct http_transfer *http_start(struct http *http, const struct http_request *request, http_done done,
+                                 void *arg);
+void http_cancel(struct http_transfer *transfer); /* done is not called any more */
+
+#endif

@@ -1,0 +1,158 @@
+/*
+ * queue - the active queue: Redis Streams that carry what is ready to run now
+ *
+ * PostgreSQL has the truth; everything here may vanish at any instant and is published again
+ * (dist-internals(7)). Entries carry one id and nothing else. All keys of a partition p have its hash tag:
+ *
+ *   dist:{p}:submitted     stream of job ids, read by dist-route
+ *   dist:{p}:routed        stream of delivery ids, read by dist-transform
+ *   dist:{p}:ready:<lane>  stream of delivery ids, read by dist-deliver
+ *                          lane: <destination>:<tenant>:<priority>
+ *   dist:{p}:d:<id>        hash: this id is in Redis now (s stream, e entry, o owner, c crashes)
+ *   dist:{p}:lanes         set of the lanes that have entries
+ *   dist:{p}:bell:<stage>  sorted set: streams with unread entries; a doorbell, never the truth
+ *   dist:{p}:quarantine    list of malformed entries with the reason (JSON), newest 1000
+ *   dist:{p}:epoch         random; missing or changed: this Redis was wiped
+ *
+ * Every change is one Lua script. An empty stream is no stream: the script that takes the last entry
+ * removes the key, its group and its lane, so nothing is left behind and no consumer has to be cleaned up. A
+ * publish makes stream and group again. An id is published at most once at a time: publishing one that is
+ * there changes nothing, so any caller may publish whatever it thinks is missing.
+ *
+ * An entry says "look at this id", never that the id is open: one that has ended may be published once more
+ * by a worker that was slow. Whoever claims asks PostgreSQL first, and finishes what has ended.
+ *
+ * Fencing: a claim is (entry, owner, crashes). Whoever takes an entry over raises its crashes, so the older
+ * claim is void even where both are of one process. A worker whose claim was taken over can no longer move
+ * the id, but a `finish` always removes an id that has ended, whoever reports it.
+ *
+ * A Redis without memory refuses publishing (TEMP), and lets ids be claimed, moved, released and finished, so
+ * that it can be emptied. Entries without a proper id are quarantined where they are met; entries that no
+ * hash names are dropped; an id whose entry is gone counts as not there and is published again.
+ *
+ * Blocking as in redis.h; faults too. A call over many items runs in pipelines of a bounded size; after a
+ * fault some of it may have been done: call it again with the same items, everything is idempotent
+ * (queue_release() too: a claim that was released is no longer held). BUG for an id that is empty, longer
+ * than 63 bytes or not printable, and for a missing lane. Partition p is 0 in this version.
+ */
+#ifndef DIST_QUEUE_H
+#define DIST_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "fault.h"
+#include "redis.h"
+
+enum queue_stage { QUEUE_SUBMITTED, QUEUE_ROUTED, QUEUE_READY, QUEUE_STAGE_COUNT };
+extern const char *const queue_stage_names[QUEUE_STAGE_COUNT + 1]; /* "submitted", "routed", "ready" */
+
+struct queue;
+/* `owner`: who claims, unique per process (host, pid, a few random letters), copied. Takes the connection. */
+struct queue *queue_new(struct redis *redis, const char *owner);
+void queue_free(struct queue *queue);
+struct redis *queue_redis(struct queue *queue); /* borrowed */
+
+/* Where an id goes. lane: "<destination>:<tenant>:<priority>" for QUEUE_READY, else NULL. */
+struct queue_item {
+    const char *id;
+    const char *lane;
+};
+/* Publishes ids to a stage, pipelined. `added` (may be NULL): how many were not there yet. */
+int queue_publish(struct queue *queue, enum queue_stage stage, const struct queue_item *items, size_t count,
+                  size_t *added, struct fault *fault);
+
+/* A claimed entry. */
+struct queue_claim {
+    char id[64];
+    char entry[32]; /* stream id of the entry */
+    char *stream;   /* whole key; owned by the claim */
+    int crashes;    /* how often a worker was lost while holding it */
+};
+struct queue_claims {
+    struct queue_claim *items;
+    size_t count, cap;
+};
+void queue_claims_release(struct queue_claims *claims);
+void queue_claim_copy(struct queue_claim *to, const struct queue_claim *from);
+void queue_claim_release(struct queue_claim *claim);
+
+/* Claims up to `want` unread entries of `submitted` or `routed`, appended to `claims`. Does not wait. Where
+ * the answer is lost with the connection, the entries are claimed and nobody knows: queue_reap() finds them.
+ */
+int queue_fetch(struct queue *queue, enum queue_stage stage, size_t want, struct queue_claims *claims,
+                struct fault *fault);
+/* The same from one lane ("<destination>:<tenant>:<priority>"). */
+int queue_fetch_lane(struct queue *queue, const char *lane, size_t want, struct queue_claims *claims,
+                     struct fault *fault);
+/* All lanes that have entries, in flight ones included, sorted: an array of strings ended by NULL, for
+ * queue_lanes_free(). */
+int queue_lanes(struct queue *queue, char ***lanes, struct fault *fault);
+void queue_lanes_free(char **lanes);
+
+/*
+ * Waits for the bell of a stage, at most wait_ms (0: looks). 1: it rang (something may be there), 0: not, -1:
+ * fault. A hint and no promise: who wakes calls queue_fetch(), or looks through queue_lanes(); and does so
+ * now and then without a bell. One waiter wakes for one stream; a fetch that got all it wanted rings again
+ * for the next. The connection is busy meanwhile, and a signal does not end it: wait a second at a time.
+ */
+int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, struct fault *fault);
+
+/*
+ * The hop: ids of `items` are published to `stage`, then the claimed entry is acknowledged and deleted, in
+ * one script. Where an item has the claim's own id, the id moves: only if the claim still holds. Other ids
+ * are published even if it was taken over (that is idempotent), and the entry is left to its new owner.
+ * Pipelined over hops. Of more than 1000 items, the rest is published in calls before. A moved id starts with
+ * no crashes.
+ */
+struct queue_hop {
+    const struct queue_claim *claim;
+    enum queue_stage stage;
+    const struct queue_item *items;
+    size_t count; /* 0: just acknowledge and delete */
+};
+int queue_hops(struct queue *queue, const struct queue_hop *hops, size_t count, struct fault *fault);
+
+/* The id has ended or waits in PostgreSQL (committed!): acknowledge, delete, forget. Pipelined. An entry that
+ * now belongs to another owner is left alone unless `ended` (a success is sticky). */
+struct queue_finish {
+    const struct queue_claim *claim;
+    bool ended;
+};
+int queue_finish(struct queue *queue, const struct queue_finish *items, size_t count, struct fault *fault);
+
+/* Hands claims back: each is put at the end of its stream for anybody to claim, at once; its crashes stay. */
+int queue_release(struct queue *queue, const struct queue_claim *const *claims, size_t count,
+                  struct fault *fault);
+/* Says that the claims are being worked on. `lost[i]` is set where the claim was taken over or its entry is
+ * gone: stop working on it. On a fault nothing is known: those of later pipelines say "not lost". */
+int queue_renew(struct queue *queue, const struct queue_claim *const *claims, size_t count, bool *lost,
+                struct fault *fault);
+/*
+ * Takes over entries whose owners were silent for idle_ms, at most `want`, from `stage` (all lanes of
+ * QUEUE_READY, continuing where the last call ended). Their crash counter goes up. That includes entries of
+ * this very owner, which it did not renew or never heard of (see queue_fetch()): the older claim is void
+ * then. At most 64 round trips, of 500 entries each.
+ */
+int queue_reap(struct queue *queue, enum queue_stage stage, int64_t idle_ms, size_t want,
+               struct queue_claims *claims, struct fault *fault);
+
+/* present[i]: ids[i] is in Redis, with its entry. Pipelined. On a fault those not asked are "not present". */
+int queue_present(struct queue *queue, const char *const *ids, size_t count, bool *present,
+                  struct fault *fault);
+/* The epoch of this Redis; made where there is none. 36 characters and a NUL. */
+int queue_epoch(struct queue *queue, char epoch[37], struct fault *fault);
+
+/* What dist-status --queues shows: submitted, routed, then the lanes that have entries, sorted. `quarantined`
+ * may be NULL. */
+struct queue_depth {
+    char *name;        /* "submitted", "routed", "ready:<lane>" */
+    int64_t length;    /* entries, in flight ones included */
+    int64_t in_flight; /* claimed */
+    int64_t oldest_ms; /* age of the oldest entry by the clock of Redis; -1: none */
+};
+int queue_depths(struct queue *queue, struct queue_depth **depths, size_t *count, int64_t *quarantined,
+                 struct fault *fault);
+void queue_depths_free(struct queue_depth *depths, size_t count);
+
+#endif

@@ -1,0 +1,320 @@
+/*
+ * Each script is atomic, idempotent and asks before every step; time is Redis's. A script changes nothing, or
+ * all: an error can only come from its first write (Redis refuses to run out of memory in the middle of one
+ * that has written), or from a key of a wrong type that somebody else put there.
+ *
+ * The one hard rule: an id whose hash exists has exactly one entry, the one that the hash names (s, e), and
+ * that entry is either unread or pending in the group. Entries that no hash names are dropped where they are
+ * met. An id counts as queued when the script that wrote hash and entry has returned.
+ *
+ * One group per stream, "dist", so that XDEL at acknowledgement is safe; XACK alone frees no memory.
+ */
+#include "queue_scripts.h"
+
+#include "xalloc.h"
+
+/* clang-format off */
+static const char prelude[] =
+    "local P, OWNER, GROUP = ARGV[1], ARGV[2], 'dist'\n"
+    "local LANES, QUARANTINE = KEYS[1], KEYS[2]\n"
+    "local BELLS = {submitted = KEYS[3], routed = KEYS[4], ready = KEYS[5]}\n"
+    "local call = redis.call\n"
+
+    "local function hash(id) return P .. 'd:' .. id end\n"
+
+    /* 'dist:{0}:ready:web:acme:normal' -> 'ready', 'web:acme:normal' */
+    "local function parse(stream)\n"
+    "  return string.match(string.sub(stream, #P + 1), '^(%a+):?(.*)$')\n"
+    "end\n"
+
+    "local function now_ms()\n"
+    "  local t = call('TIME')\n"
+    "  return t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "end\n"
+
+    /* ZADD dist:{0}:bell:ready NX 1700000000000 dist:{0}:ready:web:acme:normal */
+    "local function ring(stream)\n"
+    "  call('ZADD', BELLS[parse(stream)], 'NX', now_ms(), stream)\n"
+    "end\n"
+
+    /* The group reads from the start: what is there and was never read is work. */
+    "local function make_group(stream)\n"
+    "  call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')\n"
+    "end\n"
+
+    "local function enlist(stream)\n"
+    "  local stage, lane = parse(stream)\n"
+    "  if stage == 'ready' and call('SISMEMBER', LANES, lane) == 0 then call('SADD', LANES, lane) end\n"
+    "end\n"
+
+    /* An empty stream is no stream: group, consumers, lane and bell go with it. */
+    "local function sweep(stream)\n"
+    "  if call('XLEN', stream) > 0 then return end\n"
+    "  local stage, lane = parse(stream)\n"
+    "  call('DEL', stream)\n"
+    "  call('ZREM', BELLS[stage], stream)\n"
+    "  if stage == 'ready' then call('SREM', LANES, lane) end\n"
+    "end\n"
+
+    "local function drop(stream, entry)\n"
+    "  call('XACK', stream, GROUP, entry)\n"
+    "  call('XDEL', stream, entry)\n"
+    "end\n"
+
+    /* XADD dist:{0}:routed * id 018c...
+     * HSET dist:{0}:d:018c... s dist:{0}:routed e 1700000000000-0 c 0 */
+    "local seen = {}\n"
+    "local function add(id, stream, crashes)\n"
+    "  if not seen[stream] then\n"
+    "    seen[stream] = true\n"
+    "    if call('EXISTS', stream) == 0 then make_group(stream) end\n"
+    "    enlist(stream)\n"
+    "    ring(stream)\n"
+    "  end\n"
+    "  local entry = call('XADD', stream, '*', 'id', id)\n"
+    "  call('HSET', hash(id), 's', stream, 'e', entry, 'c', crashes)\n"
+    "  call('HDEL', hash(id), 'o')\n"
+    "end\n"
+
+    /* In Redis: the hash is there and its entry too. A look also mends the set of lanes. */
+    "local function present(id)\n"
+    "  local d = call('HMGET', hash(id), 's', 'e')\n"
+    "  if not d[1] or not d[2] or #call('XRANGE', d[1], d[2], d[2]) == 0 then return false end\n"
+    "  enlist(d[1])\n"
+    "  return true\n"
+    "end\n"
+
+    "local function publish(id, stream)\n"
+    "  if present(id) then return 0 end\n"
+    "  add(id, stream, 0)\n"
+    "  return 1\n"
+    "end\n"
+
+    /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over, or waits to be read again.
+     * 'none': no hash names it. */
+    "local function standing(stream, id, entry, crashes)\n"
+    "  local d = call('HMGET', hash(id), 's', 'e', 'o', 'c')\n"
+    "  if d[1] ~= stream or d[2] ~= entry then return 'none', d[1], d[2] end\n"
+    "  if d[3] ~= OWNER or d[4] ~= crashes then return 'other', d[1], d[2] end\n"
+    "  return 'mine', d[1], d[2]\n"
+    "end\n"
+
+    /* A claim that nobody holds any more: its entry goes, unless the number belongs to another id by now (wiped, and
+     * filled again in the same millisecond). */
+    "local function drop_stale(stream, entry, id)\n"
+    "  local m = call('XRANGE', stream, entry, entry)[1]\n"
+    "  if m and m[2][2] == id then drop(stream, entry) end\n"
+    "end\n"
+
+    "local function printable(text)\n"
+    "  return (string.gsub(string.sub(text, 1, 200), '[^ -~]', '?'))\n"
+    "end\n"
+
+    /* LPUSH dist:{0}:quarantine {"stream":...,"entry":...,"reason":...,"fields":[...],"at_ms":...} */
+    "local function quarantine(stream, m, reason)\n"
+    "  local fields = {}\n"
+    "  for i = 1, math.min(#m[2], 20) do fields[i] = printable(m[2][i]) end\n"
+    "  call('LPUSH', QUARANTINE, cjson.encode({stream = stream, entry = m[1], reason = reason,\n"
+    "    fields = fields, at_ms = now_ms()}))\n"
+    "  call('LTRIM', QUARANTINE, 0, 999)\n"
+    "end\n"
+
+    /* The id and the crashes of an entry that was read; nil where it was dropped, with or without quarantine. */
+    "local function identify(stream, m)\n"
+    "  local id, reason\n"
+    "  for i = 1, #m[2] - 1, 2 do\n"
+    "    if m[2][i] == 'id' then id = m[2][i + 1] break end\n"
+    "  end\n"
+    "  if not id then reason = 'no field id'\n"
+    "  elseif #id == 0 or #id > 63 then reason = 'id of 0 or more than 63 bytes'\n"
+    "  elseif string.find(id, '[^!-~]') then reason = 'id with bytes that are not printable' end\n"
+    "  if reason then quarantine(stream, m, reason) drop(stream, m[1]) return nil end\n"
+    "  local d = call('HMGET', hash(id), 's', 'e', 'c')\n"
+    "  if d[1] ~= stream or d[2] ~= m[1] then drop(stream, m[1]) return nil end\n"
+    "  return id, tonumber(d[3]) or 0\n"
+    "end\n";
+
+/* KEYS[6..] a stream per id; ARGV[3..] the ids. -> how many were added */
+static const char publish[] =
+    "local added = 0\n"
+    "for i = 6, #KEYS do added = added + publish(ARGV[i - 3], KEYS[i]) end\n"
+    "return added\n";
+
+/* KEYS[6] stream; ARGV[3] want. -> entry, id, crashes, entry, id, ...
+ *
+ * Claiming in order of arrival. As many as were wanted: there may be more, so the bell rings for somebody else;
+ * fewer: all is read, so it is silenced. Dropped entries are made up for, in a bounded number of rounds. */
+static const char fetch[] =
+    "local stream, left, out, drained = KEYS[6], tonumber(ARGV[3]), {}, false\n"
+    "if call('EXISTS', stream) == 0 then sweep(stream) return out end\n"
+    "for round = 1, 10 do\n"
+    "  local r = redis.pcall('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
+    "  if r and r.err then\n"
+    "    if not string.find(r.err, 'NOGROUP', 1, true) then return r end\n"
+    "    make_group(stream)\n"
+    "    r = call('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
+    "  end\n"
+    "  drained = not r or #r[1][2] < left\n"
+    "  for _, m in ipairs(r and r[1][2] or {}) do\n"
+    "    local id, crashes = identify(stream, m)\n"
+    "    if id then\n"
+    "      call('HSET', hash(id), 'o', OWNER)\n"
+    "      out[#out + 1] = m[1]\n"
+    "      out[#out + 1] = id\n"
+    "      out[#out + 1] = crashes\n"
+    "      left = left - 1\n"
+    "    end\n"
+    "  end\n"
+    "  if drained or left == 0 then break end\n"
+    "end\n"
+    "if drained then call('ZREM', BELLS[parse(stream)], stream) else ring(stream) end\n"
+    "sweep(stream)\n"
+    "return out\n";
+
+/* KEYS[6] stream of the claim, KEYS[7..] a stream per item; ARGV[3] entry, [4] id, [5] crashes of the claim,
+ * ARGV[6..] the items' ids. -> 1 the claim is settled, 0 it belongs to another
+ *
+ * Other ids first, by the rules of publish; then the claim, if it is still ours. Where its own id moves, the old
+ * entry goes before the new one comes: Redis allows that when it is out of memory, while it refuses to begin
+ * with an addition. So a full Redis can still be emptied, and takes no more in. */
+static const char hop[] =
+    "local from, entry, id, crashes = KEYS[6], ARGV[3], ARGV[4], ARGV[5]\n"
+    "local to\n"
+    "for i = 7, #KEYS do\n"
+    "  if ARGV[i - 1] == id then to = KEYS[i] else publish(ARGV[i - 1], KEYS[i]) end\n"
+    "end\n"
+    "local whose = standing(from, id, entry, crashes)\n"
+    "if whose == 'other' then return 0 end\n"
+    "if whose == 'mine' then\n"
+    "  drop(from, entry)\n"
+    "  if to then add(id, to, 0) else call('DEL', hash(id)) end\n"
+    "else drop_stale(from, entry, id) end\n"
+    "sweep(from)\n"
+    "return whose == 'mine' and 1 or 0\n";
+
+/* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes, [6] '1' where the id has ended. -> 1 settled, 0 another's
+ *
+ * An end is sticky: the id goes, wherever it is by now. */
+static const char finish[] =
+    "local stream, entry, id = KEYS[6], ARGV[3], ARGV[4]\n"
+    "local whose, at, current = standing(stream, id, entry, ARGV[5])\n"
+    "local ended = ARGV[6] == '1'\n"
+    "if whose == 'other' and not ended then return 0 end\n"
+    "if whose == 'none' then drop_stale(stream, entry, id) end\n"
+    "if at and current and (whose ~= 'none' or ended) then\n"
+    "  drop(at, current)\n"
+    "  sweep(at)\n"
+    "end\n"
+    "sweep(stream)\n"
+    "if ended or whose == 'mine' then call('DEL', hash(id)) end\n"
+    "return (ended or whose == 'mine') and 1 or 0\n";
+
+/* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
+static const char release[] =
+    "local stream, entry, id, crashes = KEYS[6], ARGV[3], ARGV[4], ARGV[5]\n"
+    "local whose = standing(stream, id, entry, crashes)\n"
+    "if whose == 'other' then return 0 end\n"
+    "if whose == 'mine' then\n"
+    "  drop(stream, entry)\n"
+    "  add(id, stream, crashes)\n"
+    "else drop_stale(stream, entry, id) end\n"
+    "sweep(stream)\n"
+    "return whose == 'mine' and 1 or 0\n";
+
+/* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 still ours, 0 lost
+ *
+ * JUSTID: the idle clock starts again, the delivery counter stays. An entry that is no longer pending (somebody
+ * destroyed the group) will be read again, so it is lost. */
+static const char renew[] =
+    "local stream, entry = KEYS[6], ARGV[3]\n"
+    "if standing(stream, ARGV[4], entry, ARGV[5]) ~= 'mine' then return 0 end\n"
+    "local r = redis.pcall('XCLAIM', stream, GROUP, OWNER, 0, entry, 'JUSTID')\n"
+    "return (not r.err and #r == 1) and 1 or 0\n";
+
+/* KEYS[6] stream; ARGV[3] idle_ms, [4] cursor, [5] want. -> cursor, entry, id, crashes, entry, ...
+ *
+ * The cursor must be kept: XAUTOCLAIM looks at 10 * COUNT pending entries and would never get past a front of
+ * busy ones. At the end of a walk the consumers that hold nothing and were not seen for an hour are forgotten;
+ * inside a script nobody can give them an entry between the look and the deletion. */
+static const char reap[] =
+    "local stream = KEYS[6]\n"
+    "if call('EXISTS', stream) == 0 then sweep(stream) return {'0-0'} end\n"
+    "local r = redis.pcall('XAUTOCLAIM', stream, GROUP, OWNER, ARGV[3], ARGV[4], 'COUNT', ARGV[5])\n"
+    "if r.err then\n"
+    "  if not string.find(r.err, 'NOGROUP', 1, true) then return r end\n"
+    "  make_group(stream)\n"
+    "  ring(stream)\n"
+    "  return {'0-0'}\n"
+    "end\n"
+    "local out = {r[1]}\n"
+    "for _, m in ipairs(r[2]) do\n"
+    "  local id, crashes = identify(stream, m)\n"
+    "  if id then\n"
+    "    call('HSET', hash(id), 'o', OWNER, 'c', crashes + 1)\n"
+    "    out[#out + 1] = m[1]\n"
+    "    out[#out + 1] = id\n"
+    "    out[#out + 1] = crashes + 1\n"
+    "  end\n"
+    "end\n"
+    "if r[1] == '0-0' then\n"
+    "  for _, c in ipairs(call('XINFO', 'CONSUMERS', stream, GROUP)) do\n"
+    "    if c[4] == 0 and c[6] > 3600000 then call('XGROUP', 'DELCONSUMER', stream, GROUP, c[2]) end\n"
+    "  end\n"
+    "end\n"
+    "sweep(stream)\n"
+    "return out\n";
+
+/* ARGV[3..] ids. -> 1 or 0 for each */
+static const char present[] =
+    "local out = {}\n"
+    "for i = 3, #ARGV do out[#out + 1] = present(ARGV[i]) and 1 or 0 end\n"
+    "return out\n";
+
+/* KEYS[6] the epoch; ARGV[3] a new one, for the case that there is none. -> the epoch */
+static const char epoch[] =
+    "local now = call('GET', KEYS[6])\n"
+    "if now and #now == 36 then return now end\n"
+    "call('SET', KEYS[6], ARGV[3])\n"
+    "return ARGV[3]\n";
+
+/* KEYS[6] stream. -> length, in flight, age of the oldest entry in ms or -1
+ *
+ * An entry's id starts with the time of Redis at which it was added. */
+static const char depth[] =
+    "local stream = KEYS[6]\n"
+    "local oldest = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]\n"
+    "if not oldest then return {0, 0, -1} end\n"
+    "local pending = redis.pcall('XPENDING', stream, GROUP)\n"
+    "local age = now_ms() - tonumber(string.match(oldest[1], '^%d+'))\n"
+    "return {call('XLEN', stream), pending.err and 0 or pending[1], math.max(age, 0)}\n";
+/* clang-format on */
+
+static const struct {
+    const char *name, *text;
+} bodies[QUEUE_SCRIPT_COUNT] = {
+    [QUEUE_SCRIPT_PUBLISH] = {"publish", publish},
+    [QUEUE_SCRIPT_FETCH] = {"fetch", fetch},
+    [QUEUE_SCRIPT_HOP] = {"hop", hop},
+    [QUEUE_SCRIPT_FINISH] = {"finish", finish},
+    [QUEUE_SCRIPT_RELEASE] = {"release", release},
+    [QUEUE_SCRIPT_RENEW] = {"renew", renew},
+    [QUEUE_SCRIPT_REAP] = {"reap", reap},
+    [QUEUE_SCRIPT_PRESENT] = {"present", present},
+    [QUEUE_SCRIPT_EPOCH] = {"epoch", epoch},
+    [QUEUE_SCRIPT_DEPTH] = {"depth", depth},
+};
+
+void queue_scripts_init(struct redis_script scripts[QUEUE_SCRIPT_COUNT])
+{
+    for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++)
+        scripts[i] =
+            (struct redis_script){.name = bodies[i].name, .text = xasprintf("%s%s", prelude, bodies[i].text)};
+}
+
+void queue_scripts_release(struct redis_script scripts[QUEUE_SCRIPT_COUNT])
+{
+    for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++) {
+        free((char *)scripts[i].text);
+        scripts[i] = (struct redis_script){0};
+    }
+}

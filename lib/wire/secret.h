@@ -1,0 +1,49 @@
+/*
+ * secret - credentials by reference: read when they are needed, wiped when they are let go
+ *
+ * A reference is the name of a file. Without a tenant it is looked for in $CREDENTIALS_DIRECTORY (systemd),
+ * then in <config_dir>/credentials.d. With a tenant, for a destination that a request brought along, only in
+ * <config_dir>/credentials.d/<tenant>, so that no tenant can name another's or the operator's.
+ *
+ * No symbolic link is followed below those folders. The file must be a regular one, and outside
+ * $CREDENTIALS_DIRECTORY, which systemd guards, neither its group nor others may have any right to it.
+ *
+ * The content, at most SECRET_MAX bytes without a NUL, is one secret (one newline at its end is cut off), or,
+ * where its first character is '{', a JSON object with "token", "username", "password": texts, at least one,
+ * none empty, nothing else in it. A plain secret that begins with '{' is written as {"token": "{..."}.
+ *
+ * No text of a content is in any fault. Everything here is wiped before it is freed, with one exception: the
+ * scratch buffer of the JSON parser. Reading blocks on files.
+ */
+#ifndef DIST_SECRET_H
+#define DIST_SECRET_H
+
+#include <stddef.h>
+#include "fault.h"
+
+enum { SECRET_MAX = 64 * 1024 };
+
+struct secret {
+    char *token, *username, *password; /* NULL where there is none; a plain content is token and password */
+};
+
+/*
+ * `reference`, and `tenant` where it is not NULL, must be names (text_is_name). Class CONFIG; *secret is then
+ * empty, as it is to be released or zeroed memory before the call.
+ */
+int secret_load(const char *config_dir, const char *tenant, const char *reference, struct secret *secret,
+                struct fault *fault);
+void secret_release(struct secret *secret); /* wipes; NULL, zeroed and released memory are fine */
+
+/*
+ * The whole of a descriptor as a text, in one allocation so that no copy of it stays behind in freed memory:
+ * to be given to secret_wipe(). More than max_bytes or a NUL in it: class CONFIG. *text is NULL after a
+ * fault.
+ */
+int secret_read_fd(int fd, size_t max_bytes, char **text, struct fault *fault);
+/* A file that holds one plain secret: the same, with one newline at its end cut off; an empty one is a fault.
+ */
+int secret_read_file(const char *path, char **text, struct fault *fault);
+void secret_wipe(char *text); /* overwrites the text up to its NUL, and frees it; NULL is fine */
+
+#endif
