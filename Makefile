@@ -11,7 +11,9 @@
 # SANITIZE=address,undefined builds and tests in a folder of its own; so does COVERAGE=1. WERROR= (empty) keeps
 # warnings from being errors.
 
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc

@@ -10,6 +10,9 @@
 #include <time.h>
 #include <alloca.h>
 
+/* With _FORTIFY_SOURCE and clang these are macros, and a macro cannot be poisoned. */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat strtok sprintf vsprintf gets atoi atol atoll atof
 #pragma GCC poison gmtime localtime ctime asctime mktemp tmpnam tempnam
 

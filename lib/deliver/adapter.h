@@ -1,8 +1,8 @@
 /*
  * adapter - how one protocol delivers: a const struct of functions per protocol
  *
- * An adapter gets a prepared body and reports exactly one outcome. It sees neither the store nor the rules. It
- * never blocks the event loop: what may block (a disk, a command) runs in a child process. A new protocol
+ * An adapter gets a prepared body and reports exactly one outcome. It sees neither the store nor the rules.
+ * It never blocks the event loop: what may block (a disk, a command) runs in a child process. A new protocol
  * is one new file with one such struct, and its line in adapters[] of registry.c.
  */
 #ifndef DIST_ADAPTER_H
@@ -43,11 +43,12 @@ struct attempt {
 
 /*
  * How each protocol sends is told at the head of its file. Common to all: a placeholder without a value is
- * REJECTED with the reason "configuration", the end of destination->timeout_ms DEFERRED with "timeout", what this
- * system refused (processes, descriptors) DEFERRED with "system".
+ * REJECTED with the reason "configuration", the end of destination->timeout_ms DEFERRED with "timeout", what
+ * this system refused (processes, descriptors) DEFERRED with "system".
  *
  * Called exactly once, from the event loop, never from start(). The outcome is borrowed, and
- * its strings but `reason` end with the call; the handle is gone when it returns. It may start and cancel other attempts.
+ * its strings but `reason` end with the call; the handle is gone when it returns. It may start and cancel
+ * other attempts.
  */
 typedef void (*attempt_done)(void *arg, struct outcome *outcome);
 
@@ -56,7 +57,8 @@ struct attempt_handle {
     const struct adapter *adapter;
 };
 
-/* A row of a protocol's table of outcomes, for people too (--explain-policy). The first that holds decides. */
+/* A row of a protocol's table of outcomes, for people too (--explain-policy). The first that holds decides.
+ */
 struct answer {
     int first, last; /* of codes: HTTP status, exit code, errno */
     enum outcome_kind kind;

@@ -1,6 +1,6 @@
 /*
- * fork, and not posix_spawn: that one waits for the exec, which may be a disk's. A pidfd tells of the end, so no
- * SIGCHLD handler is needed and nobody else's children are touched.
+ * fork, and not posix_spawn: that one waits for the exec, which may be a disk's. A pidfd tells of the end, so
+ * no SIGCHLD handler is needed and nobody else's children are touched.
  *
  *   running --end--> done                         grace_ms: SIGTERM      CHILD_STUCK_MS: SIGKILL
  *   running --timeout_ms--> asked --grace_ms--> killed --CHILD_STUCK_MS--> stuck, done
@@ -81,7 +81,8 @@ static void default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static _Noreturn void child_main(const struct child_options *options, pid_t parent, int input, const int *pipes)
+static _Noreturn void child_main(const struct child_options *options, pid_t parent, int input,
+                                 const int *pipes)
 {
     setsid();
     prctl(PR_SET_PDEATHSIG, options->grace_ms > 0 ? SIGTERM : SIGKILL);
@@ -313,7 +314,8 @@ static const char *launch(struct child *child)
     return failed;
 }
 
-static void watch(struct event **event, struct event_base *base, int fd, event_callback_fn callback, void *arg)
+static void watch(struct event **event, struct event_base *base, int fd, event_callback_fn callback,
+                  void *arg)
 {
     *event = event_new(base, fd, EV_READ | EV_PERSIST, callback, arg);
     if (!*event || event_add(*event, NULL) < 0)
@@ -324,7 +326,8 @@ static void child_watch(struct child *child)
 {
     watch(&child->ended, child->options.base, child->pidfd, on_ended, child);
     for (int i = 0; i < STREAM_COUNT; i++)
-        watch(&child->streams[i].event, child->options.base, child->streams[i].fd, on_stream, &child->streams[i]);
+        watch(&child->streams[i].event, child->options.base, child->streams[i].fd, on_stream,
+              &child->streams[i]);
     child_wait(child, child->options.timeout_ms > 0 ? child->options.timeout_ms : 0);
 }
 
@@ -338,7 +341,8 @@ struct child *child_start(const struct child_options *options, child_done done, 
     buf_init(&child->end.errors, 2 * (size_t)READ_SIZE);
     buf_init(&child->report, sizeof child->end.report);
     child->streams[OUTPUT] = (struct stream){.child = child, .fd = -1, .kept = &child->end.output};
-    child->streams[ERRORS] = (struct stream){.child = child, .fd = -1, .kept = &child->end.errors, .tail = true};
+    child->streams[ERRORS] =
+        (struct stream){.child = child, .fd = -1, .kept = &child->end.errors, .tail = true};
     child->streams[REPORT] = (struct stream){.child = child, .fd = -1, .kept = &child->report};
     child->timer = evtimer_new(options->base, on_timer, child);
     if (!child->timer)

@@ -1,16 +1,19 @@
 /*
- * child - a child process under a deadline, watched from the event loop: for work that may block, and commands
+ * child - a child process under a deadline, watched from the event loop: for work that may block, and
+ * commands
  *
  * The child is a session and process group of its own, has the signals' defaults, "/" as its folder and only
  * four descriptors: the input, its output and errors (read here, to the end, kept up to a ceiling), and
  * CHILD_REPORT_FD, which an exec closes. It is killed where this process dies.
  *
- * At the deadline the group gets SIGTERM and, grace_ms later, SIGKILL. The end is the end of the child itself:
- * what it left behind in the background may keep the pipes open, and holds nothing. After a deadline or a
- * cancel nothing of its group is left, and the child is reaped. One exception: a child that the kernel does not
- * let die (a dead NFS server) is left alone CHILD_STUCK_MS after SIGKILL and stays a zombie of this process.
+ * At the deadline the group gets SIGTERM and, grace_ms later, SIGKILL. The end is the end of the child
+ * itself: what it left behind in the background may keep the pipes open, and holds nothing. After a deadline
+ * or a cancel nothing of its group is left, and the child is reaped. One exception: a child that the kernel
+ * does not let die (a dead NFS server) is left alone CHILD_STUCK_MS after SIGKILL and stays a zombie of this
+ * process.
  *
- * Nothing here blocks but child_cancel(), which waits for the death of what it killed: CHILD_CANCEL_MS at most.
+ * Nothing here blocks but child_cancel(), which waits for the death of what it killed: CHILD_CANCEL_MS at
+ * most.
  */
 #ifndef DIST_CHILD_H
 #define DIST_CHILD_H
@@ -40,14 +43,15 @@ struct child_options {
      * async-signal-safe calls (signal-safety(7)), no memory, no stdio. */
     int (*run)(void *arg);
     void *arg;
-    int input;           /* its descriptor 0, borrowed until child_start() returns; -1: /dev/null */
+    int input; /* its descriptor 0, borrowed until child_start() returns; -1: /dev/null */
     int64_t timeout_ms;
-    int64_t grace_ms;    /* 0: SIGKILL at once */
+    int64_t grace_ms; /* 0: SIGKILL at once */
     size_t max_output;
 };
 
 struct child_end {
-    const char *failed; /* NULL, or what the system refused ("fork"): there was no child. `error` is its errno */
+    const char
+        *failed; /* NULL, or what the system refused ("fork"): there was no child. `error` is its errno */
     int error;
     bool timed_out, stuck; /* stuck: it did not even die */
     int exit_code;         /* -1 where a signal ended it */

@@ -1,6 +1,6 @@
 /*
- * What comes in is bytes: NULs, escape sequences and half characters included; what goes out may be shown on a
- * terminal and in a log.
+ * What comes in is bytes: NULs, escape sequences and half characters included; what goes out may be shown on
+ * a terminal and in a log.
  */
 #include "excerpt.h"
 

@@ -13,7 +13,8 @@ enum { EXCERPT_SIZE = 201 };
 void excerpt_first_line(const struct buf *said, char line[EXCERPT_SIZE]);
 void excerpt_last_line(const struct buf *said, char line[EXCERPT_SIZE]);
 
-/* Overwrites every occurrence of `secret` with '*'. NULL and less than 4 bytes, which are everywhere, are left. */
+/* Overwrites every occurrence of `secret` with '*'. NULL and less than 4 bytes, which are everywhere, are
+ * left. */
 void excerpt_mask(struct buf *said, const char *secret);
 
 #endif

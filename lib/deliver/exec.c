@@ -3,15 +3,13 @@
  *
  *   stdin       the body, a sealed file in memory: it need not be read, and can be read twice
  *   arguments   as configured, placeholders filled in; no shell
- *   environment PATH, DIST_TENANT_ID, DIST_DISTRIBUTION_ID, DIST_DELIVERY_ID, DIST_DATA_TYPE, DIST_CONTENT_TYPE,
- *               DIST_ATTEMPT, DIST_DESTINATION, and nothing else
- *   folder      /
- *   stdout      kept as the response
- *   stderr      its last line is the outcome's text
- *   exit code   see the table
+ *   environment PATH, DIST_TENANT_ID, DIST_DISTRIBUTION_ID, DIST_DELIVERY_ID, DIST_DATA_TYPE,
+ * DIST_CONTENT_TYPE, DIST_ATTEMPT, DIST_DESTINATION, and nothing else folder      / stdout      kept as the
+ * response stderr      its last line is the outcome's text exit code   see the table
  *
- * No secret reaches it: arguments and environments are readable to others. At the deadline its process group gets
- * SIGTERM, two seconds later SIGKILL. What it leaves in the background when it ends by itself goes on unwatched.
+ * No secret reaches it: arguments and environments are readable to others. At the deadline its process group
+ * gets SIGTERM, two seconds later SIGKILL. What it leaves in the background when it ends by itself goes on
+ * unwatched.
  */
 #include "pending.h"
 
@@ -78,7 +76,8 @@ static int run_command(void *arg)
 /* Whether the system may start it later: it lacked something, or the file was being written. */
 static bool may_start_later(int error)
 {
-    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ETXTBSY || error == EIO;
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE || error == ETXTBSY ||
+           error == EIO;
 }
 
 static void set_ended(struct exec *exec, const struct child_end *end, const char *line)
@@ -105,18 +104,19 @@ static void on_end(void *arg, struct child_end *end)
     if (end->failed)
         outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", end->failed, strerror(end->error));
     else if (end->report.error && may_start_later(end->report.error))
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", exec->argv[0], strerror(end->report.error));
+        outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", exec->argv[0],
+                    strerror(end->report.error));
     else if (end->report.error)
         outcome_set(outcome, OUTCOME_REJECTED, 0, "not_startable", "%s: %s", exec->argv[0],
                     strerror(end->report.error));
     else if (end->timed_out)
         outcome_set(outcome, OUTCOME_DEFERRED, 0, "timeout", "killed after %s%s%s",
-                    num_format_duration(exec->pending.attempt.destination->timeout_ms, limit), *line ? ": " : "",
-                    line);
+                    num_format_duration(exec->pending.attempt.destination->timeout_ms, limit),
+                    *line ? ": " : "", line);
     else if (end->exit_code < 0)
         outcome_set(outcome, OUTCOME_DEFERRED, 128 + end->signal, "signal", "killed by signal %d (%s)%s%s",
-                    end->signal, sigdescr_np(end->signal) ? sigdescr_np(end->signal) : "unknown", *line ? ": " : "",
-                    line);
+                    end->signal, sigdescr_np(end->signal) ? sigdescr_np(end->signal) : "unknown",
+                    *line ? ": " : "", line);
     else
         set_ended(exec, end, line);
     pending_report(&exec->pending);
@@ -152,9 +152,9 @@ static void set_environment(struct exec *exec)
     const struct {
         const char *name, *value;
     } variables[] = {
-        {"DIST_TENANT_ID", attempt->tenant_id},         {"DIST_DISTRIBUTION_ID", attempt->distribution_id},
-        {"DIST_DELIVERY_ID", attempt->message_id},      {"DIST_DATA_TYPE", attempt->data_type},
-        {"DIST_CONTENT_TYPE", attempt->content_type},   {"DIST_DESTINATION", attempt->destination->name},
+        {"DIST_TENANT_ID", attempt->tenant_id},       {"DIST_DISTRIBUTION_ID", attempt->distribution_id},
+        {"DIST_DELIVERY_ID", attempt->message_id},    {"DIST_DATA_TYPE", attempt->data_type},
+        {"DIST_CONTENT_TYPE", attempt->content_type}, {"DIST_DESTINATION", attempt->destination->name},
     };
     size_t count = sizeof variables / sizeof *variables, used = 0;
 
@@ -162,7 +162,8 @@ static void set_environment(struct exec *exec)
     exec->envp[used++] = xstrdup("PATH=/usr/local/bin:/usr/bin:/bin");
     exec->envp[used++] = xasprintf("DIST_ATTEMPT=%d", attempt->number);
     for (size_t i = 0; i < count; i++)
-        exec->envp[used++] = xasprintf("%s=%s", variables[i].name, variables[i].value ? variables[i].value : "");
+        exec->envp[used++] =
+            xasprintf("%s=%s", variables[i].name, variables[i].value ? variables[i].value : "");
 }
 
 /* The body as a file that nobody can change, at its beginning. -1 with errno. */

@@ -1,9 +1,9 @@
 /*
  * file - the body as a new file
  *
- * The path's folder must exist; the file must not, unless it has the same bytes: then an earlier attempt of ours
- * was killed after its work, and the report is delivered. A report never replaces another one's file. The
- * work is done in a child process, because a disk may block for long (file_write.h).
+ * The path's folder must exist; the file must not, unless it has the same bytes: then an earlier attempt of
+ * ours was killed after its work, and the report is delivered. A report never replaces another one's file.
+ * The work is done in a child process, because a disk may block for long (file_write.h).
  */
 #include "pending.h"
 
@@ -81,7 +81,8 @@ static void set_written(struct file *file, const struct child_end *end)
         outcome_set(outcome, OUTCOME_DELIVERED, 0, "written", "%s", "");
         break;
     case FILE_THERE_ALREADY:
-        outcome_set(outcome, OUTCOME_DELIVERED, 0, "there_already", "already there: an earlier attempt wrote it");
+        outcome_set(outcome, OUTCOME_DELIVERED, 0, "there_already",
+                    "already there: an earlier attempt wrote it");
         break;
     case FILE_EXISTS:
         outcome_set(outcome, OUTCOME_REJECTED, 0, "exists", "%s/%s exists with other content", file->folder,
@@ -130,7 +131,8 @@ static int file_set_names(struct file *file, struct fault *fault)
 
     buf_init(&path, PATH_MAX);
     buf_init(&temporary, NAME_MAX);
-    int result = placeholders_expand(file->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
+    int result =
+        placeholders_expand(file->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
     if (result == 0 && (!(slash = strrchr(path.data, '/')) || slash[1] == '\0'))
         result = fault_set(fault, FAULT_CONFIG, "no file name at its end");
     if (result == 0)

@@ -1,7 +1,7 @@
 /*
- * The instant at which the report is delivered is the link(2) of the synced file to its name; before it nothing
- * under that name changes, after it only the folder is synced. The one hard rule: what is linked is the
- * file that this process holds open, by descriptor, never whatever has the temporary name by now.
+ * The instant at which the report is delivered is the link(2) of the synced file to its name; before it
+ * nothing under that name changes, after it only the folder is synced. The one hard rule: what is linked is
+ * the file that this process holds open, by descriptor, never whatever has the temporary name by now.
  */
 #include "file_write.h"
 
@@ -51,7 +51,8 @@ static int open_new(struct writing *writing)
     }
     for (int tries = 0; tries < 10; tries++) { /* another attempt may take the name at the same time */
         unlinkat(writing->folder, temporary, 0);
-        writing->fd = openat(writing->folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        writing->fd =
+            openat(writing->folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
         writing->named = writing->fd >= 0;
         if (writing->fd >= 0 || errno != EEXIST)
             break;
@@ -125,7 +126,8 @@ static enum file_end judge_existing(const struct writing *writing)
     return end;
 }
 
-/* Where there are no hard links, or no /proc: by name, which holds as long as the name is still this file's. */
+/* Where there are no hard links, or no /proc: by name, which holds as long as the name is still this file's.
+ */
 static int publish_by_name(const struct writing *writing)
 {
     struct stat ours, named;

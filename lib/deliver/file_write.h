@@ -3,8 +3,8 @@
  *
  * Blocks on the disk, and makes only async-signal-safe calls: it runs in a child process after a fork.
  *
- * A file without a name (O_TMPFILE) is written, synced, and then linked to its name, so that a kill at any instant
- * leaves either the whole file or nothing. Where the file system has no such files it is first called
+ * A file without a name (O_TMPFILE) is written, synced, and then linked to its name, so that a kill at any
+ * instant leaves either the whole file or nothing. Where the file system has no such files it is first called
  * `temporary` in the same folder: a killed attempt leaves that behind, and the next attempt replaces it.
  */
 #ifndef DIST_FILE_WRITE_H

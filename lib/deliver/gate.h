@@ -1,8 +1,8 @@
 /*
  * gate - who may start an attempt now: the place of limits, windows and breakers
  *
- * Per destination at most its own `concurrency` attempts are in flight in this process, and at most `total` in
- * all. Whoever takes work asks for room first, so that nothing waits in memory behind something slow.
+ * Per destination at most its own `concurrency` attempts are in flight in this process, and at most `total`
+ * in all. Whoever takes work asks for room first, so that nothing waits in memory behind something slow.
  */
 #ifndef DIST_GATE_H
 #define DIST_GATE_H

@@ -24,10 +24,13 @@
 
 /*
  * What a status means. Deferred is what an operator, time or a renewed credential can mend without the report
- * being changed: 401 and 407 are an expired token far more often than a wrong one. 501 and 505 say that this server
- * will never do it.
+ * being changed: 401 and 407 are an expired token far more often than a wrong one. 501 and 505 say that this
+ * server will never do it.
  */
-#define STATUS(status, kind, meaning) {status, status, kind, "http_" #status, meaning}
+#define STATUS(status, kind, meaning)                                                                        \
+    {                                                                                                        \
+        status, status, kind, "http_" #status, meaning                                                       \
+    }
 static const struct answer answers[] = {
     {200, 299, OUTCOME_DELIVERED, "http_2xx", "success"},
     {300, 399, OUTCOME_REJECTED, "http_3xx", "redirects are not followed"},
@@ -76,7 +79,7 @@ static const struct {
 };
 
 enum {
-    OWN_HEADERS = 4,             /* those at the head of this file */
+    OWN_HEADERS = 4,              /* those at the head of this file */
     HEADER_MAX = 4 * LIMIT_SECRET /* Basic: a user name and a password in base64 */
 };
 
@@ -128,8 +131,8 @@ static void on_response(void *arg, struct http_response *response)
     if (response->result == HTTP_ANSWERED) {
         const struct answer *answer = pending_answer(&rest->pending, response->status);
         excerpt_first_line(&outcome->response, line);
-        outcome_set(outcome, answer->kind, response->status, answer->reason, "HTTP %d %s%s%s", response->status,
-                    answer->meaning, *line ? ": " : "", line);
+        outcome_set(outcome, answer->kind, response->status, answer->reason, "HTTP %d %s%s%s",
+                    response->status, answer->meaning, *line ? ": " : "", line);
         outcome->retry_after_ms = response->retry_after_ms;
         if (outcome->kind == OUTCOME_DELIVERED)
             outcome->text[0] = '\0';
@@ -147,7 +150,7 @@ static bool has_header(json_t *headers, const char *name)
     const char *key;
     json_t *value;
 
-    json_object_foreach(headers, key, value) {
+    json_object_foreach (headers, key, value) {
         if (strcasecmp(key, name) == 0)
             return true;
     }
@@ -185,7 +188,7 @@ static int add_configured(struct rest *rest, struct header_list *list, struct fa
     const char *name;
     json_t *pattern;
 
-    json_object_foreach(rest->pending.attempt.destination->headers, name, pattern) {
+    json_object_foreach (rest->pending.attempt.destination->headers, name, pattern) {
         struct buf line;
         buf_init(&line, HEADER_MAX);
         buf_addf(&line, "%s: ", name);
@@ -205,7 +208,8 @@ static int add_headers(struct rest *rest, struct header_list *list, bool with_bo
 {
     const struct attempt *attempt = &rest->pending.attempt;
 
-    list->lines = xcalloc(json_object_size(attempt->destination->headers) + OWN_HEADERS + 1, sizeof *list->lines);
+    list->lines =
+        xcalloc(json_object_size(attempt->destination->headers) + OWN_HEADERS + 1, sizeof *list->lines);
     if (with_body)
         add_header(rest, list, "Content-Type", attempt->content_type);
     add_header(rest, list, "Idempotency-Key", attempt->message_id);

@@ -34,8 +34,10 @@ static void reject(struct intake *intake, const char *name, uint64_t number, con
     intake->last_class = fault->class;
     if (number)
         msg(MSG_ERROR, "%s:%llu: %s", name, (unsigned long long)number, fault->text);
-    else
+    else if (name)
         msg(MSG_ERROR, "%s: %s", name, fault->text);
+    else
+        msg_fault(fault);
 }
 
 static int describe(const struct job *job, const char *status, const char *distribution_id, struct buf *out,
@@ -224,7 +226,7 @@ static int read_source(struct intake *intake, const char *file, struct fault *fa
     if (source.fd < 0) {
         problem.class = FAULT_INPUT;
         intake->records++;
-        reject(intake, file, 0, &problem);
+        reject(intake, NULL, 0, &problem);
         return 0;
     }
     const char *by_name = is_stdin || intake->ndjson ? NULL : job_content_by_name(file);

@@ -42,6 +42,7 @@ bool tool_begin(struct tool *tool, const struct tool_options *options, int argc,
     *tool = (struct tool){.options = options};
     umask(umask(0) | 007); /* reports are nobody else's business; a stricter mask stays */
     fdio_ignore_sigpipe();
+    json_set_alloc_funcs(xmalloc, free); /* out of memory ends the process there too */
     msg_open(options->tool, false);
     switch (options_parse(options, argc, argv, operands, &fault)) {
     case OPTIONS_DONE:

@@ -23,7 +23,9 @@ static const struct network networks4[] = {
     {{10}, 8, "private (10.0.0.0/8)"},
     {{100, 64}, 10, "shared address space (100.64.0.0/10)"},
     {{127}, 8, "loopback (127.0.0.0/8)"},
-    {{168, 63, 129, 16}, 32, "Azure platform services (168.63.129.16/32)"}, /* hands out a machine's certificates */
+    {{168, 63, 129, 16},
+     32,
+     "Azure platform services (168.63.129.16/32)"}, /* hands out a machine's certificates */
     {{169, 254}, 16, "link-local (169.254.0.0/16)"},
     {{172, 16}, 12, "private (172.16.0.0/12)"},
     {{192, 0, 0}, 24, "IETF protocol assignments (192.0.0.0/24)"},

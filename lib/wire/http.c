@@ -6,8 +6,8 @@
  *   starting --> spoilt (`later` is active) ------------------------------------------> done is called
  *
  * There are two pools of connections, because libcurl reuses a connection by host and port and asks nobody:
- * what was opened for a request that may reach private addresses must not carry one that may not. The one hard
- * rule: a final status line that came is the answer, whatever happens to the rest.
+ * what was opened for a request that may reach private addresses must not carry one that may not. The one
+ * hard rule: a final status line that came is the answer, whatever happens to the rest.
  */
 #include "http.h"
 
@@ -164,7 +164,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
             snprintf(response->text, sizeof response->text, "the response broke off: %s", error);
     } else if (transfer->status) {
         response->result = HTTP_BROKEN;
-        snprintf(response->text, sizeof response->text, "the server answered with status %d", transfer->status);
+        snprintf(response->text, sizeof response->text, "the server answered with status %d",
+                 transfer->status);
     } else if (code == CURLE_OK) { /* 101, which nobody asked for */
         response->result = HTTP_BROKEN;
         snprintf(response->text, sizeof response->text, "the server gave no final status");
@@ -173,7 +174,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
         if (response->result == HTTP_REFUSED_ADDRESS)
             snprintf(response->text, sizeof response->text, "the address is refused: %s", transfer->refused);
         else if (transfer->head_bytes > HTTP_HEAD_MAX)
-            snprintf(response->text, sizeof response->text, "the header is larger than %d bytes", HTTP_HEAD_MAX);
+            snprintf(response->text, sizeof response->text, "the header is larger than %d bytes",
+                     HTTP_HEAD_MAX);
         else
             text_copy(response->text, sizeof response->text, error);
     }
@@ -316,7 +318,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
         return 0;
     if (size * count >= sizeof line && strncmp(data, "HTTP/", 5) != 0)
         return size * count;
-    snprintf(line, sizeof line, "%.*s", (int)(size * count < sizeof line ? size * count : sizeof line - 1), data);
+    snprintf(line, sizeof line, "%.*s", (int)(size * count < sizeof line ? size * count : sizeof line - 1),
+             data);
     text_trim(line);
     if (strncmp(line, "HTTP/", 5) == 0) {
         int status = status_of(line);
@@ -344,9 +347,9 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 /* What is wrong with the header, or NULL. */
 static const char *header_mistake(const char *header)
 {
-    static const char *const framing[] = {"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive",
-                                          "TE", "Trailer", "Upgrade", "Expect", "HTTP2-Settings",
-                                          "Proxy-Connection", NULL};
+    static const char *const framing[] = {
+        "Content-Length", "Transfer-Encoding", "Connection",       "Keep-Alive", "TE", "Trailer", "Upgrade",
+        "Expect",         "HTTP2-Settings",    "Proxy-Connection", NULL};
     size_t name = strcspn(header, ":");
 
     if (header[name] != ':' || name == 0)

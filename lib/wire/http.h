@@ -25,8 +25,9 @@
 #include "fault.h"
 
 enum {
-    HTTP_READ_MAX = 1024 * 1024, /* bytes of a body that are read (or max_response, if more) before it is left */
-    HTTP_HEAD_MAX = 64 * 1024,   /* bytes of status lines and header lines in all; more is HTTP_BROKEN */
+    HTTP_READ_MAX =
+        1024 * 1024, /* bytes of a body that are read (or max_response, if more) before it is left */
+    HTTP_HEAD_MAX = 64 * 1024, /* bytes of status lines and header lines in all; more is HTTP_BROKEN */
 };
 
 struct event_base;
@@ -81,9 +82,9 @@ struct http_response {
     int64_t retry_after_ms; /* of Retry-After, as seconds or HTTP-date (RFC 9110 10.2.3); past and negative
                                values are 0, more than 10 years is 10 years; -1: none */
     struct buf body;        /* the first max_response bytes, as they came; less where the body broke off */
-    char text[300];         /* what went wrong, printable; "". It may name the host, never the rest of the URL */
+    char text[300]; /* what went wrong, printable; "". It may name the host, never the rest of the URL */
     int64_t elapsed_ms;
-    bool reused;            /* the connection had been used before */
+    bool reused; /* the connection had been used before */
 };
 
 typedef void (*http_done)(void *arg, struct http_response *response); /* the response is borrowed */

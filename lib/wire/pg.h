@@ -1,11 +1,15 @@
 /*
  * pg - one connection to PostgreSQL (libpq): statements with parameters, deadlines, reconnection
  *
- * Blocking up to a deadline; a connection that hangs past it is closed. Values go as parameters only. Faults:
- * UNAVAILABLE (text names server and address) where the connection cannot be made or broke, TEMP for what may
- * pass (SQLSTATE 40*, 53*, 55P03, 57P0*, 58*), INPUT for class 22 and 23, DENIED for 42501, CONFIG for 28*,
- * 3D000 and a missing table (42P01: "run dist-admin migrate"), BUG for the rest. After UNAVAILABLE nothing is known
- * about the statement: it may have been committed.
+ * Blocking up to a deadline; a connection that hangs past it is closed. (Looking a host name up is the system
+ * resolver's and may take longer.) Values go as parameters only. Every call connects where there is no
+ * connection, except within a transaction.
+ *
+ * Faults: UNAVAILABLE (text names server and address) where the connection cannot be made or broke, TEMP for
+ * what may pass (SQLSTATE 40*, 53*, 55P03, 57*, 58*), INPUT for class 22, 23 and 54, DENIED for 42501, CONFIG for
+ * 28*, 3D000 and a missing table (42P01: "run dist-admin migrate"), BUG for the rest. After UNAVAILABLE nothing
+ * is known about the statement: it may have been committed. Texts are the address and the server's primary
+ * message, one line; never a password or a parameter.
  */
 #ifndef DIST_PG_H
 #define DIST_PG_H
@@ -14,16 +18,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "buf.h"
 #include "fault.h"
 
 struct pg_config {
     const char *host; /* a name, an address, or the folder of a unix socket */
-    int port;
+    int port;         /* 0: 5432 */
     const char *database, *user;
-    const char *password; /* or NULL; never in a message */
-    const char *sslmode;  /* or NULL: libpq's default */
+    const char *password;    /* or NULL; never in a message */
+    const char *sslmode;     /* or NULL: libpq's default */
     const char *application; /* what pg_stat_activity shows */
-    int64_t timeout_ms;   /* of connecting, and of each call */
+    int64_t timeout_ms;      /* of connecting, and of each call; the server's statement_timeout too */
 };
 
 struct pg;
@@ -33,26 +38,35 @@ const char *pg_address(const struct pg *pg); /* "PostgreSQL at /run/postgresql:5
 int pg_connect(struct pg *pg, struct fault *fault); /* a no-op while connected */
 void pg_close(struct pg *pg);
 bool pg_is_connected(const struct pg *pg);
-PGconn *pg_connection(struct pg *pg); /* borrowed, for escaping and COPY; NULL while closed */
+/* Counts connections: it differs where what was known about the session (its server, its schema) may not hold. */
+unsigned pg_generation(const struct pg *pg);
+PGconn *pg_connection(struct pg *pg); /* borrowed, for escaping; NULL while closed */
+/* The SQLSTATE of the last statement that failed; "" where the server said none. */
+const char *pg_sqlstate(const struct pg *pg);
+/* Another deadline for the calls from now on, here only (SET LOCAL statement_timeout is the caller's); 0: the
+ * configured one. For migrations. */
+void pg_set_timeout(struct pg *pg, int64_t timeout_ms);
 
 /* Parameters in text or binary form. */
+enum { PG_PARAMS_MAX = 40 };
 struct pg_params {
-    enum { PG_PARAMS_MAX = 40 } max_;
     int count;
-    const char *values[40];
-    int lengths[40];
-    int formats[40];
-    char scratch[40][24]; /* of numbers */
+    const char *values[PG_PARAMS_MAX];
+    int lengths[PG_PARAMS_MAX];
+    int formats[PG_PARAMS_MAX];
+    char scratch[PG_PARAMS_MAX][24]; /* of numbers */
 };
 void pg_params_init(struct pg_params *params);
 void pg_param_text(struct pg_params *params, const char *text); /* borrowed; NULL is SQL's NULL */
-void pg_param_bytes(struct pg_params *params, const void *data, size_t size); /* binary bytea, borrowed */
+/* Binary bytea, borrowed; at most INT_MAX bytes. NULL with size 0 is the empty string of bytes. */
+void pg_param_bytes(struct pg_params *params, const void *data, size_t size);
 void pg_param_int(struct pg_params *params, int64_t number);
 void pg_param_bool(struct pg_params *params, bool value);
-/* Microseconds since 1970 as a number: write $n::bigint and to_timestamp($n / 1e6) or dist_us($n); 0 is NULL. */
+/* Microseconds since 1970 as a number: write dist_time($n::bigint) (sql/0001-init.sql); 0 is NULL. */
 void pg_param_time(struct pg_params *params, int64_t wall_us);
 
-/* Text results; the caller's for PQclear(); NULL on a fault. Prepared on first use where `name` is given. */
+/* Text results; the caller's for PQclear(); NULL on a fault. `params` may be NULL. pg_prepared() prepares on
+ * first use; a name stands for one text always. */
 PGresult *pg_query(struct pg *pg, const char *sql, const struct pg_params *params, struct fault *fault);
 PGresult *pg_prepared(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
                       struct fault *fault);
@@ -64,28 +78,31 @@ int pg_script(struct pg *pg, const char *sql, struct fault *fault);
 
 int pg_begin(struct pg *pg, struct fault *fault);
 int pg_commit(struct pg *pg, struct fault *fault);
-void pg_rollback(struct pg *pg); /* closes the connection where that fails */
+void pg_rollback(struct pg *pg); /* closes the connection where that fails; a no-op outside a transaction */
 
 /*
  * One prepared statement for many rows in one round trip (pipeline mode), inside a transaction of its own. For
- * each row `row` fills the parameters; `done` gets its result. Where a row fails, everything is rolled
- * back, `failed` is its index and the fault its reason.
+ * each row `row` fills the parameters, whose memory stays until the call of the next row; `done` gets its
+ * result, in order, before it is known whether the transaction commits: only what the function returns tells
+ * that. Where a row fails, everything is rolled back, `failed` is its index and the fault its reason; `failed`
+ * is `rows` where no row is to blame. The deadline starts again with every result.
  */
 int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
                 void (*row)(void *arg, size_t index, struct pg_params *params),
                 void (*done)(void *arg, size_t index, const PGresult *result), void *arg, size_t *failed,
                 struct fault *fault);
 
-/* An array literal for ::text[] parameters: elements quoted, NULL elements as NULL. */
-struct buf;
+/* An array literal for parameters like $1::text[]: elements quoted, NULL elements as NULL. The buf's
+ * `overflow` tells where it had no room. */
 void pg_array_add(struct buf *array, const char *element); /* start with an empty buf */
 void pg_array_add_int(struct buf *array, int64_t number);
 void pg_array_end(struct buf *array);
 
-/* Reading results. */
+/* Reading results in text form. */
 bool pg_null(const PGresult *result, int row, int column);
-const char *pg_text(const PGresult *result, int row, int column);  /* "" where NULL */
-char *pg_text_copy(const PGresult *result, int row, int column);   /* NULL where NULL; the caller's */
-int64_t pg_int(const PGresult *result, int row, int column);       /* 0 where NULL */
+const char *pg_text(const PGresult *result, int row, int column); /* "" where NULL */
+char *pg_text_copy(const PGresult *result, int row, int column);  /* NULL where NULL; the caller's */
+int64_t pg_int(const PGresult *result, int row, int column);      /* 0 where NULL */
+bool pg_bool(const PGresult *result, int row, int column);        /* false where NULL */
 
 #endif

@@ -62,7 +62,7 @@ static const char prelude[] =
     "end\n"
 
     /* XADD dist:{0}:routed * id 018c...
-     * HSET dist:{0}:d:018c... s dist:{0}:routed e 1700000000000-0 c 0 */
+     * HSET dist:{0}:d:018c... s dist:{0}:routed e 1700000000000-0 o "" c 0 */
     "local seen = {}\n"
     "local function add(id, stream, crashes)\n"
     "  if not seen[stream] then\n"
@@ -72,8 +72,7 @@ static const char prelude[] =
     "    ring(stream)\n"
     "  end\n"
     "  local entry = call('XADD', stream, '*', 'id', id)\n"
-    "  call('HSET', hash(id), 's', stream, 'e', entry, 'c', crashes)\n"
-    "  call('HDEL', hash(id), 'o')\n"
+    "  call('HSET', hash(id), 's', stream, 'e', entry, 'o', '', 'c', crashes)\n"
     "end\n"
 
     /* In Redis: the hash is there and its entry too. A look also mends the set of lanes. */

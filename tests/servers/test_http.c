@@ -1,6 +1,6 @@
 /*
- * The HTTP client against the test receiver (DIST_RECEIVER), against a server in this process that sends canned
- * bytes, and against openssl's. Names are looked up here: getaddrinfo() below knows a few of its own.
+ * The HTTP client against the test receiver (DIST_RECEIVER), against a server in this process that sends
+ * canned bytes, and against openssl's. Names are looked up here: getaddrinfo() below knows a few of its own.
  */
 #include "http.h"
 
@@ -280,7 +280,8 @@ static void on_peer_read(struct bufferevent *bev, void *arg)
     evbuffer_drain(in, evbuffer_get_length(in));
     peer->canned->requests++;
     peer->requests++;
-    if (peer->canned->close_after && peer->canned->connections == 1 && peer->requests > peer->canned->close_after) {
+    if (peer->canned->close_after && peer->canned->connections == 1 &&
+        peer->requests > peer->canned->close_after) {
         peer_free(bev, peer);
         return;
     }
@@ -377,7 +378,8 @@ static void only_the_headers_that_belong_there_are_sent(void **state)
     assert_int_equal(ask(&request), HTTP_ANSWERED);
     request.headers = agent;
     assert_int_equal(ask(&request), HTTP_ANSWERED);
-    json_t *records = recorded("/in/headers"), *first = json_array_get(records, 0), *second = json_array_get(records, 1);
+    json_t *records = recorded("/in/headers"), *first = json_array_get(records, 0),
+           *second = json_array_get(records, 1);
     assert_string_equal(header_of(first, "x-one"), "1");
     assert_string_equal(header_of(first, "x-empty"), "");
     assert_string_equal(header_of(first, "user-agent"), "dist/0.1.0");
@@ -424,12 +426,28 @@ static void each_method_is_sent_with_and_without_a_body(void **state)
 
 static void a_bad_request_is_not_sent(void **state)
 {
-    static const char *const bad_headers[] = {
-        "X: a\r\nY: b", "X: a\nY: b", "X\r\n: a", "no colon", ": no name", "X Y: a", "Content-Length: 3",
-        "transfer-encoding: chunked", "Connection: close", "Upgrade: h2c", "Expect: 100-continue", "TE: gzip", ""};
-    static const char *const bad_urls[] = {"", "http://", "ftp://127.0.0.1/x", "file:///etc/passwd",
-                                           "gopher://127.0.0.1/", "http://127.0.0.1:99999/", "http://a b/",
-                                           "http://127.0.0.1/a\r\nb", "dict://127.0.0.1/x"};
+    static const char *const bad_headers[] = {"X: a\r\nY: b",
+                                              "X: a\nY: b",
+                                              "X\r\n: a",
+                                              "no colon",
+                                              ": no name",
+                                              "X Y: a",
+                                              "Content-Length: 3",
+                                              "transfer-encoding: chunked",
+                                              "Connection: close",
+                                              "Upgrade: h2c",
+                                              "Expect: 100-continue",
+                                              "TE: gzip",
+                                              ""};
+    static const char *const bad_urls[] = {"",
+                                           "http://",
+                                           "ftp://127.0.0.1/x",
+                                           "file:///etc/passwd",
+                                           "gopher://127.0.0.1/",
+                                           "http://127.0.0.1:99999/",
+                                           "http://a b/",
+                                           "http://127.0.0.1/a\r\nb",
+                                           "dict://127.0.0.1/x"};
     char *url = url_of("/in/bad");
 
     (void)state;
@@ -486,7 +504,7 @@ static void a_hundred_requests_use_one_connection(void **state)
     assert_int_equal(series.reused, 99);
     json_t *records = recorded("/in/reuse");
     assert_int_equal(json_array_size(records), 100);
-    json_array_foreach(records, i, record) {
+    json_array_foreach (records, i, record) {
         json_int_t its = json_integer_value(json_object_get(record, "connection"));
         assert_true(i == 0 || its == connection);
         connection = its;
@@ -635,7 +653,8 @@ static char *repeated(const char *first, const char *line, size_t bytes)
 
 static void strange_answers_are_judged_by_their_final_status(void **state)
 {
-    char *endless = repeated("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 200000);
+    char *endless =
+        repeated("HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 200000);
     char *endless_head = repeated("HTTP/1.1 204 No Content\r\n", "X-Line: some text\r\n", 200000);
     const struct {
         const char *answer;
@@ -643,8 +662,8 @@ static void strange_answers_are_judged_by_their_final_status(void **state)
         enum http_result result;
         int status;
     } cases[] = {
-        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", THEN_HOLD, HTTP_ANSWERED,
-         201},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", THEN_HOLD,
+         HTTP_ANSWERED, 201},
         {"HTTP/1.1 103 Early Hints\r\nRetry-After: 7\r\n\r\nHTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
          THEN_HOLD, HTTP_ANSWERED, 500},
         {"HTTP/1.1 100 Continue\r\n\r\n", THEN_CLOSE, HTTP_BROKEN, 0},
@@ -682,10 +701,28 @@ static void strange_answers_are_judged_by_their_final_status(void **state)
 
 static void private_addresses_are_refused_in_every_form(void **state)
 {
-    static const char *const hosts[] = {
-        "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "2130706433", "0x7f000001",
-        "0x7f.1", "017700000001", "127.1", "0.0.0.0", "0", "[::]", "rebound.test", "private.test", "mapped.test",
-        "169.254.169.254", "[64:ff9b::7f00:1]", "[fe80::1]", "10.0.0.1", "user@127.0.0.1", "LOCALHOST"};
+    static const char *const hosts[] = {"127.0.0.1",
+                                        "localhost",
+                                        "[::1]",
+                                        "[::ffff:127.0.0.1]",
+                                        "[::ffff:7f00:1]",
+                                        "2130706433",
+                                        "0x7f000001",
+                                        "0x7f.1",
+                                        "017700000001",
+                                        "127.1",
+                                        "0.0.0.0",
+                                        "0",
+                                        "[::]",
+                                        "rebound.test",
+                                        "private.test",
+                                        "mapped.test",
+                                        "169.254.169.254",
+                                        "[64:ff9b::7f00:1]",
+                                        "[fe80::1]",
+                                        "10.0.0.1",
+                                        "user@127.0.0.1",
+                                        "LOCALHOST"};
 
     (void)state;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
@@ -783,9 +820,10 @@ static void an_untrusted_certificate_is_a_tls_failure(void **state)
     char *make = xasprintf("openssl req -x509 -newkey rsa:2048 -nodes -keyout %s/key -out %s/cert -days 1 "
                            "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 2>/dev/null",
                            folder, folder);
-    char *serve = xasprintf("exec openssl s_server -quiet -www -accept 127.0.0.1:%d -key %s/key -cert %s/cert "
-                            ">/dev/null 2>&1",
-                            free_port, folder, folder);
+    char *serve =
+        xasprintf("exec openssl s_server -quiet -www -accept 127.0.0.1:%d -key %s/key -cert %s/cert "
+                  ">/dev/null 2>&1",
+                  free_port, folder, folder);
     char *url = xasprintf("https://127.0.0.1:%d/", free_port);
     struct http_request request = request_of("GET", url);
     enum http_result result = HTTP_CONNECT;
@@ -853,7 +891,8 @@ static void on_never(void *arg, struct http_response *response)
 static void a_cancelled_request_is_silent(void **state)
 {
     char *hang = url_of("/hang"), *fine = url_of("/in/fine");
-    struct http_request hung = request_of("POST", hang), bad = request_of("POST", hang), good = request_of("POST", fine);
+    struct http_request hung = request_of("POST", hang), bad = request_of("POST", hang),
+                        good = request_of("POST", fine);
     static const char *const headers[] = {"bad", NULL};
     struct http_transfer *transfers[4];
 

@@ -1,6 +1,6 @@
 /*
- * queue.c against a real server: each rule of the header once, then a model test: publishers, workers, lost workers, taken
- * over claims, wiped data and a reconciler in random order (DIST_TEST_SEED repeats a run).
+ * queue.c against a real server: each rule of the header once, then a model test: publishers, workers, lost
+ * workers, taken over claims, wiped data and a reconciler in random order (DIST_TEST_SEED repeats a run).
  */
 #include <fcntl.h>
 #include <setjmp.h>
@@ -77,8 +77,9 @@ static long long run(struct queue *queue, int argc, const char *const *argv)
     freeReplyObject(reply);
     return value;
 }
-#define RUN(queue, ...)                                                                                           \
-    run(queue, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *), (const char *const[]){__VA_ARGS__})
+#define RUN(queue, ...)                                                                                      \
+    run(queue, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *),                                  \
+        (const char *const[]){__VA_ARGS__})
 
 /* What every test has: an empty server and two workers. */
 struct scene {
@@ -133,10 +134,10 @@ static int teardown(void **state)
 }
 
 /* The call works; its fault is shown where it does not. */
-#define OK(call)                                                                                                  \
-    do {                                                                                                          \
-        if ((call) != 0)                                                                                          \
-            fail_msg("%s: %s", #call, s->fault.text);                                                             \
+#define OK(call)                                                                                             \
+    do {                                                                                                     \
+        if ((call) != 0)                                                                                     \
+            fail_msg("%s: %s", #call, s->fault.text);                                                        \
     } while (0)
 
 static size_t publish(struct scene *s, enum queue_stage stage, const char *id, const char *lane)
@@ -231,11 +232,12 @@ static void improper_ids_and_lanes_are_refused(void **state)
                                "0123456789012345678901234567890123456789012345678901234567890123"};
 
     for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
-        assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &(struct queue_item){.id = ids[i]}, 1, NULL, &s->fault),
-                         -1);
+        assert_int_equal(
+            queue_publish(s->a, QUEUE_ROUTED, &(struct queue_item){.id = ids[i]}, 1, NULL, &s->fault), -1);
         assert_int_equal(s->fault.class, FAULT_BUG);
     }
-    assert_int_equal(queue_publish(s->a, QUEUE_READY, &(struct queue_item){.id = "d"}, 1, NULL, &s->fault), -1);
+    assert_int_equal(queue_publish(s->a, QUEUE_READY, &(struct queue_item){.id = "d"}, 1, NULL, &s->fault),
+                     -1);
     assert_int_equal(queue_fetch(s->a, QUEUE_READY, 1, &s->claims, &s->fault), -1);
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
@@ -253,8 +255,8 @@ static void an_id_goes_through_all_stages_and_leaves_nothing(void **state)
     assert_int_equal(s->claims.items[0].crashes, 0);
     OK(queue_hops(
         s->a,
-        &(struct queue_hop){.claim = s->claims.items, .stage = QUEUE_ROUTED, .items = deliveries, .count = 2}, 1,
-        &s->fault));
+        &(struct queue_hop){.claim = s->claims.items, .stage = QUEUE_ROUTED, .items = deliveries, .count = 2},
+        1, &s->fault));
     assert_false(is_present(s, "j1"));
     assert_int_equal(RUN(s->a, "EXISTS", KEY("submitted")), 0);
     assert_int_equal(fetch(s, s->a, QUEUE_SUBMITTED, 10), 0);
@@ -321,7 +323,7 @@ static void a_claim_that_was_taken_over_moves_nothing(void **state)
     hop(s, s->b, new, QUEUE_READY, "d1");
     assert_int_equal(fetch(s, s->b, QUEUE_READY, 10), 2);
     assert_int_equal(s->claims.items[0].crashes, 0); /* a stage further: a new start */
-    finish(s, s->a, &old, true);                     /* an end counts, whoever says so and wherever the id is */
+    finish(s, s->a, &old, true); /* an end counts, whoever says so and wherever the id is */
     assert_false(is_present(s, "d1"));
     finish(s, s->b, &s->claims.items[0], true);
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
@@ -376,20 +378,23 @@ static void released_entries_go_to_the_end_and_ring(void **state)
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
 
+/* As if its worker had been silent for an hour. */
+static void age(struct scene *s, const struct queue_claim *claim)
+{
+    RUN(s->a, "XCLAIM", claim->stream, "dist", "a", "0", claim->entry, "IDLE", "3600000", "JUSTID");
+}
+
 static void renewed_entries_are_not_taken_over(void **state)
 {
     struct scene *s = *state;
-    int64_t until_ms;
 
     publish(s, QUEUE_ROUTED, "d1", NULL);
     publish(s, QUEUE_ROUTED, "d2", NULL);
     fetch(s, s->a, QUEUE_ROUTED, 2);
-    until_ms = clock_mono_ms() + 150;
-    while (clock_mono_ms() < until_ms) { /* the first is worked on, the second forgotten */
-        assert_false(lost(s, s->a, &s->claims.items[0]));
-        usleep(10000);
-    }
-    assert_int_equal(take_over(s, s->b, QUEUE_ROUTED, 120), 1);
+    age(s, &s->claims.items[0]);
+    age(s, &s->claims.items[1]);
+    assert_false(lost(s, s->a, &s->claims.items[0])); /* the first is worked on, the second forgotten */
+    assert_int_equal(take_over(s, s->b, QUEUE_ROUTED, 60000), 1);
     assert_string_equal(s->taken.items[0].id, "d2");
     assert_false(lost(s, s->a, &s->claims.items[0]));
     assert_true(lost(s, s->a, &s->claims.items[1]));
@@ -468,7 +473,8 @@ static void a_server_that_restarts_is_used_again(void **state)
     publish(s, QUEUE_ROUTED, "d1", NULL);
     fetch(s, s->a, QUEUE_ROUTED, 1);
     server_kill(&s->server);
-    assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &(struct queue_item){.id = "d2"}, 1, NULL, &s->fault), -1);
+    assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &(struct queue_item){.id = "d2"}, 1, NULL, &s->fault),
+                     -1);
     assert_int_equal(s->fault.class, FAULT_UNAVAILABLE);
     assert_int_equal(queue_wait(s->a, QUEUE_ROUTED, 100, &s->fault), -1);
     server_start(&s->server);
@@ -518,7 +524,8 @@ static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
     publish(s, QUEUE_ROUTED, "d2", NULL);
     fetch(s, s->b, QUEUE_SUBMITTED, 1);
     RUN(s->a, "CONFIG", "SET", "maxmemory", "1");
-    assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &(struct queue_item){.id = "d9"}, 1, NULL, &s->fault), -1);
+    assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &(struct queue_item){.id = "d9"}, 1, NULL, &s->fault),
+                     -1);
     assert_int_equal(s->fault.class, FAULT_TEMP);
     assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0);
     assert_int_equal(queue_hops(s->b,
@@ -544,18 +551,39 @@ static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
 
-/* A process that waits for the bell and says so by its exit code. */
-static pid_t listen_for(const struct scene *s, enum queue_stage stage, int64_t wait_ms)
-{
-    pid_t pid = fork();
+/* A process that waits for the bell and writes down whether it rang. */
+struct listener {
+    pid_t pid;
+    int fd;
+};
 
-    if (pid == 0) {
+static struct listener listen_for(const struct scene *s, enum queue_stage stage, int64_t wait_ms)
+{
+    struct listener listener;
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    listener.pid = fork();
+    listener.fd = ends[0];
+    if (listener.pid == 0) {
         struct queue *queue = worker(&s->server, "listener");
         struct fault fault;
+        char rang = (char)queue_wait(queue, stage, wait_ms, &fault);
 
-        _exit(queue_wait(queue, stage, wait_ms, &fault) == 1 ? 0 : 1);
+        _exit(write(ends[1], &rang, 1) != 1);
     }
-    return pid;
+    close(ends[1]);
+    return listener;
+}
+
+static int heard(struct listener listener)
+{
+    char rang = -1;
+
+    assert_int_equal(read(listener.fd, &rang, 1), 1);
+    close(listener.fd);
+    waitpid(listener.pid, NULL, 0);
+    return rang;
 }
 
 static void wait_blocked(struct scene *s, int clients)
@@ -578,8 +606,7 @@ static void the_bell_wakes_one_waiter_at_once_and_a_full_fetch_the_next(void **s
 {
     struct scene *s = *state;
     int64_t start_ms;
-    pid_t first, second;
-    int status;
+    struct listener first, second;
 
     start_ms = clock_mono_ms();
     assert_int_equal(queue_wait(s->b, QUEUE_READY, 60, &s->fault), 0);
@@ -591,14 +618,12 @@ static void the_bell_wakes_one_waiter_at_once_and_a_full_fetch_the_next(void **s
     wait_blocked(s, 2);
     start_ms = clock_mono_ms();
     publish(s, QUEUE_READY, "d1", LANE);
-    waitpid(first, &status, 0);
-    assert_int_equal(status, 0);
+    assert_int_equal(heard(first), 1);
     assert_in_range(clock_mono_ms() - start_ms, 0, 1000);
     wait_blocked(s, 1);
     start_ms = clock_mono_ms();
     fetch(s, s->a, QUEUE_READY, 1); /* as many as wanted: perhaps there are more */
-    waitpid(second, &status, 0);
-    assert_int_equal(status, 0);
+    assert_int_equal(heard(second), 1);
     assert_in_range(clock_mono_ms() - start_ms, 0, 1000);
     publish(s, QUEUE_READY, "d2", LANE);
     fetch(s, s->a, QUEUE_READY, 10); /* all there is: silence */
@@ -651,10 +676,10 @@ static void a_hop_may_have_thousands_of_items(void **state)
         int64_t start_us = clock_wall_us();
 
         fetch(s, s->a, QUEUE_SUBMITTED, 1);
-        OK(queue_hops(
-            s->a,
-            &(struct queue_hop){.claim = s->claims.items, .stage = QUEUE_READY, .items = items, .count = count}, 1,
-            &s->fault));
+        OK(queue_hops(s->a,
+                      &(struct queue_hop){
+                          .claim = s->claims.items, .stage = QUEUE_READY, .items = items, .count = count},
+                      1, &s->fault));
         print_message("hop of %zu items: %.1f ms\n", count, (double)(clock_wall_us() - start_us) / 1000);
         assert_int_equal(RUN(s->a, "KEYS", KEY("d:*")), count);
         publish(s, QUEUE_SUBMITTED, "j1", NULL);
@@ -690,11 +715,10 @@ static void reaping_passes_busy_entries_and_all_lanes(void **state)
         publish(s, QUEUE_ROUTED, text, NULL);
     }
     fetch(s, s->a, QUEUE_ROUTED, BUSY + 1);
-    usleep(60000);
-    for (int i = 0; i < BUSY; i++)
-        assert_false(lost(s, s->a, &s->claims.items[i]));
+    age(s, &s->claims.items[BUSY]);
     queue_claims_release(&s->taken);
-    OK(queue_reap(s->b, QUEUE_ROUTED, 55, 1, &s->taken, &s->fault)); /* COUNT 1 looks at 10 entries a call */
+    OK(queue_reap(s->b, QUEUE_ROUTED, 60000, 1, &s->taken,
+                  &s->fault)); /* COUNT 1 looks at 10 entries a call */
     assert_int_equal(s->taken.count, 1);
     assert_string_equal(s->taken.items[0].id, "busy300");
 }
@@ -723,9 +747,9 @@ struct model {
     struct row *rows; /* job j is row j * (FANOUT + 1), its deliveries follow */
     struct held *held;
     size_t held_count, held_cap;
-    int jobs, oldest;   /* rows before `oldest` are done */
+    int jobs, oldest; /* rows before `oldest` are done */
     uint64_t random;
-    bool exact;         /* so far no fault that makes `held` of a row unsure */
+    bool exact; /* so far no fault that makes `held` of a row unsure */
     long steps, stolen, wiped, stale, duplicates;
 };
 
@@ -734,7 +758,7 @@ static int dice(struct model *m, int sides)
     m->random ^= m->random << 13;
     m->random ^= m->random >> 7;
     m->random ^= m->random << 17;
-    return (int)(m->random >> 20) % sides < 0 ? 0 : (int)((m->random >> 20) % (uint64_t)sides);
+    return (int)((m->random >> 20) % (uint64_t)sides);
 }
 
 static struct row *row_of(struct model *m, const char *id)
@@ -787,8 +811,8 @@ static void model_publish(struct model *m, int row)
     char id[16];
 
     snprintf(id, sizeof id, "%c%d", job ? 'j' : 'd', row);
-    OK(queue_publish(m->workers[0], job ? QUEUE_SUBMITTED : QUEUE_ROUTED, &(struct queue_item){.id = id}, 1, NULL,
-                     &s->fault));
+    OK(queue_publish(m->workers[0], job ? QUEUE_SUBMITTED : QUEUE_ROUTED, &(struct queue_item){.id = id}, 1,
+                     NULL, &s->fault));
 }
 
 static void model_reconcile(struct model *m, int share)
@@ -826,8 +850,8 @@ static void model_reap(struct model *m, int64_t idle_ms)
     struct queue_claims claims = {0};
     int owner = dice(m, MODEL_WORKERS);
 
-    OK(queue_reap(m->workers[owner], (enum queue_stage)dice(m, QUEUE_STAGE_COUNT), idle_ms, (size_t)dice(m, 20) + 1,
-                  &claims, &s->fault));
+    OK(queue_reap(m->workers[owner], (enum queue_stage)dice(m, QUEUE_STAGE_COUNT), idle_ms,
+                  (size_t)dice(m, 20) + 1, &claims, &s->fault));
     m->stolen += (long)claims.count;
     model_hold(m, owner, &claims);
 }
@@ -896,7 +920,8 @@ static void model_work(struct model *m, int kill)
     queue = m->workers[held->owner];
     m->stale += !holds(m, held);
     if (dice(m, 8) == 0) {
-        assert_int_equal(lost(m->s, queue, &held->claim), m->exact ? !holds(m, held) : lost(m->s, queue, &held->claim));
+        assert_int_equal(lost(m->s, queue, &held->claim),
+                         m->exact ? !holds(m, held) : lost(m->s, queue, &held->claim));
         return;
     }
     if (row_of(m, held->claim.id)->done) {
@@ -970,7 +995,8 @@ static void model_check(struct model *m)
         "  end\n"
         "end\n"
         "for _, l in ipairs(redis.call('SMEMBERS', 'dist:{0}:lanes')) do\n"
-        "  if redis.call('EXISTS', 'dist:{0}:ready:' .. l) == 0 then return redis.error_reply('lane ' .. l) end end\n"
+        "  if redis.call('EXISTS', 'dist:{0}:ready:' .. l) == 0 then return redis.error_reply('lane ' .. l) "
+        "end end\n"
         "if n ~= entries then return redis.error_reply(n .. ' hashes, ' .. entries .. ' entries') end\n"
         "return n\n";
 
@@ -1086,7 +1112,7 @@ static void a_batch_costs_this_much(void **state)
 {
     enum { BATCH = 100, ROUNDS = 100 };
     struct scene *s = *state;
-    static char ids[BATCH][40];
+    static char ids[BATCH][48];
     struct queue_item items[BATCH];
     struct queue_hop hops[BATCH];
     struct queue_finish ends[BATCH];
@@ -1121,7 +1147,8 @@ static void a_batch_costs_this_much(void **state)
     }
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
     for (int i = 0; i < 4; i++)
-        print_message("%s: %.1f us an id\n", names[i], (double)spent_us[i] / (BATCH * ROUNDS * (i == 1 ? 2 : 1)));
+        print_message("%s: %.1f us an id\n", names[i],
+                      (double)spent_us[i] / (BATCH * ROUNDS * (i == 1 ? 2 : 1)));
     print_message("all (publish, fetch, hop, fetch, finish): %.0f ids/s\n",
                   1e6 * BATCH * ROUNDS / (double)(spent_us[0] + spent_us[1] + spent_us[2] + spent_us[3]));
 }

@@ -44,8 +44,8 @@ static void server_start(struct server *server, const char *option, const char *
 
         dup2(null, 1);
         dup2(null, 2);
-        execlp("redis-server", "redis-server", "--port", server->port, "--unixsocket", server->socket, "--dir",
-               server->folder, "--save", "", "--appendonly", "no", option, value, (char *)NULL);
+        execlp("redis-server", "redis-server", "--port", server->port, "--unixsocket", server->socket,
+               "--dir", server->folder, "--save", "", "--appendonly", "no", option, value, (char *)NULL);
         _exit(127);
     }
     assert_true(server->pid > 0);
@@ -125,8 +125,9 @@ static void run(struct redis *redis, const char *const *argv, int argc)
         fail_msg("%s: %s", argv[0], fault.text);
     freeReplyObject(reply);
 }
-#define RUN(redis, ...)                                                                                           \
-    run(redis, (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+#define RUN(redis, ...)                                                                                      \
+    run(redis, (const char *const[]){__VA_ARGS__},                                                           \
+        sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static enum fault_class class_of(struct redis *redis, const char *command)
 {
@@ -148,7 +149,8 @@ static void commands_carry_bytes_and_connect_by_themselves(void **state)
 
     assert_false(redis_is_connected(redis));
     assert_int_equal(redis_fd(redis), -1);
-    reply = redis_command(redis, 0, &fault, 3, (const char *const[]){"SET", "bytes", "a\0b"}, (size_t[]){3, 5, 3});
+    reply = redis_command(redis, 0, &fault, 3, (const char *const[]){"SET", "bytes", "a\0b"},
+                          (size_t[]){3, 5, 3});
     assert_non_null(reply);
     freeReplyObject(reply);
     assert_true(redis_is_connected(redis));
@@ -179,8 +181,10 @@ static void error_replies_have_their_class(void **state)
     RUN(redis, "REPLICAOF", "NO", "ONE");
     RUN(redis, "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+get");
     redis_free(redis);
-    redis = redis_new(&(struct redis_config){
-        .host = ((struct server *)*state)->socket, .user = "reader", .password = "secret", .timeout_ms = 1000});
+    redis = redis_new(&(struct redis_config){.host = ((struct server *)*state)->socket,
+                                             .user = "reader",
+                                             .password = "secret",
+                                             .timeout_ms = 1000});
     assert_int_equal(class_of(redis, "GET text"), FAULT_NONE);
     assert_int_equal(class_of(redis, "SET text z"), FAULT_CONFIG);
     redis_free(redis);
@@ -188,7 +192,8 @@ static void error_replies_have_their_class(void **state)
 
 static void a_database_is_selected_or_refused(void **state)
 {
-    struct redis *zero = client(*state, NULL, 0), *two = client(*state, NULL, 2), *nine = client(*state, NULL, 9);
+    struct redis *zero = client(*state, NULL, 0), *two = client(*state, NULL, 2),
+                 *nine = client(*state, NULL, 9);
 
     RUN(two, "SET", "here", "7");
     assert_int_equal(integer(two, "GET", "here"), 7);
@@ -226,7 +231,8 @@ static void passwords_are_asked_for_and_never_shown(void **state)
 
 static void a_server_that_is_not_there_is_unavailable(void **state)
 {
-    struct redis *redis = redis_new(&(struct redis_config){.host = "/nonexistent/redis.sock", .timeout_ms = 500});
+    struct redis *redis =
+        redis_new(&(struct redis_config){.host = "/nonexistent/redis.sock", .timeout_ms = 500});
     char path[200];
     struct fault fault = {0};
 
@@ -382,7 +388,10 @@ static void a_server_that_dies_under_a_call_is_a_fault_and_the_next_call_connect
     redis_free(redis);
 }
 
-#define COUNTER {.name = "counter", .text = "return redis.call('INCRBY', KEYS[1], ARGV[1])"}
+#define COUNTER                                                                                              \
+    {                                                                                                        \
+        .name = "counter", .text = "return redis.call('INCRBY', KEYS[1], ARGV[1])"                           \
+    }
 
 static long long count(struct redis *redis, struct redis_script *script, const char *key, const char *by)
 {
@@ -410,7 +419,8 @@ static void scripts_survive_script_flush_and_a_restart_in_between(void **state)
     assert_int_equal(count(redis, &script, "n", "3"), 5);
     server_kill(server);
     server_start(server, "--databases", "4");
-    assert_int_equal(count(redis, &script, "n", "4"), 4); /* no fault: the old connection was seen to be closed */
+    assert_int_equal(count(redis, &script, "n", "4"),
+                     4); /* no fault: the old connection was seen to be closed */
     assert_int_equal(redis_generation(redis), 2);
     assert_int_equal(script.generation, 2);
     assert_null(redis_eval(redis, &broken, 0, 0, NULL, NULL, &fault));
@@ -447,10 +457,13 @@ static void pipelines_answer_in_order_and_hand_errors_over(void **state)
     RUN(redis, "SET", "text", "x");
     RUN(redis, "DEL", "n");
     for (int i = 0; i < 3; i++)
-        assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), 0);
-    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"text", "1"}, NULL, &fault), 0);
+        assert_int_equal(
+            redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), 0);
+    assert_int_equal(
+        redis_append_eval(redis, &script, 1, 2, (const char *const[]){"text", "1"}, NULL, &fault), 0);
     assert_int_equal(redis_append(redis, 2, (const char *const[]){"INCR", "n"}, NULL, &fault), 0);
-    assert_int_equal(integer(redis, "EXISTS", "n"), 0); /* nothing was sent yet, and a command may come between */
+    assert_int_equal(integer(redis, "EXISTS", "n"),
+                     0); /* nothing was sent yet, and a command may come between */
     assert_int_equal(redis_flush(redis, collect, &replies, &fault), 0);
     assert_int_equal(replies.count, 5);
     assert_int_equal(replies.errors, 1);
@@ -469,16 +482,19 @@ static void a_script_forgotten_within_a_pipeline_runs_once_all_the_same(void **s
     struct fault fault = {0};
 
     RUN(redis, "DEL", "n");
-    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), 0);
+    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault),
+                     0);
     assert_int_equal(redis_append(redis, 2, (const char *const[]){"SCRIPT", "FLUSH"}, NULL, &fault), 0);
     for (int i = 0; i < 4; i++)
-        assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), 0);
+        assert_int_equal(
+            redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), 0);
     assert_int_equal(redis_flush(redis, collect, &replies, &fault), 0);
     assert_int_equal(replies.count, 6);
     assert_int_equal(replies.errors, 0);
     assert_int_equal(integer(redis, "GET", "n"), 5);
     /* Appended, then the server is replaced. */
-    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), 0);
+    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault),
+                     0);
     server_kill(server);
     server_start(server, "--databases", "4");
     replies = (struct replies){0};
@@ -497,7 +513,8 @@ static void a_fault_drops_the_pipeline(void **state)
 
     assert_int_equal(redis_append(redis, 2, (const char *const[]){"INCR", "m"}, NULL, &fault), 0);
     server_kill(server);
-    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault), -1);
+    assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault),
+                     -1);
     assert_int_equal(fault.class, FAULT_UNAVAILABLE);
     assert_int_equal(redis_append(redis, 2, (const char *const[]){"INCR", "m"}, NULL, &fault), 0);
     assert_int_equal(redis_flush(redis, collect, &replies, &fault), -1);
@@ -539,8 +556,8 @@ static void a_connection_that_breaks_while_writing_raises_no_signal(void **state
     memset(value, 'v', SIZE);
     value[SIZE] = '\0';
     snprintf(id, sizeof id, "%lld", integer(redis, "CLIENT", "ID"));
-    assert_int_equal(redis_append(redis, 6, (const char *const[]){"CLIENT", "KILL", "ID", id, "SKIPME", "no"}, NULL,
-                                  &fault),
+    assert_int_equal(redis_append(redis, 6, (const char *const[]){"CLIENT", "KILL", "ID", id, "SKIPME", "no"},
+                                  NULL, &fault),
                      0);
     for (int i = 0; i < COMMANDS; i++)
         assert_int_equal(redis_append(redis, 3, (const char *const[]){"SET", "big", value}, NULL, &fault), 0);

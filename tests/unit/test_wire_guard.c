@@ -1,6 +1,6 @@
 /*
- * The guard against one list of addresses: each with the network that refuses it, or as public. The edges of a
- * network are in the list from both sides.
+ * The guard against one list of addresses: each with the network that refuses it, or as public. The edges of
+ * a network are in the list from both sides.
  */
 #include "guard.h"
 
@@ -97,8 +97,8 @@ static const struct {
     {"1fff:ffff::1", "reserved (::/3"},
     {"2000::1", NULL},
     {"2001:0:4136:e378:8000:63bf:3fff:fdd2", "documentation (192."}, /* Teredo: 192.0.2.45 flipped */
-    {"2001::80ff:fffe", "loopback (127."},                              /* Teredo: 127.0.0.1 flipped */
-    {"2001::f7f7:f7f7", NULL},                                          /* Teredo: 8.8.8.8 flipped */
+    {"2001::80ff:fffe", "loopback (127."},                           /* Teredo: 127.0.0.1 flipped */
+    {"2001::f7f7:f7f7", NULL},                                       /* Teredo: 8.8.8.8 flipped */
     {"2001:2::1", "IETF protocol assignments (2001"},
     {"2001:20::1", "IETF protocol assignments (2001"},
     {"2001:1ff:ffff::1", "IETF protocol assignments (2001"},

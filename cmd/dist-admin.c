@@ -1,0 +1,148 @@
+/*
+ * dist-admin - schema, tenants, destinations, settings
+ */
+#include <string.h>
+
+#include "admin.h"
+#include "tool.h"
+
+static bool json, check;
+static const char *name;
+
+static const struct option options[] = {
+    {'j', "json", NULL, OPTION_FLAG, &json, 0, 0, "one JSON object per row", NULL},
+    {0, "name", "text", OPTION_STRING, &name, 0, 0, "tenant add: its name for people", NULL},
+    {0, "check", NULL, OPTION_FLAG, &check, 0, 0, "config: find every mistake", NULL},
+    {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+static const char *const usage[] = {
+    "init",
+    "migrate",
+    "tenant add [--name text] id",
+    "tenant list [-j]",
+    "tenant disable id",
+    "tenant enable id",
+    "destination list [-j]",
+    "destination check [name ...]",
+    "config [-j] [--check]",
+    "doctor",
+    NULL,
+};
+static const char *const subcommands[] = {"init", "migrate", "tenant", "destination", "config", "doctor", NULL};
+static const struct tool_options tool_options = {
+    .tool = "dist-admin",
+    .purpose = "administer schema, tenants, destinations and settings",
+    .usage = usage,
+    .options = options,
+    .subcommands = subcommands,
+};
+
+static int run_init(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return admin_migrate(tool, true, fault);
+}
+
+static int run_migrate(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return admin_migrate(tool, false, fault);
+}
+
+static int run_tenant_add(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)count;
+    return admin_tenant_add(tool, words[0], name, fault);
+}
+
+static int run_tenant_list(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return admin_tenant_list(tool, json, fault);
+}
+
+static int run_tenant_disable(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)count;
+    return admin_tenant_disable(tool, words[0], true, fault);
+}
+
+static int run_tenant_enable(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)count;
+    return admin_tenant_disable(tool, words[0], false, fault);
+}
+
+static int run_destination_list(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return admin_destination_list(tool, json, fault);
+}
+
+static int run_destination_check(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    return admin_destination_check(tool, words, count, fault);
+}
+
+static int run_config(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return check ? admin_config_check(tool, fault) : admin_config(tool, json, fault);
+}
+
+static int run_doctor(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return admin_doctor(tool, fault);
+}
+
+/* One row per subcommand: its words, and how many operands it takes behind them. */
+static const struct {
+    const char *first, *second;
+    int least, most;
+    int (*run)(const struct tool *tool, char **words, int count, struct fault *fault);
+} commands[] = {
+    {"init", NULL, 0, 0, run_init},
+    {"migrate", NULL, 0, 0, run_migrate},
+    {"tenant", "add", 1, 1, run_tenant_add},
+    {"tenant", "list", 0, 0, run_tenant_list},
+    {"tenant", "disable", 1, 1, run_tenant_disable},
+    {"tenant", "enable", 1, 1, run_tenant_enable},
+    {"destination", "list", 0, 0, run_destination_list},
+    {"destination", "check", 0, 10000, run_destination_check},
+    {"config", NULL, 0, 0, run_config},
+    {"doctor", NULL, 0, 0, run_doctor},
+};
+
+static int run(const struct tool *tool, int count, char **words, struct fault *fault)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        int own = commands[i].second ? 2 : 1;
+        if (count < own || strcmp(words[0], commands[i].first) ||
+            (commands[i].second && strcmp(words[1], commands[i].second)))
+            continue;
+        if (count - own < commands[i].least || count - own > commands[i].most)
+            return tool_usage(tool, fault, "wrong number of arguments for '%s%s%s'", commands[i].first,
+                              commands[i].second ? " " : "", commands[i].second ? commands[i].second : "");
+        return commands[i].run(tool, words + own, count - own, fault);
+    }
+    return tool_usage(tool, fault, count ? "unknown command '%s'" : "say what is to be done%s",
+                      count ? words[0] : "");
+}
+
+int main(int argc, char **argv)
+{
+    struct fault fault = {0};
+    struct tool tool;
+    int operands;
+
+    if (!tool_begin(&tool, &tool_options, argc, argv, &operands, NULL))
+        return tool.exit_code;
+    return tool_end(&tool, run(&tool, operands, argv + 1, &fault), &fault);
+}

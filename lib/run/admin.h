@@ -1,0 +1,32 @@
+/*
+ * admin - the work of dist-admin, one function per subcommand
+ *
+ * Each returns the exit code or -1 with the fault. Output is a table, or NDJSON with `json`.
+ */
+#ifndef DIST_ADMIN_H
+#define DIST_ADMIN_H
+
+#include <stdbool.h>
+#include "fault.h"
+#include "tool.h"
+
+/* The schema's missing migrations; with `folders` also the configuration folder and what belongs into it. */
+int admin_migrate(const struct tool *tool, bool folders, struct fault *fault);
+
+int admin_tenant_add(const struct tool *tool, const char *tenant_id, const char *name, struct fault *fault);
+int admin_tenant_disable(const struct tool *tool, const char *tenant_id, bool disabled, struct fault *fault);
+int admin_tenant_list(const struct tool *tool, bool json, struct fault *fault);
+
+int admin_destination_list(const struct tool *tool, bool json, struct fault *fault);
+/* Forms, credentials and commands of all destinations, or of those named: every mistake, then 78. */
+int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault);
+
+/* The settings in force, their origins; tool_begin() has checked dist.conf and the environment already. */
+int admin_config(const struct tool *tool, bool json, struct fault *fault);
+/* Everything that can be checked without a server: settings and destinations. */
+int admin_config_check(const struct tool *tool, struct fault *fault);
+
+/* Reaches every server: versions, schema, clock skew, Redis settings that lose entries. 69 where one is away. */
+int admin_doctor(const struct tool *tool, struct fault *fault);
+
+#endif

@@ -1,0 +1,209 @@
+/*
+ * admin_check - see admin.h: destinations and servers
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "adapter.h"
+#include "admin.h"
+#include "json.h"
+#include "msg.h"
+#include "num.h"
+#include "queue.h"
+#include "secret.h"
+#include "table.h"
+#include "xalloc.h"
+
+/* Where a destination leads, for people. */
+static const char *place_of(const struct destination *destination)
+{
+    if (destination->endpoint)
+        return destination->endpoint;
+    if (destination->path)
+        return destination->path;
+    if (destination->command)
+        return json_string_value(json_array_get(destination->command, 0));
+    return "";
+}
+
+static int list_one(const struct destination *destination, bool json, struct table *table, struct fault *fault)
+{
+    const char *state = destination->disabled ? "disabled" : "enabled";
+    if (!json) {
+        table_row(table, (const char *[]){destination->name, protocol_names[destination->protocol], state,
+                                          destination->origin, place_of(destination)});
+        return 0;
+    }
+    json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", destination->name, "protocol",
+                            protocol_names[destination->protocol], "state", state, "origin", destination->origin,
+                            "place", place_of(destination));
+    char *text = json_text(row);
+    int result = print_text(fault, "%s\n", text);
+    free(text);
+    json_decref(row);
+    return result;
+}
+
+int admin_destination_list(const struct tool *tool, bool json, struct fault *fault)
+{
+    static const char *const heading[] = {"DESTINATION", "PROTOCOL", "STATE", "ORIGIN", "PLACE"};
+    struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
+    struct table table;
+    size_t count;
+    int result = 0;
+
+    if (!catalog)
+        return -1;
+    table_init(&table, heading, 5);
+    const char **names = catalog_names(catalog, &count);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = list_one(catalog_destination(catalog, names[i]), json, &table, fault);
+    if (result == 0)
+        result = table_print(&table, fault);
+    free(names);
+    table_release(&table);
+    catalog_free(catalog);
+    return result;
+}
+
+/* What a destination needs on this host, beside a good form. */
+static int check_one(const struct tool *tool, const struct destination *destination, struct fault *fault)
+{
+    struct secret secret = {0};
+
+    if (!adapter_for(destination->protocol))
+        return fault_set(fault, FAULT_CONFIG, "the form is good, but this version has no adapter for %s",
+                         protocol_names[destination->protocol]);
+    if (destination->credentials) {
+        if (secret_load(conf_dir(tool->conf), NULL, destination->credentials, &secret, fault) < 0)
+            return -1;
+        secret_release(&secret);
+    }
+    if (destination->command && access(place_of(destination), X_OK) < 0)
+        return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", place_of(destination));
+    return 0;
+}
+
+int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault)
+{
+    struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
+    size_t known = 0;
+    int mistakes = 0;
+
+    if (!catalog)
+        return -1;
+    const char **all = catalog_names(catalog, &known);
+    size_t total = count ? (size_t)count : known;
+    for (size_t i = 0; i < total; i++) {
+        const char *name = count ? names[i] : all[i];
+        const struct destination *destination = catalog_destination(catalog, name);
+        struct fault problem = {0};
+        if (!destination) {
+            const char *nearest = catalog_nearest(catalog, name);
+            msg(MSG_ERROR, "%s: no such destination%s%s%s", name, nearest ? "; did you mean '" : "",
+                nearest ? nearest : "", nearest ? "'?" : "");
+            mistakes++;
+        } else if (check_one(tool, destination, &problem) < 0) {
+            msg(MSG_ERROR, "%s: %s: %s", destination->origin, name, problem.text);
+            mistakes++;
+        }
+    }
+    free(all);
+    catalog_free(catalog);
+    if (!mistakes)
+        return 0;
+    return fault_set(fault, FAULT_CONFIG, "%d of %zu destinations cannot be delivered to", mistakes, total);
+}
+
+static int examine_store(const struct tool *tool, struct fault *fault)
+{
+    enum { SKEW_LIMIT_MS = 2000 };
+    struct store *store = tool_store(tool);
+    char version[64], skew_text[NUM_DURATION_SIZE];
+    int64_t skew_ms = 0;
+    int have = 0, want = 0;
+
+    int result = store_server(store, version, &skew_ms, fault);
+    if (result == 0)
+        result = store_schema_version(store, &have, &want, fault);
+    if (result == 0)
+        result = print_text(fault, "ok       %s: version %s, schema %d, clock %s%s\n", store_address(store), version,
+                            have, skew_ms < 0 ? "-" : "+",
+                            num_format_duration(skew_ms < 0 ? -skew_ms : skew_ms, skew_text));
+    if (result == 0 && have != want)
+        result = fault_set(fault, FAULT_CONFIG, "the schema is version %d, this version needs %d: run 'dist-admin migrate'",
+                           have, want);
+    if (result == 0 && (skew_ms > SKEW_LIMIT_MS || skew_ms < -SKEW_LIMIT_MS))
+        result = fault_set(fault, FAULT_CONFIG, "the clocks of this host and of PostgreSQL differ by %s", skew_text);
+    store_free(store);
+    return result;
+}
+
+/* The value of one CONFIG GET, or NULL where the server does not tell; the caller frees. */
+static char *redis_setting(struct redis *redis, const char *name)
+{
+    struct fault ignored = {0};
+    redisReply *reply = redis_commandf(redis, 0, &ignored, "CONFIG GET %s", name);
+    char *value = NULL;
+    if (reply && reply->type == REDIS_REPLY_ARRAY && reply->elements == 2 && reply->element[1]->str)
+        value = xstrdup(reply->element[1]->str);
+    if (reply)
+        freeReplyObject(reply);
+    return value;
+}
+
+static int examine_redis(const struct tool *tool, struct fault *fault)
+{
+    struct redis *redis = tool_redis(tool);
+    redisReply *reply = redis_commandf(redis, 0, fault, "INFO server");
+    char version[32] = "unknown";
+    int result = -1;
+
+    if (!reply)
+        goto out;
+    const char *found = reply->str ? strstr(reply->str, "redis_version:") : NULL;
+    if (found)
+        snprintf(version, sizeof version, "%.*s", (int)strcspn(found + 14, "\r\n"), found + 14);
+    char *policy = redis_setting(redis, "maxmemory-policy");
+    char *append = redis_setting(redis, "appendonly");
+    result = print_text(fault, "ok       %s: version %s\n", redis_address(redis), version);
+    if (result == 0 && policy && strcmp(policy, "noeviction"))
+        result = print_text(fault, "warning  maxmemory-policy is %s: entries may be evicted and are then queued again "
+                                   "late; noeviction is better\n", policy);
+    if (result == 0 && append && !strcmp(append, "no"))
+        result = print_text(fault, "note     appendonly is off: after a restart of Redis everything open is queued "
+                                   "again\n");
+    free(policy);
+    free(append);
+    freeReplyObject(reply);
+out:
+    redis_free(redis);
+    return result;
+}
+
+static int examine_destinations(const struct tool *tool, struct fault *fault)
+{
+    if (admin_destination_check(tool, NULL, 0, fault) < 0)
+        return -1;
+    return print_text(fault, "ok       %s/destinations.d\n", conf_dir(tool->conf));
+}
+
+int admin_doctor(const struct tool *tool, struct fault *fault)
+{
+    static int (*const examinations[])(const struct tool *, struct fault *) = {examine_store, examine_redis,
+                                                                               examine_destinations};
+    int worst = 0;
+
+    for (size_t i = 0; i < sizeof examinations / sizeof *examinations; i++) {
+        struct fault problem = {0};
+        if (examinations[i](tool, &problem) == 0)
+            continue;
+        if (print_text(fault, "FAILED   %s\n", problem.text) < 0)
+            return -1;
+        int code = fault_exit_code(problem.class);
+        worst = worst ? worst : code;
+    }
+    return worst;
+}

@@ -1,0 +1,130 @@
+/*
+ * dead_show - see dead_show.h
+ */
+#include "dead_show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "envelope.h"
+#include "fdio.h"
+#include "limits.h"
+#include "num.h"
+#include "text.h"
+#include "xalloc.h"
+
+void dead_list_begin(struct dead_list *list, bool json, struct fault *fault)
+{
+    static const char *const heading[] = {"DELIVERY", "TENANT", "DESTINATION", "REASON",
+                                          "ATTEMPTS", "DIED",   "ERROR"};
+    *list = (struct dead_list){.json = json, .fault = fault};
+    table_init(&list->table, heading, 7);
+}
+
+static int row_json(const struct dead_view *view, struct fault *fault)
+{
+    char died[CLOCK_TEXT_SIZE], submitted[CLOCK_TEXT_SIZE];
+    json_t *row = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:i, s:i, s:s, s:s, s:I}", "delivery_id", view->delivery_id,
+        "distribution_id", view->distribution_id, "tenant_id", view->tenant_id, "data_type", view->data_type,
+        "target", view->target, "destination", view->destination, "priority", view->priority, "reason",
+        view->reason, "error", view->error, "attempts", view->attempts, "status_code", view->last_code, "died_at",
+        clock_format(view->died_at_us, died), "submitted_at", clock_format(view->submitted_at_us, submitted),
+        "size", (json_int_t)view->body_size);
+    if (!row)
+        return fault_set(fault, FAULT_BUG, "%s cannot be written as JSON", view->delivery_id);
+    char *text = json_text(row);
+    int result = print_text(fault, "%s\n", text);
+    free(text);
+    json_decref(row);
+    return result;
+}
+
+int dead_list_row(void *arg, const struct dead_view *view)
+{
+    struct dead_list *list = arg;
+    char attempts[16], died[CLOCK_TEXT_SIZE];
+
+    if (list->json)
+        return row_json(view, list->fault);
+    snprintf(attempts, sizeof attempts, "%d", view->attempts);
+    table_row(&list->table, (const char *[]){view->delivery_id, view->tenant_id,
+                                             view->destination ? view->destination : view->target, view->reason,
+                                             attempts, view->died_at_us ? clock_format(view->died_at_us, died) : "-",
+                                             view->error});
+    return 0;
+}
+
+int dead_list_end(struct dead_list *list, int result)
+{
+    if (result == 0)
+        result = table_print(&list->table, list->fault);
+    table_release(&list->table);
+    return result;
+}
+
+static int show_envelope(const struct delivery *delivery, uint64_t max_payload, struct fault *fault)
+{
+    struct buf line;
+
+    buf_init(&line, LIMIT_ENVELOPE(max_payload));
+    int result = envelope_write_delivery(delivery, &line, fault);
+    if (result == 0)
+        result = fdio_write_all(STDOUT_FILENO, line.data, line.len, fault);
+    buf_release(&line);
+    return result;
+}
+
+/* A body goes to a terminal only where it is text. */
+static bool is_presentable(const struct job *job)
+{
+    for (size_t i = 0; i < job->body_size; i++) {
+        unsigned char c = (unsigned char)job->body[i];
+        if (c == 0x7f || (c < 0x20 && c != '\n' && c != '\t' && c != '\r'))
+            return false;
+    }
+    return text_is_utf8(job->body, job->body_size, NULL);
+}
+
+static int show_text(const struct delivery *delivery, struct fault *fault)
+{
+    const struct job *job = delivery->job;
+    char submitted[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
+
+    if (print_text(fault,
+                   "delivery      %s\n"
+                   "distribution  %s\n"
+                   "tenant        %s\n"
+                   "type          %s, priority %s\n"
+                   "target        %s\n"
+                   "destination   %s\n"
+                   "reason        %s\n"
+                   "error         %s\n"
+                   "attempts      %d\n"
+                   "submitted     %s\n"
+                   "body          %s, %s\n\n",
+                   delivery->id, job->distribution_id, job->tenant_id, job->data_type,
+                   priority_names[job->priority], delivery->target,
+                   delivery->candidate_count ? delivery_candidate(delivery) : "-",
+                   dead_reason_names[delivery->dead_reason], delivery->last_error ? delivery->last_error : "-",
+                   delivery->attempts, clock_format(job->submitted_at_us, submitted),
+                   delivery_content_type(delivery), num_format_size(job->body_size, size)) < 0)
+        return -1;
+    if (!is_presentable(job))
+        return print_text(fault, "(not text; --body writes its bytes)\n");
+    if (fdio_write_all(STDOUT_FILENO, job->body, job->body_size, fault) < 0)
+        return -1;
+    return job->body_size && job->body[job->body_size - 1] == '\n' ? 0 : print_text(fault, "\n");
+}
+
+int dead_show(const struct delivery *delivery, bool json, bool body, uint64_t max_payload, struct fault *fault)
+{
+    if (json)
+        return show_envelope(delivery, max_payload, fault);
+    if (body)
+        return fdio_write_all(STDOUT_FILENO, delivery->job->body, delivery->job->body_size, fault);
+    return show_text(delivery, fault);
+}
