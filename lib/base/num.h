@@ -21,7 +21,7 @@ int num_parse_duration(const char *text, int64_t max_ms, int64_t *ms, struct fau
 /* "1/0", "true/false", "yes/no", "on/off"; upper or lower case */
 int num_parse_bool(const char *text, bool *value, struct fault *fault);
 /* Two units at most, the rest cut off: "850ms", "1.5s", "12s", "3m20s", "4h", "2d3h" for people. */
-enum { NUM_DURATION_SIZE = 32 };
+enum { NUM_DURATION_SIZE = 48 };
 const char *num_format_duration(int64_t ms, char text[NUM_DURATION_SIZE]);
 /* "1.5K", "16M" for people. */
 enum { NUM_SIZE_SIZE = 16 };

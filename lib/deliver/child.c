@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
@@ -25,6 +26,7 @@
 
 enum { OUTPUT, ERRORS, REPORT, STREAM_COUNT }; /* their descriptors in the child are 1, 2, 3 */
 enum { READ_SIZE = CHILD_ERRORS_MIN, READS_AT_ONCE = 4, READS_AT_END = 64 /* the largest pipe is 1 MiB */ };
+enum { LOOK_MS = 20, CANCEL_STEP_MS = 5 };
 enum phase { PHASE_RUNNING, PHASE_ASKED, PHASE_KILLED };
 
 struct stream {
@@ -192,16 +194,30 @@ static void child_finish(struct child *child)
     child_free(child);
 }
 
-static void on_ended(evutil_socket_t fd, short what, void *arg)
+static void child_ended(struct child *child)
 {
-    struct child *child = arg;
-
-    (void)fd;
-    (void)what;
     if (child->end.timed_out)
         signal_group(child, SIGKILL); /* those of the group that did not heed SIGTERM */
     reap(child);
     child_finish(child);
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    child_ended(arg);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+    struct child *child = arg;
+    siginfo_t info = {0};
+
+    (void)fd;
+    (void)what;
+    if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child->pid)
+        child_ended(child);
 }
 
 static void child_wait(struct child *child, int64_t ms)
@@ -278,14 +294,7 @@ static const char *fork_child(struct child *child, int input, const int *pipes)
         return "fork";
     }
     child->pidfd = pidfd_open(child->pid, 0);
-    if (child->pidfd >= 0)
-        return NULL;
-    error = errno;
-    signal_group(child, SIGKILL);
-    waitpid(child->pid, NULL, 0); /* just forked, so it dies at once */
-    child->pid = 0;
-    errno = error;
-    return "pidfd_open";
+    return NULL;
 }
 
 static const char *launch(struct child *child)
@@ -317,17 +326,20 @@ static const char *launch(struct child *child)
 static void watch(struct event **event, struct event_base *base, int fd, event_callback_fn callback,
                   void *arg)
 {
-    *event = event_new(base, fd, EV_READ | EV_PERSIST, callback, arg);
-    if (!*event || event_add(*event, NULL) < 0)
+    const struct timeval look = {.tv_usec = LOOK_MS * 1000};
+
+    *event = event_new(base, fd, (short)(EV_PERSIST | (fd < 0 ? 0 : EV_READ)), callback, arg);
+    if (!*event || event_add(*event, fd < 0 ? &look : NULL) < 0)
         abort(); /* libevent is out of memory, as in xalloc */
 }
 
 static void child_watch(struct child *child)
 {
-    watch(&child->ended, child->options.base, child->pidfd, on_ended, child);
+    struct event_base *base = child->options.base;
+
+    watch(&child->ended, base, child->pidfd, child->pidfd < 0 ? on_look : on_ended, child);
     for (int i = 0; i < STREAM_COUNT; i++)
-        watch(&child->streams[i].event, child->options.base, child->streams[i].fd, on_stream,
-              &child->streams[i]);
+        watch(&child->streams[i].event, base, child->streams[i].fd, on_stream, &child->streams[i]);
     child_wait(child, child->options.timeout_ms > 0 ? child->options.timeout_ms : 0);
 }
 
@@ -359,11 +371,12 @@ struct child *child_start(const struct child_options *options, child_done done, 
 
 void child_cancel(struct child *child)
 {
-    if (child->pid > 0) {
-        struct pollfd end = {.fd = child->pidfd, .events = POLLIN};
+    struct pollfd end = {.fd = child->pidfd, .events = POLLIN}; /* where it is -1, poll() just waits */
+
+    if (child->pid > 0)
         signal_group(child, SIGKILL);
-        while (poll(&end, 1, CHILD_CANCEL_MS) < 0 && errno == EINTR)
-            ;
+    for (int waited_ms = 0; child->pid > 0 && waited_ms <= CHILD_CANCEL_MS; waited_ms += CANCEL_STEP_MS) {
+        poll(&end, 1, CANCEL_STEP_MS);
         reap(child);
     }
     child_free(child);

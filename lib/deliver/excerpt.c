@@ -5,6 +5,7 @@
 #include "excerpt.h"
 
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include "text.h"
 #include "xalloc.h"

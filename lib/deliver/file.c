@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <linux/limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include "child.h"
 #include "file_write.h"

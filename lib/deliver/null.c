@@ -2,6 +2,8 @@
  * null - delivers to nowhere, at once: for measuring and for trying rules
  */
 #include "pending.h"
+
+#include <stdlib.h>
 #include "xalloc.h"
 
 static void null_free(struct pending *pending)

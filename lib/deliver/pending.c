@@ -3,6 +3,7 @@
  */
 #include "pending.h"
 
+#include <stdlib.h>
 #include <event2/event.h>
 
 void pending_init(struct pending *pending, const struct adapter *adapter, struct adapter_context *context,

@@ -13,6 +13,7 @@
  */
 #include "pending.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "excerpt.h"

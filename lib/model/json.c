@@ -15,15 +15,65 @@ enum {
     QUOTED_SIZE = 60, /* bytes of a value that is quoted in a fault */
 };
 
-static int add_to_buf(const char *data, size_t size, void *buf)
+/* The shortest text that reads back as the same number: 0.9 stays 0.9, which jansson's 17 digits do not do.
+ */
+static void write_real(double number, struct buf *out)
 {
-    return buf_add(buf, data, size);
+    char text[40];
+    int digits = 15;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, number);
+    while (++digits <= 17 && strtod(text, NULL) != number);
+    buf_adds(out, text);
+    if (!strpbrk(text, ".e"))
+        buf_adds(out, ".0");
+}
+
+static void write_value(const json_t *value, struct buf *out);
+
+static void write_nested(const json_t *value, struct buf *out)
+{
+    const char *name;
+    json_t *item;
+    size_t index, count = 0;
+    if (json_is_array(value)) {
+        buf_addc(out, '[');
+        json_array_foreach (value, index, item) {
+            buf_adds(out, index ? "," : "");
+            write_value(item, out);
+        }
+        buf_addc(out, ']');
+        return;
+    }
+    buf_addc(out, '{');
+    /* jansson's iterator wants an object that it could change; the loops here only read. */
+    json_object_foreach ((json_t *)value, name, item) {
+        buf_adds(out, count++ ? "," : "");
+        buf_add_json(out, name, strlen(name));
+        buf_addc(out, ':');
+        write_value(item, out);
+    }
+    buf_addc(out, '}');
+}
+
+static void write_value(const json_t *value, struct buf *out)
+{
+    if (json_is_object(value) || json_is_array(value))
+        write_nested(value, out);
+    else if (json_is_string(value))
+        buf_add_json(out, json_string_value(value), json_string_length(value));
+    else if (json_is_integer(value))
+        buf_addf(out, "%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value))
+        write_real(json_real_value(value), out);
+    else
+        buf_adds(out, json_is_true(value) ? "true" : json_is_false(value) ? "false" : "null");
 }
 
 int json_write(const json_t *value, struct buf *out)
 {
-    return json_dump_callback(value, add_to_buf, out, JSON_COMPACT | JSON_ENCODE_ANY) || out->overflow ? -1
-                                                                                                       : 0;
+    write_value(value, out);
+    return out->overflow ? -1 : 0;
 }
 
 char *json_text(const json_t *value)
@@ -352,7 +402,6 @@ int json_fields(const json_t *object, const char *path, const struct json_field 
         return fault_set(fault, FAULT_INPUT, "%s%san object is wanted", path, before);
     const char *name;
     json_t *value;
-    /* jansson's iterator wants an object that it could change; the loop only reads. */
     json_object_foreach ((json_t *)object, name, value) {
         if (!find_field(fields, name))
             return fail_unknown(path, name, fields, fault);

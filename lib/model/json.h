@@ -34,19 +34,23 @@ struct json_members {
  */
 int json_check(const char *text, size_t size, struct json_members *members, struct fault *fault);
 
-/* json_check() and then the value; the caller's, for json_decref(). NULL with the fault set. */
+/*
+ * json_check() and then the value; the caller's, for json_decref(). NULL with the fault set. A number that
+ * fits no int64_t or double is refused here, though not by json_check(): none changes in silence.
+ */
 json_t *json_read(const char *text, size_t size, struct fault *fault);
 
 /* The span of member `name`, or NULL. */
 const struct json_member *json_member(const char *text, const struct json_members *members, const char *name);
 
-/* Compact text of a value appended; keys keep their order. -1 where the buffer is full. */
+/* Compact text of a value appended: keys in order, reals as short as they read back. -1: the buffer is full. */
 int json_write(const json_t *value, struct buf *out);
 
 /*
  * Reading an object by a table. Unknown members are refused with the nearest known name, wrong types and
  * values with the pointer: "/retry_policy/max_attempts: a whole number from 1 to 1000 is wanted, not "3"".
- * Targets of absent and null members stay as they are.
+ * Targets of absent and null members stay as they are; a null member that is required is missing. A fault does
+ * not quote STRING values, which may be secrets; it quotes the others.
  */
 enum json_kind {
     JSON_KIND_STRING,   /* const char **  borrowed from the object */
@@ -68,7 +72,7 @@ struct json_field {
     enum json_kind kind;
     bool required;
     void *target;
-    int64_t min, max; /* for STRING: the least and most bytes; max 0: no limit */
+    int64_t min, max; /* both 0: no limits. STRING and NAME: the least and most bytes, max 0: no limit */
     const char *const *words;
 };
 /* `path` is the pointer of `object` ("" for the document). `fields` ends with a NULL name. */

@@ -26,6 +26,7 @@ struct outcome {
 
 extern const char *const outcome_kind_names[]; /* "delivered", "deferred", "rejected", NULL */
 
+/* DEFERRED for the reason "unknown" until it is set: what nobody judged does not count as delivered. */
 void outcome_init(struct outcome *outcome);
 void outcome_release(struct outcome *outcome);
 /* Sets kind, code, reason and text; keeps response and retry_after_ms. `reason` must be a static string. */

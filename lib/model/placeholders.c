@@ -39,8 +39,9 @@ static int fail_unknown(const char *name, struct fault *fault)
     for (size_t i = 0; i < KNOWN_COUNT; i++)
         names[i] = known[i].name;
     const char *nearest = text_nearest(name, names, KNOWN_COUNT);
-    return fault_set(fault, FAULT_INPUT, "unknown placeholder {%s}%s%s%s; \"{{\" is a brace", name,
-                     nearest ? "; did you mean {" : "", nearest ? nearest : "", nearest ? "}?" : "");
+    if (nearest)
+        return fault_set(fault, FAULT_INPUT, "unknown placeholder {%s}; did you mean {%s}?", name, nearest);
+    return fault_set(fault, FAULT_INPUT, "unknown placeholder {%s}; \"{{\" is a brace", name);
 }
 
 /* The placeholder whose opening brace is at `text`. */

@@ -18,10 +18,10 @@ struct retry_policy {
     int max_attempts;      /* 1 to 1000 */
     double multiplier;     /* 1 to 100: the delay grows by it */
     int64_t first_ms;      /* the delay before the second attempt */
-    int64_t max_backoff_ms;
+    int64_t max_backoff_ms; /* caps the delay before the jitter, of a schedule too; 100 ms to 7 d */
     const int64_t *schedule_ms; /* NULL, or the delays one by one; the last one repeats */
     int schedule_count;
-    int64_t max_retry_after_ms; /* a longer Retry-After is cut to it */
+    int64_t max_retry_after_ms; /* a longer Retry-After is cut to it: 24 h in every policy */
 };
 
 extern const char *const retry_policy_names[]; /* ended by NULL */
@@ -32,6 +32,8 @@ const struct retry_policy *retry_policy_by_name(const char *name);
 /*
  * `base` refined by a destination's "retry_policy": a name, or an object {"policy": name, "max_attempts",
  * "backoff_multiplier", "max_backoff": seconds or duration}. `form` may be NULL. INPUT, with the pointer.
+ * A policy that the form names replaces `base`. Numbers alone do not refine a `base` of "none", and a
+ * multiplier does not change a schedule; named in one object with such a policy they are refused.
  */
 int retry_policy_refine(const struct retry_policy *base, const json_t *form, const char *path,
                         struct retry_policy *policy, struct fault *fault);

@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/queue.h>
@@ -414,6 +415,13 @@ static long version_of(enum http_version version)
     return CURL_HTTP_VERSION_2TLS;
 }
 
+/* Before 8.0.0 libcurl spoils a connection that it reuses with prior knowledge (curl issue 10634). */
+static long reuse_is_broken(enum http_version version)
+{
+    return version == HTTP_VERSION_2_PRIOR_KNOWLEDGE &&
+           curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
+}
+
 /* Any failure here is a libcurl that lacks something, but for the URL, which it looks at only later. */
 static bool set_rules(CURL *easy, struct http_transfer *transfer)
 {
@@ -451,6 +459,8 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     failed |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
     failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(request->version));
+    failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
+    failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
                                (long)(request->timeout_ms > 0 ? request->timeout_ms : 1)); /* 0 is for ever */
     if (head) {

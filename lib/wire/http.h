@@ -45,7 +45,8 @@ enum http_version {
     HTTP_VERSION_AUTO, /* over TLS what the server prefers of HTTP/2 and 1.1 (ALPN), else 1.1 */
     HTTP_VERSION_1_1,
     HTTP_VERSION_2,                /* the same as AUTO: a server that has only 1.1 is served with it */
-    HTTP_VERSION_2_PRIOR_KNOWLEDGE /* HTTP/2 at once, also without TLS */
+    HTTP_VERSION_2_PRIOR_KNOWLEDGE /* HTTP/2 at once, also without TLS; libcurl before 8.0.0 keeps no
+                                      connection */
 };
 
 /*

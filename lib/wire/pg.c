@@ -517,12 +517,22 @@ int pg_script(struct pg *pg, const char *sql, struct fault *fault)
 
 /* --- transactions --- */
 
-int pg_begin(struct pg *pg, struct fault *fault)
+static int begin(struct pg *pg, const char *sql, struct fault *fault)
 {
-    if (pg_script(pg, "BEGIN", fault))
+    if (pg_script(pg, sql, fault))
         return -1;
     pg->in_transaction = true;
     return 0;
+}
+
+int pg_begin(struct pg *pg, struct fault *fault)
+{
+    return begin(pg, "BEGIN", fault);
+}
+
+int pg_begin_read(struct pg *pg, struct fault *fault)
+{
+    return begin(pg, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", fault);
 }
 
 /* COMMIT of a transaction that failed answers ROLLBACK, and that is no error to the server. */

@@ -77,6 +77,8 @@ PGresult *pg_prepared_binary(struct pg *pg, const char *name, const char *sql, c
 int pg_script(struct pg *pg, const char *sql, struct fault *fault);
 
 int pg_begin(struct pg *pg, struct fault *fault);
+/* One snapshot for several reads. */
+int pg_begin_read(struct pg *pg, struct fault *fault);
 int pg_commit(struct pg *pg, struct fault *fault);
 void pg_rollback(struct pg *pg); /* closes the connection where that fails; a no-op outside a transaction */
 

@@ -2,6 +2,8 @@
  * test_base_buf - the buffer and its ceiling
  */
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,6 +2,8 @@
  * test_base_misc - faults, maps, heaps, and what msg writes to stderr
  */
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

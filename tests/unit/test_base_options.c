@@ -2,6 +2,8 @@
  * test_base_options - command lines, and what -h, --help, --version and --completion print
  */
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,6 +2,8 @@
  * test_base_text - strings, numbers, times, ids, random numbers
  */
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,6 +2,8 @@
  * JSON: the strict check with the place of each mistake, the spans of members, and reading by a table
  */
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
@@ -113,7 +115,8 @@ static void each_mistake_is_named_with_its_place(void **state)
 
 static void every_truncation_of_a_text_is_refused_and_read_no_further(void **state)
 {
-    static const char text[] = "{\"a\":[1.5e-3,\"\\ud83d\\ude00\xc3\xa9\",true],\"b\":{\"c\":null,\"d\":false}}";
+    static const char text[] =
+        "{\"a\":[1.5e-3,\"\\ud83d\\ude00\xc3\xa9\",true],\"b\":{\"c\":null,\"d\":false}}";
     (void)state;
     for (size_t size = 0; size < sizeof text - 1; size++) {
         char *exact = xmalloc(size ? size : 1); /* without a NUL: the address sanitizer watches its end */
@@ -205,8 +208,7 @@ static void hostile_texts_take_no_quadratic_time(void **state)
 
 static void members_are_spans_of_the_text(void **state)
 {
-    static const char text[] =
-        " { \"a\" : [1, 2 ] ,\"\\u0062\\n\":{\"a\":1}, \"c\":\"x\" ,\"n\": -1.50 } ";
+    static const char text[] = " { \"a\" : [1, 2 ] ,\"\\u0062\\n\":{\"a\":1}, \"c\":\"x\" ,\"n\": -1.50 } ";
     static const struct {
         const char *name, *value;
     } cases[] = {{"a", "[1, 2 ]"}, {"b\n", "{\"a\":1}"}, {"c", "\"x\""}, {"n", "-1.50"}};
@@ -249,7 +251,8 @@ static void members_beyond_the_table_are_checked_and_not_listed(void **state)
 
 static void a_read_value_comes_back_in_its_order(void **state)
 {
-    static const char text[] = "{\"z\":1,\"a\":[true,null,\"\xc3\xa9\"],\"m\":{}}";
+    static const char text[] = "{\"z\":1,\"a\":[true,false,null,\"\xc3\xa9\\n\",0.9,2.0,"
+                               "1e+300,0.1234567890123456,-9223372036854775808],\"m\":{\"x\":1,\"b\":[]}}";
     struct fault fault = {0};
     struct buf out;
     (void)state;
@@ -312,10 +315,11 @@ static void fields_of_every_kind_are_read(void **state)
 {
     struct fault fault = {0};
     (void)state;
-    json_t *value = object("{\"string\":\"\",\"limited\":\"abc\",\"name\":\"a.b-c_1\",\"word\":\"GREEN\",\"flag\":true,"
-                           "\"number\":1000,\"any_number\":-5,\"ratio\":2,\"delay\":1.5,\"any_delay\":\"1h30m\","
-                           "\"time\":\"2024-01-15T10:00:00Z\",\"object\":{},\"array\":[1,2],"
-                           "\"strings\":{\"a\":\"b\"},\"any\":5,\"ignored\":[]}");
+    json_t *value =
+        object("{\"string\":\"\",\"limited\":\"abc\",\"name\":\"a.b-c_1\",\"word\":\"GREEN\",\"flag\":true,"
+               "\"number\":1000,\"any_number\":-5,\"ratio\":2,\"delay\":1.5,\"any_delay\":\"1h30m\","
+               "\"time\":\"2024-01-15T10:00:00Z\",\"object\":{},\"array\":[1,2],"
+               "\"strings\":{\"a\":\"b\"},\"any\":5,\"ignored\":[]}");
     memset(&got, 0, sizeof got);
     if (json_fields(value, "", fields, &fault))
         fail_msg("%s", fault.text);
@@ -360,7 +364,8 @@ static void what_does_not_fit_is_refused_with_its_pointer(void **state)
         {"{\"string\":{\"password\":\"hunter2\"}}", "/p/string: a string is wanted, not an object"},
         {"{\"limited\":\"hunter2\"}", "/p/limited: a string of 2 to 3 bytes is wanted, not 7"},
         {"{\"at_least\":\"x\"}", "/p/at_least: a string of 2 bytes or more is wanted, not 1"},
-        {"{\"name\":\"a b\"}", "/p/name: a name of 1 to 50 letters, digits, '.', '_' and '-' is wanted, not \"a b\""},
+        {"{\"name\":\"a b\"}",
+         "/p/name: a name of 1 to 50 letters, digits, '.', '_' and '-' is wanted, not \"a b\""},
         {"{\"word\":\"rde\"}", "/p/word: \"red\", \"green\" or \"blue\" is wanted, not \"rde\""},
         {"{\"word\":5}", "/p/word: \"red\", \"green\" or \"blue\" is wanted, not 5"},
         {"{\"flag\":\"yes\"}", "/p/flag: true or false is wanted, not \"yes\""},
@@ -376,8 +381,9 @@ static void what_does_not_fit_is_refused_with_its_pointer(void **state)
         {"{\"delay\":\"2h\"}",
          "/p/delay: a number of seconds or a duration as \"1m30s\" from 100ms to 1h is wanted, not \"2h\""},
         {"{\"delay\":1e300}",
-         "/p/delay: a number of seconds or a duration as \"1m30s\" from 100ms to 1h is wanted, not 1e300"},
-        {"{\"any_delay\":-1}", "/p/any_delay: a number of seconds or a duration as \"1m30s\" is wanted, not -1"},
+         "/p/delay: a number of seconds or a duration as \"1m30s\" from 100ms to 1h is wanted, not 1e+300"},
+        {"{\"any_delay\":-1}",
+         "/p/any_delay: a number of seconds or a duration as \"1m30s\" is wanted, not -1"},
         {"{\"time\":\"noon\"}", "/p/time: a time as \"2024-01-15T10:00:00Z\" is wanted, not \"noon\""},
         {"{\"object\":[]}", "/p/object: an object is wanted, not an array"},
         {"{\"array\":[1,2,3]}", "/p/array: an array of 0 to 2 elements is wanted, not 3"},

@@ -2,6 +2,8 @@
  * Retries: the delays of each policy, jitter, Retry-After, and a destination's own numbers
  */
 #include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
@@ -29,8 +31,9 @@ static void policies_are_found_by_name(void **state)
 static void the_delays_are_those_of_the_specifications(void **state)
 {
     static const int64_t exponential[] = {0, 1000, 2000, 4000, 8000, 16000, -1, -1};
-    static const int64_t webhooks[] = {0,           5000,         300000,       1800000,      2 * HOUR_MS, 5 * HOUR_MS,
-                                       10 * HOUR_MS, 14 * HOUR_MS, 20 * HOUR_MS, 24 * HOUR_MS, -1};
+    static const int64_t webhooks[] = {0,           5000,         300000,       1800000,      2 * HOUR_MS,
+                                       5 * HOUR_MS, 10 * HOUR_MS, 14 * HOUR_MS, 20 * HOUR_MS, 24 * HOUR_MS,
+                                       -1};
     (void)state;
     for (int i = 0; i < (int)COUNT(exponential); i++)
         assert_int_equal(delay("exponential_backoff", i), exponential[i]);
@@ -100,14 +103,15 @@ static void a_destination_refines_the_policy(void **state)
         {"exponential_backoff", "{}", "exponential_backoff", 6, 2000, 8000},
         {"exponential_backoff", "{\"max_attempts\":3,\"backoff_multiplier\":2.0,\"max_backoff\":60}",
          "exponential_backoff", 3, 2000, -1},
-        {"exponential_backoff", "{\"backoff_multiplier\":10,\"max_backoff\":\"1m\"}", "exponential_backoff", 6,
-         10000, 60000},
+        {"exponential_backoff", "{\"backoff_multiplier\":10,\"max_backoff\":\"1m\"}", "exponential_backoff",
+         6, 10000, 60000},
         {"exponential_backoff", "{\"max_backoff\":0.5}", "exponential_backoff", 6, 500, 500},
         {"exponential_backoff", "\"none\"", "none", 1, -1, -1},
         {"none", "\"standard_webhooks\"", "standard_webhooks", 10, 300000, 2 * HOUR_MS},
-        {"exponential_backoff", "{\"policy\":\"standard_webhooks\",\"max_backoff\":\"1h\"}", "standard_webhooks",
-         10, 300000, HOUR_MS},
-        {"standard_webhooks", "{\"backoff_multiplier\":3,\"max_attempts\":4}", "standard_webhooks", 4, 300000, -1},
+        {"exponential_backoff", "{\"policy\":\"standard_webhooks\",\"max_backoff\":\"1h\"}",
+         "standard_webhooks", 10, 300000, HOUR_MS},
+        {"standard_webhooks", "{\"backoff_multiplier\":3,\"max_attempts\":4}", "standard_webhooks", 4, 300000,
+         -1},
         {"none", "{\"max_attempts\":9,\"max_backoff\":9}", "none", 1, -1, -1},
         {"none", "{\"policy\":\"exponential_backoff\"}", "exponential_backoff", 6, 2000, 8000},
         {"exponential_backoff", "{\"policy\":\"none\",\"max_attempts\":1}", "none", 1, -1, -1},
@@ -137,12 +141,14 @@ static void wrong_refinements_are_refused(void **state)
          "/retry_policy/max_attempts: a whole number from 1 to 1000 is wanted, not \"3\""},
         {"{\"backoff_multiplier\":0.9}",
          "/retry_policy/backoff_multiplier: a number from 1 to 100 is wanted, not 0.9"},
-        {"{\"max_backoff\":0}", "/retry_policy/max_backoff: a number of seconds or a duration as \"1m30s\" from "
-                                "100ms to 7d is wanted, not 0"},
+        {"{\"max_backoff\":0}",
+         "/retry_policy/max_backoff: a number of seconds or a duration as \"1m30s\" from "
+         "100ms to 7d is wanted, not 0"},
         {"{\"policy\":\"none\",\"max_attempts\":2}",
          "/retry_policy: the policy \"none\" makes one attempt; leave the others out"},
         {"{\"policy\":\"standard_webhooks\",\"backoff_multiplier\":2}",
-         "/retry_policy/backoff_multiplier: the policy \"standard_webhooks\" has a schedule and no multiplier"},
+         "/retry_policy/backoff_multiplier: the policy \"standard_webhooks\" has a schedule and no "
+         "multiplier"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -1,0 +1,213 @@
+/*
+ * store - the connection, the check of the schema, and the small things that the other files share
+ *
+ * Hard rule: every function of the store is one transaction that may be repeated. What loses a deadlock is
+ * repeated in here; what loses its connection is the caller's to repeat, who knows whether there is time.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "store_parts.h"
+#include "text.h"
+#include "utf8.h"
+#include "xalloc.h"
+
+struct store *store_new(const struct pg_config *config)
+{
+    struct store *store = xcalloc(1, sizeof *store);
+
+    store->pg = pg_new(config);
+    return store;
+}
+
+void store_free(struct store *store)
+{
+    if (!store)
+        return;
+    pg_free(store->pg);
+    free(store);
+}
+
+const char *store_address(const struct store *store)
+{
+    return pg_address(store->pg);
+}
+
+int store_open(struct store *store, struct fault *fault)
+{
+    int have, want;
+
+    if (pg_connect(store->pg, fault))
+        return -1;
+    if (store->checked == pg_generation(store->pg))
+        return 0;
+    if (store_schema_version(store, &have, &want, fault))
+        return -1;
+    if (have < want)
+        return fault_set(fault, FAULT_CONFIG, "%s has schema version %d, and %d is wanted: run dist-admin migrate",
+                         store_address(store), have, want);
+    if (have > want)
+        return fault_set(fault, FAULT_CONFIG,
+                         "%s has schema version %d, newer than the %d of this program: install its version of dist",
+                         store_address(store), have, want);
+    store->checked = pg_generation(store->pg);
+    return 0;
+}
+
+bool store_again(const struct store *store, int *tries)
+{
+    const char *state = pg_sqlstate(store->pg);
+
+    if (strcmp(state, "40P01") && strcmp(state, "40001"))
+        return false;
+    return ++*tries < STORE_TRIES;
+}
+
+PGresult *store_run(struct store *store, const char *name, const char *sql, const struct pg_params *params,
+                    struct fault *fault)
+{
+    PGresult *result;
+    int tries = 0;
+
+    do {
+        if (store_open(store, fault))
+            return NULL;
+        result = pg_prepared(store->pg, name, sql, params, fault);
+    } while (!result && store_again(store, &tries));
+    return result;
+}
+
+int store_change(struct store *store, const char *name, const char *sql, const struct pg_params *params,
+                 size_t *changed, struct fault *fault)
+{
+    PGresult *result = store_run(store, name, sql, params, fault);
+
+    if (!result)
+        return -1;
+    if (changed)
+        *changed = strtoul(PQcmdTuples(result), NULL, 10);
+    PQclear(result);
+    return 0;
+}
+
+/* --- arrays --- */
+
+void store_arrays_init(struct store_arrays *arrays, int count)
+{
+    arrays->count = count;
+    for (int i = 0; i < count; i++)
+        buf_init(&arrays->items[i], STORE_ARRAY_MAX);
+}
+
+void store_arrays_release(struct store_arrays *arrays)
+{
+    for (int i = 0; i < arrays->count; i++)
+        buf_release(&arrays->items[i]);
+}
+
+int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, struct fault *fault)
+{
+    for (int i = 0; i < arrays->count; i++) {
+        pg_array_end(&arrays->items[i]);
+        if (arrays->items[i].overflow)
+            return fault_set(fault, FAULT_BUG, "a batch is larger than a statement may be");
+        pg_param_text(params, arrays->items[i].data);
+    }
+    return 0;
+}
+
+void store_array_add_clean(struct buf *array, const char *text)
+{
+    char *copy;
+    size_t left, step;
+
+    if (!text || text_is_utf8(text, strlen(text), NULL)) {
+        pg_array_add(array, text);
+        return;
+    }
+    copy = xstrdup(text);
+    left = strlen(copy);
+    for (char *at = copy; left; at += step, left -= step) {
+        step = utf8_decode(at, left, NULL);
+        if (!step) {
+            *at = '?';
+            step = 1;
+        }
+    }
+    pg_array_add(array, copy);
+    free(copy);
+}
+
+void store_array_add_json(struct buf *array, const json_t *value)
+{
+    char *text = value ? json_text(value) : NULL;
+
+    pg_array_add(array, text);
+    free(text);
+}
+
+void store_array_add_ids(struct buf *array, const char *const *ids, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (uid_is(ids[i]))
+            pg_array_add(array, ids[i]);
+}
+
+/* --- reading --- */
+
+json_t *store_read_json(const PGresult *result, int row, int column)
+{
+    if (pg_null(result, row, column))
+        return NULL;
+    return json_loads(pg_text(result, row, column), JSON_DECODE_ANY, NULL);
+}
+
+struct job *store_read_job(const PGresult *result, int row, int column)
+{
+    struct job *job = job_new();
+    json_t *destinations = store_read_json(result, row, column + 7);
+    json_t *metadata = store_read_json(result, row, column + 8);
+    int priority = status_index(priority_names, pg_text(result, row, column + 4));
+
+    text_copy(job->id, sizeof job->id, pg_text(result, row, column));
+    job->distribution_id = pg_text_copy(result, row, column + 1);
+    job->own_id = strcmp(job->distribution_id, job->id) != 0;
+    job->tenant_id = pg_text_copy(result, row, column + 2);
+    job->data_type = pg_text_copy(result, row, column + 3);
+    job->priority = priority < 0 ? PRIORITY_NORMAL : (enum priority)priority;
+    job->content_type = pg_text_copy(result, row, column + 5);
+    job->body_size = (size_t)pg_int(result, row, column + 6);
+    if (destinations) {
+        json_decref(job->destinations);
+        job->destinations = destinations;
+    }
+    if (metadata) {
+        json_decref(job->metadata);
+        job->metadata = metadata;
+    }
+    job->callback_url = pg_text_copy(result, row, column + 9);
+    job->callback_headers = store_read_json(result, row, column + 10);
+    job->idempotency_key = pg_text_copy(result, row, column + 11);
+    job->retry_policy = pg_text_copy(result, row, column + 12);
+    job->requested_at_us = pg_int(result, row, column + 13);
+    job->submitted_at_us = pg_int(result, row, column + 14);
+    job->expires_at_us = pg_int(result, row, column + 15);
+    return job;
+}
+
+void due_list_release(struct due_list *list)
+{
+    free(list->items);
+    *list = (struct due_list){0};
+}
+
+void store_read_ids(const PGresult *result, struct due_list *list)
+{
+    int rows = PQntuples(result);
+
+    if (list->count + (size_t)rows > list->cap) {
+        list->cap = list->count + (size_t)rows;
+        list->items = xreallocarray(list->items, list->cap, sizeof *list->items);
+    }
+    for (int row = 0; row < rows; row++)
+        text_copy(list->items[list->count++].id, UID_TEXT_SIZE, pg_text(result, row, 0));
+}

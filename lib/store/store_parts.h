@@ -1,0 +1,80 @@
+/*
+ * store_parts - what the files of the store share; nobody else includes it
+ */
+#ifndef DIST_STORE_PARTS_H
+#define DIST_STORE_PARTS_H
+
+#include "store.h"
+#include "strmap.h"
+
+struct store {
+    struct pg *pg;
+    unsigned checked; /* the generation of the connection whose schema was found good; 0: none */
+};
+
+/* Room for the arrays of one statement: below what one message to PostgreSQL may hold. */
+#define STORE_ARRAY_MAX ((size_t)1000 * 1000 * 1000)
+/* Rows of one statement; longer lists are several transactions. */
+enum { STORE_CHUNK = 2000 };
+
+/* Where a transaction lost a deadlock or a race it is run again, that often in all. */
+enum { STORE_TRIES = 3 };
+/* True where the last failure is of that kind and `tries` (0 at first, counted here) are left. */
+bool store_again(const struct store *store, int *tries);
+
+/* One prepared statement as a transaction of its own, with store_open() before it and tries. */
+PGresult *store_run(struct store *store, const char *name, const char *sql, const struct pg_params *params,
+                    struct fault *fault);
+/* The same for statements whose number of affected rows is all that matters. */
+int store_change(struct store *store, const char *name, const char *sql, const struct pg_params *params,
+                 size_t *changed, struct fault *fault);
+
+/* Arrays of parameters: init all, add row by row, end all (BUG where one has no room), release all. */
+struct store_arrays {
+    struct buf items[20];
+    int count;
+};
+void store_arrays_init(struct store_arrays *arrays, int count);
+void store_arrays_release(struct store_arrays *arrays);
+/* Ends the literals and makes them parameters, in order. */
+int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, struct fault *fault);
+/* Text of others, with bytes that are not UTF-8 as '?': no such byte may fail a whole batch. */
+void store_array_add_clean(struct buf *array, const char *text);
+void store_array_add_json(struct buf *array, const json_t *value); /* NULL is NULL */
+/* Adds those of the ids that are UUIDs: others are nobody's, and would fail the batch. */
+void store_array_add_ids(struct buf *array, const char *const *ids, size_t count);
+
+/* The columns of store_read_job(), of distribution_jobs as j. */
+#define STORE_JOB_COLUMNS                                                                                    \
+    "j.id, j.distribution_id, j.tenant_id, j.data_type, j.priority, j.content_type, j.body_size, "           \
+    "j.destinations, j.metadata, j.callback_url, j.callback_headers, j.idempotency_key, j.retry_policy, "    \
+    "dist_us(j.requested_at), dist_us(j.created_at), dist_us(j.expires_at)"
+enum { STORE_JOB_COLUMN_COUNT = 16 };
+/* A job without its body from the columns that begin at `column`; one reference. */
+struct job *store_read_job(const PGresult *result, int row, int column);
+
+/* A jsonb column; NULL where it is NULL. */
+json_t *store_read_json(const PGresult *result, int row, int column);
+
+/* Ids of the first column. */
+void store_read_ids(const PGresult *result, struct due_list *list);
+
+/* The rows' views by their ids, in the order of the ids; views[i] is empty (id NULL) where there is none. Within a
+ * transaction of the caller's. */
+int store_load_views(struct store *store, const char *const *ids, size_t count, bool attempts,
+                     struct job_view *views, struct fault *fault);
+
+/* Sets text and size of the job's body: for store_load_deliveries() and store_dead_load(). */
+int store_load_bodies(struct store *store, struct job *const *jobs, size_t count, struct fault *fault);
+
+/* The deliveries of the result of a query with STORE_DELIVERY_COLUMNS; out in the order of the rows. */
+#define STORE_DELIVERY_COLUMNS                                                                               \
+    STORE_JOB_COLUMNS ", d.id, d.kind, d.target, d.candidates, d.inline_form, d.content_type, d.attempts, "  \
+                      "d.budget_start, d.status, d.dead_reason, d.last_error, "                              \
+                      "dist_us(d.created_at + greatest(j.lifetime, interval '1 day'))"
+/* Reads them, sharing jobs. The bodies are still missing. `callbacks[i]` tells which ones are callbacks. */
+void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks);
+/* The bodies of the callbacks' jobs: the response document. */
+int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count, struct fault *fault);
+
+#endif

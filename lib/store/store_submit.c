@@ -1,0 +1,380 @@
+/*
+ * store_submit - the instant of acceptance
+ *
+ * A job is accepted when the transaction in here has committed, and not before. All rows go in one pipeline;
+ * where PostgreSQL refuses one of them the batch is done again row by row, each behind a savepoint, so that the
+ * refused one stands alone. Rows that were not inserted are looked up afterwards: the same submission, another
+ * one under the same key, or a tenant that may not.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "limits.h"
+#include "store_parts.h"
+#include "text.h"
+#include "xalloc.h"
+
+/* The tenant is asked for in the insert itself, so that none that was just disabled slips in. */
+// clang-format off
+static const char insert_sql[] =
+    "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, priority, data_type, payload, destinations,"
+    "    callback_url, callback_headers, expires_at, lifetime, metadata, body, content_type, body_size,"
+    "    idempotency_key, request_hash, requested_at, retry_policy)"
+    " SELECT $1::uuid, t.tenant_id, $3, $4, $5,"
+    "    CASE WHEN $6::boolean THEN convert_from($7::bytea, 'UTF8')::jsonb"
+    "         ELSE jsonb_build_object('content_type', $8::text, 'size', length($7::bytea),"
+    "                                 'sha256', encode(sha256($7::bytea), 'hex')) END,"
+    "    $9::jsonb, $10, $11::jsonb, e.at, e.at - now(), $12::jsonb, $7::bytea, $8::text, length($7::bytea),"
+    "    $13, $14, dist_time($15::bigint), $16"
+    " FROM tenants t CROSS JOIN LATERAL (SELECT coalesce("
+    "    least(dist_time($17::bigint), now() + $18::bigint * interval '1 millisecond'),"
+    "    now() + $19::bigint * interval '1 millisecond')) AS e (at)"
+    " WHERE t.tenant_id = $2 AND NOT t.disabled"
+    " ON CONFLICT DO NOTHING RETURNING 1";
+
+static const char look_up_sql[] =
+    "SELECT t.tenant_id IS NOT NULL AND NOT t.disabled,"
+    "       s.id, s.distribution_id, s.request_hash,"
+    "       k.id, k.distribution_id, k.request_hash,"
+    "       d.id, d.distribution_id, d.request_hash, d.tenant_id = i.tenant_id"
+    " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY"
+    "      AS i (id, tenant_id, distribution_id, key, place)"
+    " LEFT JOIN tenants t ON t.tenant_id = i.tenant_id"
+    " LEFT JOIN distribution_jobs s ON s.id = i.id"
+    " LEFT JOIN distribution_jobs k ON k.tenant_id = i.tenant_id AND k.idempotency_key = i.key"
+    " LEFT JOIN distribution_jobs d ON d.distribution_id = i.distribution_id"
+    " ORDER BY i.place";
+// clang-format on
+
+/* The rows that are still to be stored, as indexes of the items, and what is known of each. */
+struct batch {
+    struct submission *items;
+    size_t *todo;
+    bool *stored;   /* its row was inserted */
+    bool *describe; /* jsonb cannot hold its payload */
+    bool *refused;
+    size_t count;
+    int64_t max_age_ms;
+    char *texts[3]; /* JSON parameters of the row at hand */
+};
+
+static void batch_init(struct batch *batch, struct submission *items, size_t count, int64_t max_age_ms)
+{
+    *batch = (struct batch){
+        .items = items,
+        .todo = xcalloc(count, sizeof *batch->todo),
+        .stored = xcalloc(count, sizeof *batch->stored),
+        .describe = xcalloc(count, sizeof *batch->describe),
+        .refused = xcalloc(count, sizeof *batch->refused),
+        .count = count,
+        .max_age_ms = max_age_ms,
+    };
+    for (size_t i = 0; i < count; i++)
+        batch->todo[i] = i;
+}
+
+static void free_texts(struct batch *batch)
+{
+    for (size_t i = 0; i < sizeof batch->texts / sizeof *batch->texts; i++) {
+        free(batch->texts[i]);
+        batch->texts[i] = NULL;
+    }
+}
+
+static void batch_release(struct batch *batch)
+{
+    free_texts(batch);
+    free(batch->todo);
+    free(batch->stored);
+    free(batch->describe);
+    free(batch->refused);
+}
+
+static const char *distribution_id(const struct job *job)
+{
+    return job->distribution_id ? job->distribution_id : job->id;
+}
+
+static bool holds_json(const struct batch *batch, size_t index)
+{
+    const struct job *job = batch->items[batch->todo[index]].job;
+
+    return job_content_is_json(job->content_type) && job->body_size <= LIMIT_PAYLOAD_JSONB &&
+           !batch->describe[index];
+}
+
+static void row(void *arg, size_t index, struct pg_params *params)
+{
+    struct batch *batch = arg;
+    const struct submission *item = &batch->items[batch->todo[index]];
+    const struct job *job = item->job;
+
+    free_texts(batch);
+    batch->texts[0] = json_text(job->destinations);
+    batch->texts[1] = job->callback_headers ? json_text(job->callback_headers) : NULL;
+    batch->texts[2] = json_text(job->metadata);
+    pg_param_text(params, job->id);
+    pg_param_text(params, job->tenant_id);
+    pg_param_text(params, distribution_id(job));
+    pg_param_text(params, priority_names[job->priority]);
+    pg_param_text(params, job->data_type);
+    pg_param_bool(params, holds_json(batch, index));
+    pg_param_bytes(params, job->body, job->body_size);
+    pg_param_text(params, job->content_type);
+    pg_param_text(params, batch->texts[0]);
+    pg_param_text(params, job->callback_url);
+    pg_param_text(params, batch->texts[1]);
+    pg_param_text(params, batch->texts[2]);
+    pg_param_text(params, job->idempotency_key);
+    pg_param_text(params, item->request_hash);
+    pg_param_time(params, job->requested_at_us);
+    pg_param_text(params, job->retry_policy);
+    pg_param_time(params, job->expires_at_us);
+    pg_param_time(params, job->timeout_ms); /* 0 is NULL here too */
+    pg_param_time(params, batch->max_age_ms);
+}
+
+static void done(void *arg, size_t index, const PGresult *result)
+{
+    struct batch *batch = arg;
+
+    batch->stored[index] = PQntuples(result) == 1;
+}
+
+/* One row behind a savepoint; -1 only where the whole transaction is lost. */
+static int insert_one(struct store *store, struct batch *batch, size_t index, struct fault *fault)
+{
+    struct fault *reason = &batch->items[batch->todo[index]].fault;
+
+    for (;;) {
+        struct pg_params params;
+        PGresult *result;
+
+        if (pg_script(store->pg, "SAVEPOINT one", fault))
+            return -1;
+        pg_params_init(&params);
+        row(batch, index, &params);
+        result = pg_prepared(store->pg, "submit", insert_sql, &params, reason);
+        if (result) {
+            done(batch, index, result);
+            PQclear(result);
+            return pg_script(store->pg, "RELEASE one", fault);
+        }
+        if (reason->class != FAULT_INPUT) {
+            if (fault)
+                *fault = *reason;
+            return -1;
+        }
+        if (pg_script(store->pg, "ROLLBACK TO one; RELEASE one", fault))
+            return -1;
+        batch->refused[index] = !holds_json(batch, index);
+        if (batch->refused[index])
+            return 0;
+        batch->describe[index] = true;
+    }
+}
+
+static int insert_one_by_one(struct store *store, struct batch *batch, struct fault *fault)
+{
+    char state[6];
+
+    if (pg_begin(store->pg, fault))
+        return -1;
+    for (size_t i = 0; i < batch->count; i++) {
+        if (insert_one(store, batch, i, fault)) {
+            text_copy(state, sizeof state, pg_sqlstate(store->pg));
+            pg_rollback(store->pg);
+            pg_note_sqlstate(store->pg, state);
+            return -1;
+        }
+    }
+    return pg_commit(store->pg, fault);
+}
+
+/* Stores what can be: afterwards each row is stored, refused, or was there in some form. */
+static int insert(struct store *store, struct batch *batch, struct fault *fault)
+{
+    int tries = 0;
+
+    for (;;) {
+        struct fault problem = {0};
+        size_t failed;
+
+        if (store_open(store, fault))
+            return -1;
+        memset(batch->stored, 0, batch->count * sizeof *batch->stored);
+        memset(batch->refused, 0, batch->count * sizeof *batch->refused);
+        if (!pg_pipeline(store->pg, "submit", insert_sql, batch->count, row, done, batch, &failed, &problem))
+            return 0;
+        memset(batch->stored, 0, batch->count * sizeof *batch->stored);
+        if (problem.class == FAULT_INPUT && !insert_one_by_one(store, batch, &problem))
+            return 0;
+        if (!store_again(store, &tries)) {
+            if (fault)
+                *fault = problem;
+            return -1;
+        }
+    }
+}
+
+static void settle_item(struct submission *item, enum submit_result result, const char *id, const char *distribution)
+{
+    item->result = result;
+    text_copy(item->id, sizeof item->id, id);
+    text_copy(item->distribution_id, sizeof item->distribution_id, distribution);
+}
+
+static void conflict(struct submission *item, const char *format, const char *value)
+{
+    char shown[120];
+
+    settle_item(item, SUBMIT_CONFLICT, "", "");
+    text_copy(shown, sizeof shown, value);
+    fault_set(&item->fault, FAULT_INPUT, format, text_printable(shown));
+}
+
+/* What the look-up says of one row; false where it says nothing: the row that was in the way is gone. */
+static bool judge(const PGresult *result, int row_number, struct submission *item, bool *unknown_tenant)
+{
+    enum { MAY = 0, SELF = 1, KEY = 4, ID = 7, SAME_TENANT = 10 };
+    const struct job *job = item->job;
+    const struct {
+        int column;
+        bool holds;
+        const char *conflict, *value;
+    } matches[] = {
+        {KEY, true, "the idempotency key '%s' was used for another content", job->idempotency_key},
+        {ID, pg_bool(result, row_number, SAME_TENANT), "the distribution_id '%s' is taken by another content",
+         distribution_id(job)},
+    };
+
+    if (!pg_null(result, row_number, SELF)) { /* an earlier call, of which nothing was known, had committed */
+        settle_item(item, SUBMIT_ACCEPTED, job->id, distribution_id(job));
+        return true;
+    }
+    if (!pg_bool(result, row_number, MAY)) {
+        *unknown_tenant = true;
+        return true;
+    }
+    for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
+        int column = matches[i].column;
+
+        if (pg_null(result, row_number, column))
+            continue;
+        if (matches[i].holds && !strcmp(pg_text(result, row_number, column + 2), item->request_hash))
+            settle_item(item, SUBMIT_SAME, pg_text(result, row_number, column),
+                        pg_text(result, row_number, column + 1));
+        else
+            conflict(item, matches[i].conflict, matches[i].value);
+        return true;
+    }
+    return false;
+}
+
+/* The reason of the tenant's refusal is asked for once for each run of one tenant. */
+static int refuse_tenant(struct store *store, struct submission *item, const struct submission **like,
+                         struct fault *fault)
+{
+    settle_item(item, SUBMIT_REFUSED, "", "");
+    if (*like && !strcmp((*like)->job->tenant_id, item->job->tenant_id)) {
+        item->fault = (*like)->fault;
+        return 0;
+    }
+    if (!store_check_tenant(store, item->job->tenant_id, &item->fault))
+        fault_set(&item->fault, FAULT_INPUT, "tenant '%s' was just enabled: try again", item->job->tenant_id);
+    else if (item->fault.class != FAULT_INPUT) {
+        if (fault)
+            *fault = item->fault;
+        return -1;
+    }
+    *like = item;
+    return 0;
+}
+
+static PGresult *look_up(struct store *store, const struct batch *batch, struct fault *fault)
+{
+    struct store_arrays arrays;
+    struct pg_params params;
+    PGresult *result = NULL;
+
+    store_arrays_init(&arrays, 4);
+    pg_params_init(&params);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct job *job = batch->items[batch->todo[i]].job;
+
+        if (batch->stored[i] || batch->refused[i])
+            continue;
+        pg_array_add(&arrays.items[0], job->id);
+        store_array_add_clean(&arrays.items[1], job->tenant_id);
+        store_array_add_clean(&arrays.items[2], distribution_id(job));
+        store_array_add_clean(&arrays.items[3], job->idempotency_key);
+    }
+    if (!store_arrays_bind(&arrays, &params, fault))
+        result = store_run(store, "submit_look_up", look_up_sql, &params, fault);
+    store_arrays_release(&arrays);
+    return result;
+}
+
+/* Settles what was not inserted; what cannot be told yet is what is left in the batch. */
+static int judge_all(struct store *store, struct batch *batch, struct fault *fault)
+{
+    const struct submission *like = NULL;
+    PGresult *result = look_up(store, batch, fault);
+    size_t left = 0;
+    int found = 0, status = 0;
+
+    if (!result)
+        return -1;
+    for (size_t i = 0; i < batch->count && !status; i++) {
+        struct submission *item = &batch->items[batch->todo[i]];
+        bool unknown_tenant = false;
+
+        if (batch->stored[i])
+            settle_item(item, SUBMIT_ACCEPTED, item->job->id, distribution_id(item->job));
+        else if (batch->refused[i])
+            settle_item(item, SUBMIT_REFUSED, "", "");
+        else if (!judge(result, found++, item, &unknown_tenant)) {
+            batch->describe[left] = batch->describe[i];
+            batch->todo[left++] = batch->todo[i];
+        }
+        if (unknown_tenant)
+            status = refuse_tenant(store, item, &like, fault);
+    }
+    batch->count = left;
+    PQclear(result);
+    return status;
+}
+
+static bool all_stored(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (!batch->stored[i])
+            return false;
+    return true;
+}
+
+int store_submit(struct store *store, struct submission *items, size_t count, int64_t max_age_ms,
+                 struct fault *fault)
+{
+    struct batch batch;
+    int status = 0;
+
+    batch_init(&batch, items, count, max_age_ms);
+    for (size_t i = 0; i < count; i++)
+        items[i].fault = (struct fault){0};
+    for (int tries = 0; batch.count && !status && tries < STORE_TRIES; tries++) {
+        status = insert(store, &batch, fault);
+        if (!status && all_stored(&batch)) {
+            for (size_t i = 0; i < batch.count; i++) {
+                struct submission *item = &items[batch.todo[i]];
+                settle_item(item, SUBMIT_ACCEPTED, item->job->id, distribution_id(item->job));
+            }
+            batch.count = 0;
+        } else if (!status) {
+            status = judge_all(store, &batch, fault);
+        }
+    }
+    if (!status && batch.count)
+        status = fault_set(fault, FAULT_TEMP, "%s: the rows in the way come and go", store_address(store));
+    batch_release(&batch);
+    return status;
+}

@@ -1,0 +1,244 @@
+#!/usr/bin/env bats
+# The same job against servers: Redis Streams, PostgreSQL and the three services
+
+bats_require_minimum_version 1.5.0
+load lib/common
+
+setup_file() {
+    sandbox_start
+    dist-admin init >/dev/null
+    dist-admin tenant add acme
+    config_standard
+    services_start
+}
+
+teardown_file() {
+    services_stop
+    sandbox_stop
+}
+
+setup() {
+    services_running || services_start
+}
+
+# submit ARGUMENTS...: a small report of tenant acme from standard input
+submit() {
+    dist-submit --tenant acme --type disk_report "$@"
+}
+
+# queues_empty: nothing is left in Redis but its epoch
+queues_empty() {
+    [ "$(redis_cli --raw KEYS '*')" = 'dist:{0}:epoch' ]
+}
+
+# sql STATEMENT: rows as they are
+sql() {
+    psql -XqtA -c "$1"
+}
+
+@test "submit prints one id, and the delivery is in status with its attempt" {
+    id=$(echo '{"a": 1}' | submit --to ops-hook)
+    [[ $id =~ ^[0-9a-f-]{36}$ ]]
+    run -0 dist-status --wait --timeout 10s "$id"
+    [[ $output == *"status        completed (100 %)"* ]]
+    grep -Eq '^ops-hook +1 +delivered +200 ' <<<"$output"
+}
+
+@test "the response document has the members of the specification" {
+    id=$(echo '{}' | submit --to json-answer)
+    dist-status --wait --timeout 10s --json "$id" >"$BATS_TEST_TMPDIR/doc"
+    jq -e --arg id "$id" '
+        .["$schema"] == "https://zenia.io/schemas/distribution-response-v1.json" and .distribution_id == $id and
+        .status == "completed" and (.submitted_at | test("Z$")) and (.completed_at | test("Z$")) and
+        .destinations[0].name == "json-answer" and .destinations[0].status == "success" and
+        .destinations[0].attempts == 1 and .destinations[0].response.status_code == 200 and
+        .destinations[0].response.body.accepted == true and
+        (.metrics | has("total_latency_ms") and has("processing_time_ms") and has("network_time_ms")) and
+        .errors == []' "$BATS_TEST_TMPDIR/doc"
+}
+
+@test "a whole request document is taken, every field honoured" {
+    jq -n --arg url "$RECEIVER_URL/in/inline" '{
+        "$schema": "https://zenia.io/schemas/distribution-request-v1.json", distribution_id: "dist-uuid-123",
+        tenant_id: "acme", timestamp: "2024-01-15T10:00:00Z", data_type: "aggregated_report", priority: "high",
+        payload: {report_id: "rpt-456", metrics: {}}, options: {retry_policy: "none", timeout: 300,
+        idempotency_key: "idem-123"},
+        destinations: [{name: "ms09-reporter", protocol: "REST", endpoint: $url, format: "json"}]}' |
+        run -0 dist-submit --request
+    [ "$output" = dist-uuid-123 ]
+    run -0 dist-status --wait --timeout 10s --json dist-uuid-123
+    [ "$(receiver_count /in/inline)" = 1 ]
+    [ "$(sql "select priority||' '||data_type||' '||(payload->>'report_id') from distribution_jobs
+              where distribution_id = 'dist-uuid-123'")" = "high aggregated_report rpt-456" ]
+}
+
+@test "the same idempotency key and body give the first id, another body is refused" {
+    first=$(echo '{"k": 1}' | submit --to ops-hook --idempotency-key once)
+    [ "$(echo '{"k": 1}' | submit --to ops-hook --idempotency-key once 2>/dev/null)" = "$first" ]
+    echo '{"k": 2}' | run -65 submit --to ops-hook --idempotency-key once
+    dist-status --wait --timeout 10s "$first" >/dev/null
+    [ "$(sql "select count(*) from distribution_jobs where idempotency_key = 'once'")" = 1 ]
+}
+
+@test "retries are made by the due pump, each recorded" {
+    id=$(echo '{}' | submit --to flaky)
+    run -0 dist-status --wait --timeout 20s --json "$id"
+    jq -e '.destinations[0].attempts == 3' <<<"$output"
+    [ "$(sql "select string_agg(status, ' ' order by attempt_number) from distribution_attempts a
+              join distribution_jobs j on j.id = a.distribution_job_id where j.distribution_id = '$id'")" = \
+        "deferred deferred delivered" ]
+}
+
+@test "a dead letter is listed, shown, replayed with its history, and a dropped one is cancelled" {
+    id=$(echo '{"dead": true}' | submit --to broken)
+    run -1 dist-status --wait --timeout 20s "$id"
+    run -0 dist-dlq list --json "$id"
+    jq -e '.reason == "exhausted" and .attempts == 2' <<<"$output"
+    delivery=$(jq -r .delivery_id <<<"$output")
+    [ "$(dist-dlq show --body "$delivery")" = '{"dead": true}' ]
+    run -0 dist-dlq replay --dry-run "$delivery"
+    [ "$output" = "1 would be replayed" ]
+    destination broken '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/mended"'"}'
+    services_reload
+    dist-dlq list --json "$id" | run -0 dist-dlq replay -
+    [ "$output" = "1 replayed" ]
+    run -0 dist-status --wait --timeout 10s --json "$id"
+    jq -e '.destinations[0].attempts == 3' <<<"$output"
+    config_standard
+    services_reload
+    other=$(echo '{}' | submit --to strict)
+    run -1 dist-status --wait --timeout 10s "$other"
+    run -0 dist-dlq drop "$(dist-dlq list --json "$other" | jq -r .delivery_id)"
+    [ "$(sql "select status from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
+              where distribution_id = '$other'")" = cancelled ]
+}
+
+@test "several targets: partial, and each destination on its own" {
+    id=$(echo '{}' | submit --to ops-hook --to strict --to archive)
+    run -1 dist-status --wait --timeout 10s --json "$id"
+    run -0 dist-status --json "$id"
+    jq -e '.status == "partial" and ([.destinations[] | {(.name): .status}] | add) ==
+        {"ops-hook": "success", "strict": "failed", "archive": "success"} and (.errors | length) == 1' <<<"$output"
+}
+
+@test "the callback gets the response document when the job has ended" {
+    id=$(echo '{}' | submit --to ops-hook --callback "$RECEIVER_URL/in/callback")
+    wait_until 10 receiver_has /in/callback 1
+    dist-status --wait --timeout 10s "$id" >/dev/null
+}
+
+@test "an expired delivery is expired, not dead" {
+    id=$(echo '{}' | submit --to down --expires 2s)
+    run -1 dist-status --wait --timeout 20s "$id"
+    run -0 dist-status --json "$id"
+    jq -e '.status == "expired"' <<<"$output"
+}
+
+@test "a list with filters" {
+    echo '{}' | dist-submit --tenant acme --type special --to ops-hook --wait --timeout 10s
+    run -0 dist-status --list --type special --status completed --json
+    jq -e '.destinations[0].name == "ops-hook"' <<<"$output"
+    run -0 dist-status --list --type nosuch
+    [ -z "$output" ]
+}
+
+@test "nothing half stored: a bad batch stores its good records and names the bad ones" {
+    before=$(sql "select count(*) from distribution_jobs")
+    printf '%s\n' '{"a":1}' '{"a":1,"a":2}' '{"b":"\u0000"}' '[1,2' '{"c":3}' >"$BATS_TEST_TMPDIR/in"
+    run -1 --separate-stderr submit --to ops-hook --ndjson "$BATS_TEST_TMPDIR/in"
+    [ "$(wc -l <<<"$output")" = 2 ]
+    [ "$(grep -c 'in:[234]: ' <<<"$stderr")" = 3 ]
+    [ "$(sql "select count(*) from distribution_jobs")" = $((before + 2)) ]
+}
+
+@test "ten thousand arrive, ten thousand are completed, and the queues are empty" {
+    seq 1 10000 | jq -c '{n: ., text: "x"}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
+    [ "$(sort -u "$BATS_TEST_TMPDIR/ids" | wc -l)" = 10000 ]
+    wait_until 120 sql_is "select count(*) from distribution_jobs where status = 'completed'
+        and destinations->0->>'name' = 'many'" 10000
+    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/many")" = 10000 ]
+    wait_until 10 queues_empty
+}
+
+@test "Redis killed with its data while 2000 are in flight: all arrive, without a hand" {
+    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/wipe/delay/20"'", "concurrency": 10}'
+    services_reload
+    seq 1 2000 | jq -c '{n: .}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
+    wait_until 30 receiver_has /in/wipe 50
+    sandbox_kill_redis_with_data
+    sandbox_up_redis
+    wait_until 120 sql_is "select count(*) from distribution_jobs where status = 'completed'
+        and distribution_id in ($(sed "s/.*/'&'/" "$BATS_TEST_TMPDIR/ids" | paste -sd,))" 2000
+    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/wipe")" = 2000 ]
+    wait_until 20 queues_empty
+}
+
+@test "Redis away: a submission is accepted all the same, and delivered when it is back" {
+    sandbox_kill_redis
+    id=$(echo '{}' | submit --to ops-hook)
+    sandbox_up_redis
+    run -0 dist-status --wait --timeout 30s "$id"
+}
+
+@test "PostgreSQL away: submit says which server and exits 69 or 75; the services wait for it" {
+    sandbox_kill_postgresql
+    run --separate-stderr submit --to ops-hook <<<'{}'
+    [ "$status" = 69 ] || [ "$status" = 75 ]
+    [[ $stderr == *PostgreSQL* ]]
+    [ -z "$output" ]
+    sandbox_up_postgresql
+    services_running
+    id=$(echo '{}' | submit --to ops-hook)
+    run -0 dist-status --wait --timeout 30s "$id"
+}
+
+@test "every service killed in the middle: nothing is lost" {
+    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/killed/delay/5"'", "concurrency": 20}'
+    services_stop
+    services_start DIST_LEASE=11s
+    seq 1 1000 | jq -c '{n: .}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
+    wait_until 30 receiver_has /in/killed 20
+    services_kill
+    services_start DIST_LEASE=11s
+    wait_until 120 sql_is "select count(*) from distribution_jobs where status = 'completed'
+        and distribution_id in ($(sed "s/.*/'&'/" "$BATS_TEST_TMPDIR/ids" | paste -sd,))" 1000
+    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/killed")" = 1000 ]
+    wait_until 30 queues_empty
+}
+
+@test "SIGTERM under load: what is in flight ends, nothing is sent twice" {
+    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/term/delay/50"'", "concurrency": 20}'
+    services_reload
+    seq 1 300 | jq -c '{n: .}' | submit --to many --ndjson --quiet
+    wait_until 30 receiver_has /in/term 20
+    services_stop
+    services_start
+    wait_until 60 receiver_has /in/term 300
+    wait_until 20 queues_empty
+    [ "$(receiver_count /in/term)" = 300 ]
+}
+
+@test "a reload with a mistake in it is refused whole, and the old destinations stay" {
+    destination ops-hook '{"protocol": "REST", "endpoind": "x"}'
+    services_reload
+    services_running
+    config_standard
+    id=$(echo '{}' | submit --to ops-hook)
+    run -0 dist-status --wait --timeout 10s "$id"
+    services_reload
+}
+
+@test "status --queues shows lanes and destinations, as a table and as JSON" {
+    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/queued/hang"'", "concurrency": 1}'
+    services_reload
+    seq 1 5 | jq -c '{n: .}' | submit --to many --ndjson --quiet
+    wait_until 10 receiver_has /in/queued 1
+    run -0 dist-status --queues
+    grep -Eq '^ready:many:acme:normal +5 +[01]' <<<"$output"
+    dist-status --queues --json | jq -e '.destinations[] | select(.destination == "many") | .queued == 5'
+}
+
+@test "doctor reaches every server" {
+    run -0 dist-admin doctor
+    [[ $output == *"PostgreSQL"* && $output == *"edis"* ]]
+}

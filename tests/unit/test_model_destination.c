@@ -1,0 +1,583 @@
+/*
+ * Destinations: the forms of every protocol, what a request may not say, placeholders, the catalog
+ */
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include "destination.h"
+#include "json.h"
+#include "limits.h"
+#include "xalloc.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Texts are written with ' for ". */
+static char *quoted(const char *text)
+{
+    char *copy = xstrdup(text);
+    for (char *c = copy; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    return copy;
+}
+
+static struct destination *make(const char *text, const char *tenant, struct fault *fault)
+{
+    char *copy = quoted(text);
+    json_t *form = json_read(copy, strlen(copy), fault);
+    struct destination *destination = form ? destination_new("hook", form, tenant, "test", fault) : NULL;
+    json_decref(form); /* the destination has a copy of its own */
+    free(copy);
+    return destination;
+}
+
+static struct destination *must_make(const char *text, const char *tenant)
+{
+    struct fault fault = {0};
+    struct destination *destination = make(text, tenant, &fault);
+    if (!destination)
+        fail_msg("%s: %s", text, fault.text);
+    return destination;
+}
+
+static void the_forms_of_the_specification_are_taken(void **state)
+{
+    (void)state;
+    struct destination *rest = must_make(
+        "{'protocol':'REST','endpoint':'https://api.consumer.com/webhook','method':'POST','headers':{"
+        "'Authorization':'Bearer {token}','Content-Type':'application/json','X-Tenant-ID':'{tenant_id}'},"
+        "'timeout':30,'retry_policy':{'max_attempts':3,'backoff_multiplier':2.0,'max_backoff':60}}",
+        NULL);
+    assert_int_equal(rest->protocol, PROTOCOL_REST);
+    assert_string_equal(rest->endpoint, "https://api.consumer.com/webhook");
+    assert_string_equal(rest->method, "POST");
+    assert_int_equal(json_object_size(rest->headers), 3);
+    assert_int_equal(rest->timeout_ms, 30000);
+    assert_non_null(rest->retry_policy);
+    destination_unref(rest);
+
+    struct destination *amqp = must_make("{'protocol':'AMQP','connection':{'host':'rabbitmq.cluster.local','"
+                                         "port':5672,'vhost':'/zenia','credentials':"
+                                         "{'username':'zenia_distributor','password':'{secret}'}},'exchange':"
+                                         "'zenia.distribution','routing_key':"
+                                         "'report.{tenant_id}','delivery_mode':2}",
+                                         NULL);
+    assert_int_equal(amqp->protocol, PROTOCOL_AMQP);
+    destination_unref(amqp);
+
+    struct destination *jdbc = must_make(
+        "{'protocol':'JDBC','connection':{'url':'jdbc:postgresql://db.consumer.com:5432/reports','driver':"
+        "'org.postgresql.Driver','credentials':{'username':'zenia_writer','password':'{secret}'}},"
+        "'table':'daily_reports','batch_size':100,'isolation_level':'READ_COMMITTED'}",
+        NULL);
+    assert_int_equal(jdbc->protocol, PROTOCOL_JDBC);
+    destination_unref(jdbc);
+
+    struct destination *inlined = must_make("{'name':'hook','protocol':'REST','endpoint':"
+                                            "'https://ms09.zenia.local/api/reports','format':'json',"
+                                            "'credentials':'cred-ref-789'}",
+                                            "acme");
+    assert_int_equal(inlined->format, FORMAT_JSON);
+    assert_string_equal(inlined->credentials, "cred-ref-789");
+    assert_string_equal(inlined->tenant, "acme");
+    assert_string_equal(inlined->origin, "test");
+    destination_unref(inlined);
+}
+
+static void absent_members_have_their_defaults(void **state)
+{
+    (void)state;
+    struct destination *rest = must_make("{'protocol':'rest','endpoint':'http://h'}", NULL);
+    assert_string_equal(rest->name, "hook");
+    assert_string_equal(rest->method, "POST");
+    assert_string_equal(rest->http_version, "1.1");
+    assert_int_equal(rest->timeout_ms, 30000);
+    assert_int_equal(rest->concurrency, 20);
+    assert_int_equal(rest->format, FORMAT_IDENTITY);
+    assert_null(rest->credentials);
+    assert_null(rest->headers);
+    assert_null(rest->retry_policy);
+    assert_null(rest->tenant);
+    assert_false(rest->allow_private || rest->disabled);
+    assert_ptr_equal(destination_ref(rest), rest);
+    destination_unref(rest);
+    assert_string_equal(rest->endpoint, "http://h"); /* one reference is left */
+    destination_unref(rest);
+    destination_unref(NULL);
+
+    struct destination *file =
+        must_make("{'protocol':'file','path':'/srv/out/{tenant_id}/{delivery_id}.json'}", NULL);
+    assert_int_equal(file->mode, 0640);
+    destination_unref(file);
+}
+
+static void members_of_every_protocol_are_read(void **state)
+{
+    (void)state;
+    struct destination *rest = must_make(
+        "{'protocol':'REST','endpoint':'HTTPS://h:8443/"
+        "a?b={date}','method':'put','http_version':'2','allow_private':"
+        "true,'disabled':true,'concurrency':1000,'timeout':'1m30s','format':'RAW','description':'x',"
+        "'retry_policy':'none'}",
+        NULL);
+    assert_string_equal(rest->method, "PUT");
+    assert_string_equal(rest->http_version, "2");
+    assert_true(rest->allow_private && rest->disabled);
+    assert_int_equal(rest->concurrency, 1000);
+    assert_int_equal(rest->timeout_ms, 90000);
+    assert_int_equal(rest->format, FORMAT_RAW);
+    destination_unref(rest);
+    struct destination *file = must_make("{'protocol':'FILE','path':'/a/..b/c.','mode':'600'}", NULL);
+    assert_int_equal(file->mode, 0600);
+    assert_string_equal(file->path, "/a/..b/c.");
+    destination_unref(file);
+    struct destination *exec =
+        must_make("{'protocol':'exec','command':['/bin/cat','{delivery_id}','{{']}", NULL);
+    assert_int_equal(json_array_size(exec->command), 3);
+    destination_unref(exec);
+    struct destination *null = must_make("{'protocol':'null'}", "acme");
+    assert_int_equal(null->protocol, PROTOCOL_NULL);
+    destination_unref(null);
+}
+
+static void endpoints_with_a_literal_host_are_taken(void **state)
+{
+    static const char *const endpoints[] = {
+        "http://127.0.0.1:65535",
+        "https://[::1]:8443/x",
+        "https://[2001:db8::1]",
+        "http://h?x={data_type}",
+        "https://h/{tenant_id}/{date}",
+        "https://h/{{x}",
+        "https://a_b.c-d/",
+        "https://h/a@b:c",
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(endpoints); i++) {
+        char *form = xasprintf("{'protocol':'REST','endpoint':'%s'}", endpoints[i]);
+        destination_unref(must_make(form, NULL));
+        free(form);
+    }
+}
+
+struct refusal {
+    const char *form, *fault; /* `fault` is how the text begins */
+};
+
+static void assert_refused(const struct refusal *cases, size_t count, const char *tenant,
+                           enum fault_class class)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct fault fault = {0};
+        if (make(cases[i].form, tenant, &fault))
+            fail_msg("%s: taken", cases[i].form);
+        char *expected = quoted(cases[i].fault), *text = quoted(fault.text);
+        if (strncmp(text, expected, strlen(expected)) != 0)
+            fail_msg("%s: %s", cases[i].form, fault.text);
+        assert_null(strstr(fault.text, "hunter2"));
+        assert_int_equal(fault.class, class);
+        free(expected);
+        free(text);
+    }
+}
+
+#define REST "{'protocol':'REST','endpoint':'https://h/',"
+#define ENDPOINT(url) "{'protocol':'REST','endpoint':'" url "'}"
+#define HEADER(header) REST "'headers':{" header "}}"
+#define AMQP(connection) "{'protocol':'AMQP','connection':{" connection "},'exchange':'e','routing_key':'r'}"
+#define JDBC(connection, table) "{'protocol':'JDBC','connection':{" connection "},'table':'" table "'}"
+
+static void wrong_common_members_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {"5", "an object is wanted"},
+        {"{}", "'protocol' is missing"},
+        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP or JDBC is wanted"},
+        {"{'protocol':'ftp'}", "/protocol: REST, file, exec, null, AMQP or JDBC is wanted, not 'ftp'"},
+        {"{'protocol':'REST'}", "'endpoint' is missing"},
+        {"{'protocol':'null','schema':{}}", "unknown member 'schema'"},
+        {"{'protocol':'null','allow_private':true}", "unknown member 'allow_private'"},
+        {REST "'metod':'PUT'}", "unknown member 'metod'; did you mean 'method'?"},
+        {REST "'name':'other'}", "/name: 'other' differs from 'hook'"},
+        {REST "'name':'a b'}", "/name: a name"},
+        {REST "'format':'yaml'}", "/format: 'identity', 'raw' or 'json' is wanted"},
+        {REST "'credentials':'Bearer hunter2'}", "/credentials: the name of a stored credential is wanted"},
+        {REST "'credentials':{'password':'hunter2'}}", "/credentials: a string is wanted, not an object"},
+        {REST "'timeout':0.05}", "/timeout: a number of seconds"},
+        {REST "'timeout':'2h'}", "/timeout: a number of seconds"},
+        {REST "'concurrency':0}", "/concurrency: a whole number from 1 to 1000"},
+        {REST "'retry_policy':{'max_attempts':0}}", "/retry_policy/max_attempts: a whole number"},
+    };
+    struct fault fault;
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+    json_t *form = json_object();
+    assert_null(destination_new("a b", form, NULL, "test", &fault));
+    assert_non_null(strstr(fault.text, "'a b' is not a name"));
+    json_decref(form);
+}
+
+static void wrong_endpoints_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {"{'protocol':'REST','endpoint':5}", "/endpoint: a string is wanted"},
+        {ENDPOINT(""), "/endpoint: a URL with http:// or https:// is wanted"},
+        {ENDPOINT("ftp://h/"), "/endpoint: a URL with http:// or https:// is wanted"},
+        {ENDPOINT("https:/h/"), "/endpoint: a URL with http:// or https:// is wanted"},
+        {ENDPOINT("https:///x"), "/endpoint: no valid host"},
+        {ENDPOINT("https://?x"), "/endpoint: no valid host"},
+        {ENDPOINT("https://h%41/"), "/endpoint: no valid host"},
+        {ENDPOINT("https://[::1/"), "/endpoint: no valid host"},
+        {ENDPOINT("https://[fe80::1%25eth0]/"), "/endpoint: no valid host"},
+        {ENDPOINT("https://[]/"), "/endpoint: no valid host"},
+        {ENDPOINT("https://h:/"), "/endpoint: the port"},
+        {ENDPOINT("https://h:0/"), "/endpoint: the port"},
+        {ENDPOINT("https://h:65536/"), "/endpoint: the port"},
+        {ENDPOINT("https://h:123456789/"), "/endpoint: the port"},
+        {ENDPOINT("https://[::1]x/"), "/endpoint: the port"},
+        {ENDPOINT("https://u:hunter2@h/"), "/endpoint: a user in the URL"},
+        {ENDPOINT("https://{tenant_id}.h/"), "/endpoint: placeholders are taken in path and query"},
+        {ENDPOINT("https://h{date}"), "/endpoint: placeholders are taken in path and query"},
+        {ENDPOINT("https://h/a b"), "/endpoint: a blank"},
+        {ENDPOINT("https://h/\\u0007"), "/endpoint: a blank"},
+        {ENDPOINT("https://h/\xc3\xa9"), "/endpoint: a blank"},
+        {ENDPOINT("https://h\\\\@x/"), "/endpoint: a blank"},
+        {ENDPOINT("https://h/#x"), "/endpoint: a fragment (#)"},
+        {ENDPOINT("https://h/{tenant}"),
+         "/endpoint: unknown placeholder {tenant}; did you mean {tenant_id}?"},
+        {ENDPOINT("https://h/{date"), "/endpoint: a '{' without '}'"},
+        {ENDPOINT("https://h/{}"), "/endpoint: unknown placeholder {}"},
+        {ENDPOINT("https://h/?key={token}"), "/endpoint: {token} is not taken here"},
+        {ENDPOINT("https://h/{username}"), "/endpoint: {username} is not taken here"},
+        {ENDPOINT("https://h/{password}"), "/endpoint: {password} is not taken here"},
+        {ENDPOINT("https://h/{secret}"), "/endpoint: {secret} is not taken here"},
+    };
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+    char *url = xasprintf("{'protocol':'REST','endpoint':'https://h/%0*d'}", LIMIT_URL, 0);
+    struct fault fault;
+    assert_null(make(url, NULL, &fault));
+    assert_string_equal(fault.text, "/endpoint: longer than 8192 bytes");
+    free(url);
+}
+
+static void wrong_rest_members_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {REST "'method':'TRACE'}", "/method: 'GET', 'HEAD', 'POST'"},
+        {REST "'http_version':'3'}", "/http_version: '1.1', '2' or '2-prior-knowledge' is wanted"},
+        {REST "'http_version':'2-prior-knowledge'}", "/http_version: '2-prior-knowledge' is for http://"},
+        {"{'protocol':'REST','endpoint':'http://h','http_version':'2'}",
+         "/http_version: '2' is agreed on over TLS"},
+        {REST "'headers':[]}", "/headers: an object of strings is wanted, not an array"},
+        {HEADER("'X-Pin':5"), "/headers/X-Pin: a string is wanted, not a number"},
+        {HEADER("'X Y':'a'"), "/headers: 'X Y' cannot be the name of a header field"},
+        {HEADER("'':'a'"), "/headers: '' cannot be the name of a header field"},
+        {HEADER("'X:':'a'"), "/headers: 'X:' cannot be the name of a header field"},
+        {HEADER("'X':'hunter2\\r\\nY: b'"), "/headers/X: a control character"},
+        {HEADER("'X':'{tokn}'"), "/headers/X: unknown placeholder {tokn}; did you mean {token}?"},
+        {HEADER("'content-length':'5'"),
+         "/headers/content-length: this field is set by the HTTP client alone"},
+        {HEADER("'Transfer-Encoding':'x'"), "/headers/Transfer-Encoding: this field is set by"},
+        {HEADER("'X-A':'1','x-a':'2'"), "/headers/x-a: the field is there twice"},
+    };
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+    struct fault fault;
+    json_t *form = json_pack("{s:s,s:s,s:{}}", "protocol", "REST", "endpoint", "https://h/", "headers");
+    json_t *headers = json_object_get(form, "headers");
+    char *value = xasprintf("%08193d", 0);
+    json_object_set_new(headers, "X", json_string(value));
+    assert_null(destination_new("hook", form, NULL, "test", &fault));
+    assert_string_equal(fault.text, "/headers/X: longer than 8192 bytes");
+    for (int i = 0; i < LIMIT_HEADERS; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "X-%d", i);
+        json_object_set_new(headers, name, json_string(""));
+    }
+    assert_null(destination_new("hook", form, NULL, "test", &fault));
+    assert_string_equal(fault.text, "/headers: more than 100");
+    free(value);
+    json_decref(form);
+}
+
+static void wrong_local_members_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {"{'protocol':'file'}", "'path' is missing"},
+        {"{'protocol':'file','path':'out/x'}", "/path: an absolute path to a file is wanted"},
+        {"{'protocol':'file','path':'/out/'}", "/path: an absolute path"},
+        {"{'protocol':'file','path':'/a//b'}", "/path: an absolute path"},
+        {"{'protocol':'file','path':'/a/./b'}", "/path: an absolute path"},
+        {"{'protocol':'file','path':'/a/../b'}", "/path: an absolute path"},
+        {"{'protocol':'file','path':'/a/..'}", "/path: an absolute path"},
+        {"{'protocol':'file','path':'/a\\nb'}", "/path: an absolute path"},
+        {"{'protocol':'file','path':'/a/{token}'}", "/path: {token} is not taken here"},
+        {"{'protocol':'file','path':'/a/{dte}'}", "/path: unknown placeholder {dte}; did you mean {date}?"},
+        {"{'protocol':'file','path':'/a','mode':'4755'}", "/mode: permission bits"},
+        {"{'protocol':'file','path':'/a','mode':'08'}", "/mode: permission bits"},
+        {"{'protocol':'file','path':'/a','mode':'689'}", "/mode: permission bits"},
+        {"{'protocol':'file','path':'/a','mode':420}", "/mode: a string is wanted"},
+        {"{'protocol':'exec'}", "'command' is missing"},
+        {"{'protocol':'exec','command':[]}", "/command: an array of 1 to 256 elements is wanted, not 0"},
+        {"{'protocol':'exec','command':['cat']}", "/command/0: the absolute path of a program is wanted"},
+        {"{'protocol':'exec','command':['/bin/{date}']}", "/command/0: the absolute path of a program"},
+        {"{'protocol':'exec','command':['/bin/cat',5]}", "/command/1: a string of at most 4096 bytes"},
+        {"{'protocol':'exec','command':['/bin/cat','a','--key={password}']}",
+         "/command/2: {password} is not taken here"},
+    };
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
+static void wrong_connections_are_refused(void **state)
+{
+    static const char literal[] = "/connection/credentials/password: a password is not written into a form";
+    static const struct refusal cases[] = {
+        {"{'protocol':'AMQP','exchange':'e','routing_key':'r'}", "'connection' is missing"},
+        {AMQP(""), "/connection: 'host' is missing"},
+        {AMQP("'host':'h','prot':1"), "/connection: unknown member 'prot'; did you mean 'port'?"},
+        {AMQP("'host':'{tenant_id}'"), "/connection/host: the name of a host is wanted"},
+        {AMQP("'host':''"), "/connection/host: the name of a host is wanted"},
+        {AMQP("'host':'h','port':0"), "/connection/port: a whole number from 1 to 65535"},
+        {AMQP("'host':'h','credentials':{'pass':'hunter2'}"),
+         "/connection/credentials: unknown member 'pass'"},
+        {AMQP("'host':'h','credentials':{'password':'hunter2'}"), literal},
+        {AMQP("'host':'h','credentials':{'username':'{usr}'}"), "/connection/credentials/username: unknown"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e'}", "'routing_key' is missing"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'{token}'}",
+         "/routing_key: {token} is not taken here"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','delivery_mode':3}",
+         "/delivery_mode: a whole number from 1 to 2"},
+        {JDBC("", "t"), "/connection: 'url' is missing"},
+        {JDBC("'url':'postgresql://h/d'", "t"), "/connection/url: 'jdbc:...'"},
+        {JDBC("'url':'jdbc:postgresql://{date}/d'", "t"), "/connection/url: blanks"},
+        {JDBC("'url':'jdbc:postgresql://h/d?Password=hunter2'", "t"), "/connection/url: a secret in the URL"},
+        {JDBC("'url':'jdbc:postgresql://u:hunter2@h/d'", "t"), "/connection/url: a secret in the URL"},
+        {JDBC("'url':'jdbc:x','driver':'a b'", "t"), "/connection/driver: the name of a class"},
+        {JDBC("'url':'jdbc:x','credentials':{'password':'hunter2'}", "t"), literal},
+        {JDBC("'url':'jdbc:x'", "t; drop"), "/table: 'table' or 'schema.table' is wanted"},
+        {JDBC("'url':'jdbc:x'", "a..b"), "/table: 'table' or 'schema.table' is wanted"},
+        {JDBC("'url':'jdbc:x'", ""), "/table: 'table' or 'schema.table' is wanted"},
+        {"{'protocol':'JDBC','connection':{'url':'jdbc:x'},'table':'t','isolation_level':'SNAPSHOT'}",
+         "/isolation_level: 'READ_UNCOMMITTED'"},
+    };
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
+static void a_request_may_not_name_what_is_the_operators(void **state)
+{
+    static const struct refusal cases[] = {
+        {"{'protocol':'file','path':'/etc/passwd'}", "/protocol: 'file' is for configured destinations"},
+        {"{'protocol':'EXEC','command':['/bin/sh']}", "/protocol: 'exec' is for configured destinations"},
+        {REST "'allow_private':true}", "/allow_private: only the operator"},
+    };
+    (void)state;
+    assert_refused(cases, COUNT(cases), "acme", FAULT_DENIED);
+    destination_unref(must_make(REST "'allow_private':false}", "acme"));
+}
+
+static const struct placeholders values = {
+    .tenant_id = "acme",
+    .distribution_id = "d/1",
+    .data_type = "../x\n",
+    .date = "2024-01-15",
+    .token = "t\xc3\xa9k =",
+    .username = "",
+    .password = "p.w",
+    .delivery_id = "..",
+};
+
+static void placeholders_are_filled_safe_for_their_place(void **state)
+{
+    static const struct {
+        const char *pattern;
+        enum placeholder_escape escape;
+        const char *text;
+    } cases[] = {
+        {"", ESCAPE_NONE, ""},
+        {"plain }", ESCAPE_NONE, "plain }"},
+        {"{{{tenant_id}} {{", ESCAPE_NONE, "{acme} {"},
+        {"{date}{date}", ESCAPE_NONE, "2024-01-152024-01-15"},
+        {"Bearer {token}", ESCAPE_NONE, "Bearer t\xc3\xa9k ="},
+        {"{password}{secret}", ESCAPE_NONE, "p.wp.w"},
+        {"/a?b={token}&c={distribution_id}", ESCAPE_URL, "/a?b=t%C3%A9k%20%3D&c=d%2F1"},
+        {"/{data_type}", ESCAPE_URL, "/..%2Fx%0A"},
+        {"/o/{distribution_id}/{data_type}", ESCAPE_PATH, "/o/d_1/_._x_"},
+        {"/o/{delivery_id}/x", ESCAPE_PATH, "/o/_./x"},
+        {"/o/.{username}./x", ESCAPE_PATH, "/o/._./x"},
+    };
+    struct buf out;
+    (void)state;
+    buf_init(&out, 1000);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fault fault = {0};
+        buf_clear(&out);
+        if (placeholders_expand(cases[i].pattern, &values, cases[i].escape, &out, &fault))
+            fail_msg("%s: %s", cases[i].pattern, fault.text);
+        assert_string_equal(out.data, cases[i].text);
+    }
+    buf_release(&out);
+}
+
+static void a_placeholder_that_cannot_be_filled_leaves_the_buffer_as_it_was(void **state)
+{
+    static const struct {
+        const char *pattern, *fault;
+        enum fault_class class;
+    } cases[] = {
+        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_CONFIG},
+        {"a{date}b", "{date} has no value", FAULT_CONFIG},
+        {"a{data_type}b", "the value of {data_type} has a control character in it", FAULT_CONFIG},
+        {"a{nothing}b", "unknown placeholder {nothing}; \"{{\" is a brace", FAULT_INPUT},
+        {"a long text for a small buffer", "longer than 20 bytes with its placeholders filled in",
+         FAULT_INPUT},
+    };
+    const struct placeholders few = {.data_type = "a\tb"};
+    struct buf out;
+    (void)state;
+    buf_init(&out, 20);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fault fault = {0};
+        buf_clear(&out);
+        buf_adds(&out, "kept");
+        assert_int_equal(placeholders_expand(cases[i].pattern, &few, ESCAPE_NONE, &out, &fault), -1);
+        assert_string_equal(fault.text, cases[i].fault);
+        assert_int_equal(fault.class, cases[i].class);
+        assert_string_equal(out.data, "kept");
+    }
+    buf_release(&out);
+}
+
+static int add(struct catalog *catalog, const char *text, const char *stem, struct fault *fault)
+{
+    char *copy = quoted(text);
+    int result = catalog_add(catalog, copy, strlen(copy), stem, "d/x.json", fault);
+    free(copy);
+    return result;
+}
+
+static void a_catalog_holds_destinations_and_groups(void **state)
+{
+    struct catalog *catalog = catalog_new();
+    struct fault fault = {0};
+    size_t count;
+    (void)state;
+    assert_int_equal(add(catalog, "{'protocol':'null'}", "ops", &fault), 0);
+    assert_int_equal(add(catalog, "{'protocol':'null','name':'named'}", "not a name", &fault), 0);
+    assert_int_equal(
+        add(catalog,
+            "[{'name':'a','protocol':'null'},{'name':'both','group':['ops','a'],'policy':'failover',"
+            "'description':'x'}]",
+            "many", &fault),
+        0);
+    assert_int_equal(catalog_check(catalog, &fault), 0);
+    assert_string_equal(catalog_destination(catalog, "ops")->origin, "d/x.json");
+    assert_non_null(catalog_destination(catalog, "named"));
+    assert_null(catalog_destination(catalog, "both"));
+    assert_null(catalog_group(catalog, "ops"));
+    struct group *group = catalog_group(catalog, "both");
+    assert_int_equal(group->member_count, 2);
+    assert_string_equal(group->members[0], "ops");
+    assert_string_equal(group->members[1], "a");
+    assert_string_equal(catalog_nearest(catalog, "namd"), "named");
+    assert_string_equal(catalog_nearest(catalog, "bot"), "both");
+    assert_null(catalog_nearest(catalog, "somethingelse"));
+    const char **names = catalog_names(catalog, &count);
+    assert_int_equal(count, 3);
+    assert_string_equal(names[0], "a");
+    assert_string_equal(names[1], "named");
+    assert_string_equal(names[2], "ops");
+    free(names);
+    catalog_free(catalog);
+    catalog_free(NULL);
+}
+
+static void wrong_files_are_refused(void **state)
+{
+    static const struct {
+        const char *text, *stem, *fault;
+    } cases[] = {
+        {"{", "x", "line 1, column 2: the text ends where"},
+        {"5", "x", "an object is wanted"},
+        {"[5]", "x", "/0: an object is wanted"},
+        {"[{'protocol':'null'}]", "x", "/0: 'name' is missing"},
+        {"[{'name':'b','protocol':'null'},{'name':'c','protocol':'null','timeout':0}]", "x",
+         "/1/timeout: a number"},
+        {"{'name':5,'protocol':'null'}", "x", "/name: a name of letters"},
+        {"{'protocol':'null'}", "a b", "for the destination of this file a name of letters"},
+        {"{'protocol':'null'}", "here", "the name 'here' is defined in d/x.json already"},
+        {"{'name':'team','protocol':'null'}", "x", "the name 'team' is defined in d/x.json already"},
+        {"{'group':['a']}", "here", "the name 'here' is defined in d/x.json already"},
+        {"{'group':[]}", "g", "/group: an array of 1 to 32 elements is wanted, not 0"},
+        {"{'group':'a'}", "g", "/group: an array"},
+        {"{'group':['a','a']}", "g", "/group/1: 'a' is there twice"},
+        {"{'group':['a',5]}", "g", "/group/1: the name of a destination is wanted"},
+        {"{'group':['a'],'policy':'random'}", "g", "/policy: 'failover' is wanted, not 'random'"},
+        {"{'group':['a'],'protocol':'null'}", "g", "unknown member 'protocol'"},
+    };
+    struct catalog *catalog = catalog_new();
+    (void)state;
+    assert_int_equal(add(catalog, "{'protocol':'null'}", "here", NULL), 0);
+    assert_int_equal(add(catalog, "{'group':['here']}", "team", NULL), 0);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct fault fault = {0};
+        assert_int_equal(add(catalog, cases[i].text, cases[i].stem, &fault), -1);
+        char *expected = quoted(cases[i].fault), *text = quoted(fault.text);
+        if (strncmp(text, expected, strlen(expected)) != 0)
+            fail_msg("%s: %s", cases[i].text, fault.text);
+        assert_int_equal(fault.class, FAULT_INPUT);
+        free(expected);
+        free(text);
+    }
+    assert_int_equal(add(catalog, "[5]", "x", NULL), -1);
+    catalog_free(catalog);
+}
+
+static void groups_name_destinations_that_exist(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{'name':'g','group':['oops']}",
+         "d/x.json: group 'g': /group/0: no destination is named 'oops'; did you mean 'ops'?"},
+        {"{'name':'g','group':['zzzzzz']}",
+         "d/x.json: group 'g': /group/0: no destination is named 'zzzzzz'"},
+        {"{'name':'g','group':['ops','g']}", "d/x.json: group 'g': /group/1: 'g' is a group itself"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct catalog *catalog = catalog_new();
+        struct fault fault = {0};
+        assert_int_equal(add(catalog, "{'protocol':'null'}", "ops", NULL), 0);
+        assert_int_equal(add(catalog, cases[i][0], "x", NULL), 0);
+        assert_int_equal(catalog_check(catalog, &fault), -1);
+        assert_string_equal(fault.text, cases[i][1]);
+        assert_int_equal(fault.class, FAULT_INPUT);
+        catalog_free(catalog);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_forms_of_the_specification_are_taken),
+        cmocka_unit_test(absent_members_have_their_defaults),
+        cmocka_unit_test(members_of_every_protocol_are_read),
+        cmocka_unit_test(endpoints_with_a_literal_host_are_taken),
+        cmocka_unit_test(wrong_common_members_are_refused),
+        cmocka_unit_test(wrong_endpoints_are_refused),
+        cmocka_unit_test(wrong_rest_members_are_refused),
+        cmocka_unit_test(wrong_local_members_are_refused),
+        cmocka_unit_test(wrong_connections_are_refused),
+        cmocka_unit_test(a_request_may_not_name_what_is_the_operators),
+        cmocka_unit_test(placeholders_are_filled_safe_for_their_place),
+        cmocka_unit_test(a_placeholder_that_cannot_be_filled_leaves_the_buffer_as_it_was),
+        cmocka_unit_test(a_catalog_holds_destinations_and_groups),
+        cmocka_unit_test(wrong_files_are_refused),
+        cmocka_unit_test(groups_name_destinations_that_exist),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
