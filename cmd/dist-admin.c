@@ -28,7 +28,8 @@ static const char *const usage[] = {
     "doctor",
     NULL,
 };
-static const char *const subcommands[] = {"init", "migrate", "tenant", "destination", "config", "doctor", NULL};
+static const char *const subcommands[] = {"init",   "migrate", "tenant", "destination",
+                                          "config", "doctor",  NULL};
 static const struct tool_options tool_options = {
     .tool = "dist-admin",
     .purpose = "administer schema, tenants, destinations and settings",

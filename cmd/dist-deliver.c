@@ -26,7 +26,8 @@ static const struct tool_options tool_options = {
     .purpose = "deliver to destinations, with retries",
     .usage = usage,
     .options = options,
-    .notes = "Without --stream it is a filter: delivery envelopes of dist-transform on standard input, a result line "
+    .notes = "Without --stream it is a filter: delivery envelopes of dist-transform on standard input, a "
+             "result line "
              "per delivery on standard output.",
 };
 

@@ -11,7 +11,8 @@ static struct dead_letters letters;
 static const char *file;
 
 static const struct option options[] = {
-    {'f', "file", "file", OPTION_STRING, &file, 0, 0, "a dead letter file of dist-deliver, not the store", NULL},
+    {'f', "file", "file", OPTION_STRING, &file, 0, 0, "a dead letter file of dist-deliver, not the store",
+     NULL},
     {'j', "json", NULL, OPTION_FLAG, &letters.json, 0, 0, "one JSON object per dead letter", NULL},
     {0, "body", NULL, OPTION_FLAG, &letters.body, 0, 0, "show: just the bytes of the body", NULL},
     {'n', "dry-run", NULL, OPTION_FLAG, &letters.dry_run, 0, 0, "replay, drop: just count", NULL},
@@ -26,11 +27,13 @@ static const struct option options[] = {
     {0, "error", "text", OPTION_STRING, &letters.filter.error, 0, 0, "with this in the error's text", NULL},
     {0, "since", "when", OPTION_TIME, &letters.filter.since_us, 0, 0, "that died at or after", NULL},
     {0, "until", "when", OPTION_TIME, &letters.filter.until_us, 0, 0, "that died before", NULL},
-    {0, "limit", "number", OPTION_INT, &letters.filter.limit, 1, INT64_C(1000000000), "at most so many", NULL},
+    {0, "limit", "number", OPTION_INT, &letters.filter.limit, 1, INT64_C(1000000000), "at most so many",
+     NULL},
     {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const char *const usage[] = {
-    "list [-j] [-f file] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] [--since when] "
+    "list [-j] [-f file] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] [--since "
+    "when] "
     "[--until when] [--limit number] [id ...]",
     "show [-j] [-f file] [--body] id ...",
     "replay [-n] [-f file] [--all] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] "
@@ -39,14 +42,16 @@ static const char *const usage[] = {
     "[--until when] [--limit number] [id ... | -]",
     NULL,
 };
-static const char *const subcommands[] = {"list", "show", "replay", "drop", NULL}; /* in the order of dead_action */
+static const char *const subcommands[] = {"list", "show", "replay", "drop",
+                                          NULL}; /* in the order of dead_action */
 static const struct tool_options tool_options = {
     .tool = "dist-dlq",
     .purpose = "list, show, replay and drop dead letters",
     .usage = usage,
     .options = options,
     .subcommands = subcommands,
-    .notes = "Ids are those of deliveries or of distributions; '-' reads them from standard input, one per line, bare "
+    .notes = "Ids are those of deliveries or of distributions; '-' reads them from standard input, one per "
+             "line, bare "
              "or as lines of 'dist-dlq list --json'.",
 };
 
@@ -82,7 +87,8 @@ static int run(const struct tool *tool, int count, char **words, struct fault *f
     bool from_stdin = count == 2 && !strcmp(words[1], "-");
 
     if (action < 0)
-        return tool_usage(tool, fault, count ? "'%s' is not list, show, replay or drop" : "say what is to be done%s",
+        return tool_usage(tool, fault,
+                          count ? "'%s' is not list, show, replay or drop" : "say what is to be done%s",
                           count ? words[0] : "");
     letters.action = (enum dead_action)action;
     letters.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD");

@@ -18,7 +18,8 @@ static const struct tool_options tool_options = {
     .purpose = "turn distributions into deliveries, one per target",
     .usage = usage,
     .options = options,
-    .notes = "Without --stream it is a filter: request envelopes of dist-submit --pipe on standard input, delivery "
+    .notes = "Without --stream it is a filter: request envelopes of dist-submit --pipe on standard input, "
+             "delivery "
              "envelopes on standard output.",
 };
 
@@ -78,6 +79,7 @@ int main(int argc, char **argv)
 
     if (!tool_begin(&tool, &tool_options, argc, argv, &operands, &stream))
         return tool.exit_code;
-    int result = operands ? tool_usage(&tool, &fault, "unexpected argument '%s'", argv[1]) : run(&tool, &fault);
+    int result =
+        operands ? tool_usage(&tool, &fault, "unexpected argument '%s'", argv[1]) : run(&tool, &fault);
     return tool_end(&tool, result, &fault);
 }

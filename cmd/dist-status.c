@@ -16,7 +16,8 @@ static struct job_filter filter = {.limit = 50};
 
 static const struct option options[] = {
     {'l', "list", NULL, OPTION_FLAG, &list, 0, 0, "the newest distributions", NULL},
-    {0, "queues", NULL, OPTION_FLAG, &queues, 0, 0, "streams and lanes, and what each destination waits for", NULL},
+    {0, "queues", NULL, OPTION_FLAG, &queues, 0, 0, "streams and lanes, and what each destination waits for",
+     NULL},
     {'w', "wait", NULL, OPTION_FLAG, &wait_for, 0, 0, "until each distribution has ended", NULL},
     {0, "timeout", "duration", OPTION_DURATION, &timeout_ms, 1, 0, "of --wait", NULL},
     {'W', "watch", NULL, OPTION_FLAG, &watch, 0, 0, "show it again and again", NULL},
@@ -25,7 +26,8 @@ static const struct option options[] = {
     {0, "Which distributions --list shows", NULL, OPTION_HEADING, NULL, 0, 0, NULL, NULL},
     {'t', "tenant", "name", OPTION_STRING, &filter.tenant_id, 0, 0, "of this tenant", NULL},
     {'T', "type", "name", OPTION_STRING, &filter.data_type, 0, 0, "of this data type", NULL},
-    {'d', "destination", "name", OPTION_STRING, &filter.destination, 0, 0, "to this destination or group", NULL},
+    {'d', "destination", "name", OPTION_STRING, &filter.destination, 0, 0, "to this destination or group",
+     NULL},
     {0, "status", "word", OPTION_STRING, &filter.status, 0, 0, "in this status", job_status_names},
     {0, "since", "when", OPTION_TIME, &filter.since_us, 0, 0, "submitted at or after", NULL},
     {0, "until", "when", OPTION_TIME, &filter.until_us, 0, 0, "submitted before", NULL},
@@ -34,7 +36,8 @@ static const struct option options[] = {
 };
 static const char *const usage[] = {
     "[-jwW] [--timeout duration] [--interval duration] id ...",
-    "-l [-jW] [-t tenant] [-T type] [-d destination] [--status word] [--since when] [--until when] [-n number] "
+    "-l [-jW] [-t tenant] [-T type] [-d destination] [--status word] [--since when] [--until when] [-n "
+    "number] "
     "[--interval duration]",
     "--queues [-jW] [--interval duration]",
     "[-j] [-]",
@@ -45,7 +48,8 @@ static const struct tool_options tool_options = {
     .purpose = "show where distributions are",
     .usage = usage,
     .options = options,
-    .notes = "Without an id, a list or the queues it is a filter: result lines of dist-deliver on standard input, a "
+    .notes = "Without an id, a list or the queues it is a filter: result lines of dist-deliver on standard "
+             "input, a "
              "table of them on standard output.",
 };
 
@@ -118,7 +122,8 @@ static int run(const struct tool *tool, int count, char **ids, struct fault *fau
     if (list && queues)
         return tool_usage(tool, fault, "--list and --queues exclude each other");
     if (filters && !list)
-        return tool_usage(tool, fault, "--tenant, --type, --destination, --status, --since and --until belong to --list");
+        return tool_usage(tool, fault,
+                          "--tenant, --type, --destination, --status, --since and --until belong to --list");
     if (wait_for && !count)
         return tool_usage(tool, fault, "--wait needs the ids of distributions");
     if (timeout_ms && !wait_for)

@@ -86,7 +86,8 @@ static int read_expiry(int64_t *expires_at_us, struct fault *fault)
     if (num_parse_duration(expires, INT64_C(400) * 24 * 3600 * 1000, &ms, NULL) == 0)
         *expires_at_us = clock_wall_us() + ms * 1000;
     else if (clock_parse(expires, expires_at_us, NULL) < 0)
-        return fault_set(fault, FAULT_USAGE, "--expires %s: a duration or an RFC 3339 time is wanted", expires);
+        return fault_set(fault, FAULT_USAGE, "--expires %s: a duration or an RFC 3339 time is wanted",
+                         expires);
     return 0;
 }
 
@@ -94,7 +95,8 @@ static int check_call(const struct tool *tool, int operands, char **files, struc
 {
     bool from_stdin = operands == 0;
     if (from_stdin && isatty(STDIN_FILENO))
-        return tool_usage(tool, fault, "standard input is a terminal; name a file, or '-' to type the report");
+        return tool_usage(tool, fault,
+                          "standard input is a terminal; name a file, or '-' to type the report");
     if (pipe_out && dry_run)
         return tool_usage(tool, fault, "--pipe and --dry-run exclude each other");
     if ((pipe_out || dry_run) && intake.wait)

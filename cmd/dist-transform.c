@@ -18,7 +18,8 @@ static const struct tool_options tool_options = {
     .purpose = "put bodies into the form that their destinations expect",
     .usage = usage,
     .options = options,
-    .notes = "Without --stream it is a filter: delivery envelopes of dist-route on standard input, the same with the "
+    .notes = "Without --stream it is a filter: delivery envelopes of dist-route on standard input, the same "
+             "with the "
              "body ready to send on standard output.",
 };
 
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
 
     if (!tool_begin(&tool, &tool_options, argc, argv, &operands, &stream))
         return tool.exit_code;
-    int result = operands ? tool_usage(&tool, &fault, "unexpected argument '%s'", argv[1]) : run(&tool, &fault);
+    int result =
+        operands ? tool_usage(&tool, &fault, "unexpected argument '%s'", argv[1]) : run(&tool, &fault);
     return tool_end(&tool, result, &fault);
 }

@@ -22,9 +22,9 @@ int status_index(const char *const *names, const char *name)
 #define BIT(status) (1U << (status))
 
 /*
- * From WAITING a delivery may end without being queued: it expires, is cancelled, or a pipe delivers it at once. A
- * dead one comes back by a replay, or is dropped. A success is the truth whenever it is reported, also by a
- * worker that lost its claim long ago: everything may still become DELIVERED.
+ * From WAITING a delivery may end without being queued: it expires, is cancelled, or a pipe delivers it at
+ * once. A dead one comes back by a replay, or is dropped. A success is the truth whenever it is reported,
+ * also by a worker that lost its claim long ago: everything may still become DELIVERED.
  */
 static const unsigned delivery_next[DELIVERY_STATUS_COUNT] = {
     [DELIVERY_WAITING] = BIT(DELIVERY_QUEUED) | BIT(DELIVERY_DELIVERED) | BIT(DELIVERY_DEAD) |
@@ -36,12 +36,12 @@ static const unsigned delivery_next[DELIVERY_STATUS_COUNT] = {
     [DELIVERY_CANCELLED] = BIT(DELIVERY_DELIVERED),
 };
 
-#define JOB_ENDS                                                                                              \
+#define JOB_ENDS                                                                                             \
     (BIT(JOB_COMPLETED) | BIT(JOB_PARTIAL) | BIT(JOB_FAILED) | BIT(JOB_EXPIRED) | BIT(JOB_CANCELLED))
 
 /*
- * A job's status follows from its deliveries: one whose every delivery is dead when it is routed has failed at
- * once, a replay opens it again, a drop or a late success makes one end of another.
+ * A job's status follows from its deliveries: one whose every delivery is dead when it is routed has failed
+ * at once, a replay opens it again, a drop or a late success makes one end of another.
  */
 static const unsigned job_next[JOB_STATUS_COUNT] = {
     [JOB_PENDING] = BIT(JOB_ROUTED) | BIT(JOB_FAILED) | BIT(JOB_EXPIRED) | BIT(JOB_CANCELLED),

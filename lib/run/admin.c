@@ -106,9 +106,9 @@ static int tenant_row(void *arg, const struct tenant_view *view)
 
     clock_format(view->created_at_us, created);
     if (listing->json)
-        return print_json(json_pack("{s:s, s:s?, s:b, s:s, s:I}", "tenant_id", view->tenant_id, "name", view->name,
-                                    "disabled", (int)view->disabled, "created_at", created, "distributions",
-                                    (json_int_t)view->jobs),
+        return print_json(json_pack("{s:s, s:s?, s:b, s:s, s:I}", "tenant_id", view->tenant_id, "name",
+                                    view->name, "disabled", (int)view->disabled, "created_at", created,
+                                    "distributions", (json_int_t)view->jobs),
                           listing->fault);
     snprintf(jobs, sizeof jobs, "%lld", (long long)view->jobs);
     table_row(&listing->table, (const char *[]){view->tenant_id, view->disabled ? "disabled" : "active", jobs,
@@ -146,8 +146,8 @@ int admin_config(const struct tool *tool, bool json, struct fault *fault)
         const char *value = conf_shown(tool->conf, setting->name);
         const char *origin = conf_origin(tool->conf, setting->name);
         if (json)
-            result = print_json(json_pack("{s:s, s:s, s:s}", "setting", setting->name, "value", value ? value : "",
-                                          "origin", origin),
+            result = print_json(json_pack("{s:s, s:s, s:s}", "setting", setting->name, "value",
+                                          value ? value : "", "origin", origin),
                                 fault);
         else
             table_row(&table, (const char *[]){setting->name, value && *value ? value : "-", origin});

@@ -26,7 +26,8 @@ int admin_config(const struct tool *tool, bool json, struct fault *fault);
 /* Everything that can be checked without a server: settings and destinations. */
 int admin_config_check(const struct tool *tool, struct fault *fault);
 
-/* Reaches every server: versions, schema, clock skew, Redis settings that lose entries. 69 where one is away. */
+/* Reaches every server: versions, schema, clock skew, Redis settings that lose entries. 69 where one is away.
+ */
 int admin_doctor(const struct tool *tool, struct fault *fault);
 
 #endif

@@ -28,7 +28,8 @@ static const char *place_of(const struct destination *destination)
     return "";
 }
 
-static int list_one(const struct destination *destination, bool json, struct table *table, struct fault *fault)
+static int list_one(const struct destination *destination, bool json, struct table *table,
+                    struct fault *fault)
 {
     const char *state = destination->disabled ? "disabled" : "enabled";
     if (!json) {
@@ -37,8 +38,8 @@ static int list_one(const struct destination *destination, bool json, struct tab
         return 0;
     }
     json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", destination->name, "protocol",
-                            protocol_names[destination->protocol], "state", state, "origin", destination->origin,
-                            "place", place_of(destination));
+                            protocol_names[destination->protocol], "state", state, "origin",
+                            destination->origin, "place", place_of(destination));
     char *text = json_text(row);
     int result = print_text(fault, "%s\n", text);
     free(text);
@@ -129,14 +130,16 @@ static int examine_store(const struct tool *tool, struct fault *fault)
     if (result == 0)
         result = store_schema_version(store, &have, &want, fault);
     if (result == 0)
-        result = print_text(fault, "ok       %s: version %s, schema %d, clock %s%s\n", store_address(store), version,
-                            have, skew_ms < 0 ? "-" : "+",
+        result = print_text(fault, "ok       %s: version %s, schema %d, clock %s%s\n", store_address(store),
+                            version, have, skew_ms < 0 ? "-" : "+",
                             num_format_duration(skew_ms < 0 ? -skew_ms : skew_ms, skew_text));
     if (result == 0 && have != want)
-        result = fault_set(fault, FAULT_CONFIG, "the schema is version %d, this version needs %d: run 'dist-admin migrate'",
-                           have, want);
+        result = fault_set(fault, FAULT_CONFIG,
+                           "the schema is version %d, this version needs %d: run 'dist-admin migrate'", have,
+                           want);
     if (result == 0 && (skew_ms > SKEW_LIMIT_MS || skew_ms < -SKEW_LIMIT_MS))
-        result = fault_set(fault, FAULT_CONFIG, "the clocks of this host and of PostgreSQL differ by %s", skew_text);
+        result = fault_set(fault, FAULT_CONFIG, "the clocks of this host and of PostgreSQL differ by %s",
+                           skew_text);
     store_free(store);
     return result;
 }
@@ -170,11 +173,15 @@ static int examine_redis(const struct tool *tool, struct fault *fault)
     char *append = redis_setting(redis, "appendonly");
     result = print_text(fault, "ok       %s: version %s\n", redis_address(redis), version);
     if (result == 0 && policy && strcmp(policy, "noeviction"))
-        result = print_text(fault, "warning  maxmemory-policy is %s: entries may be evicted and are then queued again "
-                                   "late; noeviction is better\n", policy);
+        result =
+            print_text(fault,
+                       "warning  maxmemory-policy is %s: entries may be evicted and are then queued again "
+                       "late; noeviction is better\n",
+                       policy);
     if (result == 0 && append && !strcmp(append, "no"))
-        result = print_text(fault, "note     appendonly is off: after a restart of Redis everything open is queued "
-                                   "again\n");
+        result = print_text(fault,
+                            "note     appendonly is off: after a restart of Redis everything open is queued "
+                            "again\n");
     free(policy);
     free(append);
     freeReplyObject(reply);

@@ -11,9 +11,10 @@
 #include "queue.h"
 
 struct bell;
-struct bell *bell_start(struct queue *queue, enum queue_stage stage, struct fault *fault); /* borrows the queue */
-int bell_fd(const struct bell *bell); /* for an event loop, level-triggered */
-void bell_clear(struct bell *bell);   /* what has rung so far has been heard */
-void bell_stop(struct bell *bell);    /* waits for the thread, up to BELL_WAIT_MS and the server's timeout */
+struct bell *bell_start(struct queue *queue, enum queue_stage stage,
+                        struct fault *fault); /* borrows the queue */
+int bell_fd(const struct bell *bell);         /* for an event loop, level-triggered */
+void bell_clear(struct bell *bell);           /* what has rung so far has been heard */
+void bell_stop(struct bell *bell); /* waits for the thread, up to BELL_WAIT_MS and the server's timeout */
 
 #endif

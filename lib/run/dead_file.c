@@ -1,8 +1,8 @@
 /*
  * dead_file - dist-dlq on the file of dist-deliver --dead-letters: see dead_letters.h
  *
- * The file is a list of delivery envelopes and is only read: a replay writes envelopes to standard output, for
- * dist-transform, with a fresh attempt budget and the same message id.
+ * The file is a list of delivery envelopes and is only read: a replay writes envelopes to standard output,
+ * for dist-transform, with a fresh attempt budget and the same message id.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -121,7 +121,8 @@ int dead_letters_file(struct dead_letters *letters, const char *path, struct fau
     int shown = dead_list_end(&reading.list, result < 0 ? result : 0);
     if (shown < 0)
         return -1;
-    if (letters->dry_run && print_text(fault, "%llu would be replayed\n", (unsigned long long)reading.selected) < 0)
+    if (letters->dry_run &&
+        print_text(fault, "%llu would be replayed\n", (unsigned long long)reading.selected) < 0)
         return -1;
     return result;
 }

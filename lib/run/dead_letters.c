@@ -36,7 +36,8 @@ static void collect(struct collected *collected, const char *id)
     collected->ids[collected->count++] = xstrdup(id);
 }
 
-static int id_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out, struct fault *fault)
+static int id_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out,
+                     struct fault *fault)
 {
     struct collected *collected = arg;
     (void)number;

@@ -17,10 +17,10 @@ enum dead_action { DEAD_LIST, DEAD_SHOW, DEAD_REPLAY, DEAD_DROP };
 struct dead_letters {
     enum dead_action action;
     struct dead_filter filter; /* ids are filled from the command line or from standard input */
-    bool json;    /* NDJSON instead of a table */
-    bool body;    /* show: just the body's bytes */
-    bool dry_run; /* replay, drop: just the counts */
-    bool all;     /* replay, drop: without ids and without filters */
+    bool json;                 /* NDJSON instead of a table */
+    bool body;                 /* show: just the body's bytes */
+    bool dry_run;              /* replay, drop: just the counts */
+    bool all;                  /* replay, drop: without ids and without filters */
     uint64_t max_payload;
 };
 

@@ -28,12 +28,12 @@ static int row_json(const struct dead_view *view, struct fault *fault)
 {
     char died[CLOCK_TEXT_SIZE], submitted[CLOCK_TEXT_SIZE];
     json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:i, s:i, s:s, s:s, s:I}", "delivery_id", view->delivery_id,
-        "distribution_id", view->distribution_id, "tenant_id", view->tenant_id, "data_type", view->data_type,
-        "target", view->target, "destination", view->destination, "priority", view->priority, "reason",
-        view->reason, "error", view->error, "attempts", view->attempts, "status_code", view->last_code, "died_at",
-        clock_format(view->died_at_us, died), "submitted_at", clock_format(view->submitted_at_us, submitted),
-        "size", (json_int_t)view->body_size);
+        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:i, s:i, s:s, s:s, s:I}", "delivery_id",
+        view->delivery_id, "distribution_id", view->distribution_id, "tenant_id", view->tenant_id,
+        "data_type", view->data_type, "target", view->target, "destination", view->destination, "priority",
+        view->priority, "reason", view->reason, "error", view->error, "attempts", view->attempts,
+        "status_code", view->last_code, "died_at", clock_format(view->died_at_us, died), "submitted_at",
+        clock_format(view->submitted_at_us, submitted), "size", (json_int_t)view->body_size);
     if (!row)
         return fault_set(fault, FAULT_BUG, "%s cannot be written as JSON", view->delivery_id);
     char *text = json_text(row);
@@ -51,10 +51,10 @@ int dead_list_row(void *arg, const struct dead_view *view)
     if (list->json)
         return row_json(view, list->fault);
     snprintf(attempts, sizeof attempts, "%d", view->attempts);
-    table_row(&list->table, (const char *[]){view->delivery_id, view->tenant_id,
-                                             view->destination ? view->destination : view->target, view->reason,
-                                             attempts, view->died_at_us ? clock_format(view->died_at_us, died) : "-",
-                                             view->error});
+    table_row(&list->table,
+              (const char *[]){view->delivery_id, view->tenant_id,
+                               view->destination ? view->destination : view->target, view->reason, attempts,
+                               view->died_at_us ? clock_format(view->died_at_us, died) : "-", view->error});
     return 0;
 }
 
@@ -94,24 +94,24 @@ static int show_text(const struct delivery *delivery, struct fault *fault)
     const struct job *job = delivery->job;
     char submitted[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
 
-    if (print_text(fault,
-                   "delivery      %s\n"
-                   "distribution  %s\n"
-                   "tenant        %s\n"
-                   "type          %s, priority %s\n"
-                   "target        %s\n"
-                   "destination   %s\n"
-                   "reason        %s\n"
-                   "error         %s\n"
-                   "attempts      %d\n"
-                   "submitted     %s\n"
-                   "body          %s, %s\n\n",
-                   delivery->id, job->distribution_id, job->tenant_id, job->data_type,
-                   priority_names[job->priority], delivery->target,
-                   delivery->candidate_count ? delivery_candidate(delivery) : "-",
-                   dead_reason_names[delivery->dead_reason], delivery->last_error ? delivery->last_error : "-",
-                   delivery->attempts, clock_format(job->submitted_at_us, submitted),
-                   delivery_content_type(delivery), num_format_size(job->body_size, size)) < 0)
+    if (print_text(
+            fault,
+            "delivery      %s\n"
+            "distribution  %s\n"
+            "tenant        %s\n"
+            "type          %s, priority %s\n"
+            "target        %s\n"
+            "destination   %s\n"
+            "reason        %s\n"
+            "error         %s\n"
+            "attempts      %d\n"
+            "submitted     %s\n"
+            "body          %s, %s\n\n",
+            delivery->id, job->distribution_id, job->tenant_id, job->data_type, priority_names[job->priority],
+            delivery->target, delivery->candidate_count ? delivery_candidate(delivery) : "-",
+            dead_reason_names[delivery->dead_reason], delivery->last_error ? delivery->last_error : "-",
+            delivery->attempts, clock_format(job->submitted_at_us, submitted),
+            delivery_content_type(delivery), num_format_size(job->body_size, size)) < 0)
         return -1;
     if (!is_presentable(job))
         return print_text(fault, "(not text; --body writes its bytes)\n");
@@ -120,7 +120,8 @@ static int show_text(const struct delivery *delivery, struct fault *fault)
     return job->body_size && job->body[job->body_size - 1] == '\n' ? 0 : print_text(fault, "\n");
 }
 
-int dead_show(const struct delivery *delivery, bool json, bool body, uint64_t max_payload, struct fault *fault)
+int dead_show(const struct delivery *delivery, bool json, bool body, uint64_t max_payload,
+              struct fault *fault)
 {
     if (json)
         return show_envelope(delivery, max_payload, fault);

@@ -21,6 +21,7 @@ int dead_list_row(void *list, const struct dead_view *view); /* for store_dead_l
 int dead_list_end(struct dead_list *list, int result);       /* prints where result is 0; gives it back */
 
 /* One dead letter whole: `json` as its envelope, `body` as just its bytes. */
-int dead_show(const struct delivery *delivery, bool json, bool body, uint64_t max_payload, struct fault *fault);
+int dead_show(const struct delivery *delivery, bool json, bool body, uint64_t max_payload,
+              struct fault *fault);
 
 #endif

@@ -20,10 +20,10 @@
 #include "xalloc.h"
 
 enum {
-    HELD_DELIVERIES = 10000,           /* in flight and waiting together */
-    HELD_BYTES = 256 * 1024 * 1024,    /* of their bodies */
-    LINES_PER_TURN = 100,              /* read before the loop turns again */
-    CROWDED_MS = 20,                   /* until a destination with no room is asked again */
+    HELD_DELIVERIES = 10000,        /* in flight and waiting together */
+    HELD_BYTES = 256 * 1024 * 1024, /* of their bodies */
+    LINES_PER_TURN = 100,           /* read before the loop turns again */
+    CROWDED_MS = 20,                /* until a destination with no room is asked again */
 };
 
 /* A delivery that has been read and has not ended. */
@@ -308,8 +308,8 @@ static void tear_down(struct run *run)
     struct event *events[] = {run->input, run->timer, run->terminate, run->interrupt};
 
     give_up_waiting(run);
-    while (run->first) { /* in flight at the stop's deadline */
-        struct held *held = run->first;
+    for (struct held *held = run->first, *next; held; held = next) { /* in flight at the stop's deadline */
+        next = held->next;
         if (held->attempt)
             deliver_stage_cancel(held->attempt);
         held->delivery->status = DELIVERY_WAITING;

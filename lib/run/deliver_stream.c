@@ -1,8 +1,8 @@
 /*
  * deliver_stream - see deliver_stream.h
  *
- * States of a claimed delivery here: loaded, in flight, settled (its outcome waits for the next batch), recorded
- * (committed, its entry is let go). The hard rule: an entry is acknowledged only when PostgreSQL has
+ * States of a claimed delivery here: loaded, in flight, settled (its outcome waits for the next batch),
+ * recorded (committed, its entry is let go). The hard rule: an entry is acknowledged only when PostgreSQL has
  * committed what became of it. While a server is away outcomes are kept, and nothing new is taken.
  */
 #include "deliver_stream.h"
@@ -21,10 +21,10 @@
 #include "xalloc.h"
 
 enum {
-    TURN_MS = 100,     /* the loop's own look around, beside the bell */
-    LANE_BATCH = 50,   /* claims from one lane before the next one has its turn */
+    TURN_MS = 100,   /* the loop's own look around, beside the bell */
+    LANE_BATCH = 50, /* claims from one lane before the next one has its turn */
     SETTLE_BATCH = 500,
-    SETTLE_MS = 5,     /* the longest that an outcome waits for others */
+    SETTLE_MS = 5, /* the longest that an outcome waits for others */
     POISON_CRASHES = 3,
     BODY_BUDGET = 128 * 1024 * 1024, /* bytes of bodies loaded at once */
 };
@@ -185,7 +185,8 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
     carried->attempt = deliver_stage_start(engine->stream->stage, delivery, on_done, carried);
 }
 
-/* What is in flight here already (its Redis was emptied and it was published again) just gets its new entry. */
+/* What is in flight here already (its Redis was emptied and it was published again) just gets its new entry.
+ */
 static void adopt(struct queue_claims *claims, struct engine *engine)
 {
     for (size_t i = 0; i < claims->count; i++) {
@@ -319,7 +320,8 @@ static int reap(struct engine *engine, struct fault *fault)
     if (want > LANE_BATCH)
         want = LANE_BATCH;
     if (want)
-        result = queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &claims, fault);
+        result =
+            queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &claims, fault);
     if (result == 0)
         result = start_all(engine, &claims, fault);
     queue_claims_release(&claims);

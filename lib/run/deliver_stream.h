@@ -24,7 +24,8 @@ struct deliver_stream {
     int64_t stop_timeout_ms;
 };
 
-/* Until SIGTERM: then what is in flight is finished, up to the stop's deadline, and the rest is handed back. */
+/* Until SIGTERM: then what is in flight is finished, up to the stop's deadline, and the rest is handed back.
+ */
 int deliver_stream_run(struct deliver_stream *stream, struct fault *fault);
 
 #endif

@@ -49,10 +49,10 @@ static int describe(const struct job *job, const char *status, const char *distr
 
     json_array_foreach (job->destinations, i, target)
         json_array_append(names, json_object_get(target, "name"));
-    json_t *line = json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:I}", "distribution_id", distribution_id,
-                             "status", status, "tenant_id", job->tenant_id, "data_type", job->data_type,
-                             "destinations", names, "content_type", job->content_type, "size",
-                             (json_int_t)job->body_size);
+    json_t *line =
+        json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:I}", "distribution_id", distribution_id, "status", status,
+                  "tenant_id", job->tenant_id, "data_type", job->data_type, "destinations", names,
+                  "content_type", job->content_type, "size", (json_int_t)job->body_size);
     int result = line ? json_write(line, out) : -1;
     json_decref(line);
     if (result < 0 || buf_addc(out, '\n') < 0)
@@ -74,8 +74,7 @@ static void accepted(void *arg, const struct submission *item, uint64_t number)
     if (item->result == SUBMIT_SAME)
         msg(MSG_INFO, "%s was accepted before", item->distribution_id);
     if (intake->wait) {
-        intake->waiting =
-            xreallocarray(intake->waiting, intake->waiting_count + 1, sizeof *intake->waiting);
+        intake->waiting = xreallocarray(intake->waiting, intake->waiting_count + 1, sizeof *intake->waiting);
         intake->waiting[intake->waiting_count++] = xstrdup(item->distribution_id);
     }
     if (intake->json)
@@ -185,7 +184,8 @@ static int read_lines(struct source *source, struct fault *fault)
 static int read_whole(struct source *source, struct fault *fault)
 {
     struct intake *intake = source->intake;
-    uint64_t max = intake->request ? LIMIT_ENVELOPE(intake->defaults.max_payload) : intake->defaults.max_payload;
+    uint64_t max =
+        intake->request ? LIMIT_ENVELOPE(intake->defaults.max_payload) : intake->defaults.max_payload;
     struct fault problem = {0};
     struct buf text, out;
     int result = 0;
@@ -208,6 +208,7 @@ static int read_whole(struct source *source, struct fault *fault)
         result = fdio_write_all(STDOUT_FILENO, out.data, out.len, &problem);
     if (result < 0)
         *fault = problem;
+    source->out = NULL;
     buf_release(&out);
     buf_release(&text);
     return result;

@@ -18,8 +18,8 @@
 
 enum {
     BATCH = 256,
-    WAIT_MS = 1000,      /* the longest sleep of an idle service */
-    POISON_CRASHES = 3,  /* workers lost over one entry before it is given up */
+    WAIT_MS = 1000,     /* the longest sleep of an idle service */
+    POISON_CRASHES = 3, /* workers lost over one entry before it is given up */
 };
 
 static int pump_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out,

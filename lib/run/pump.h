@@ -18,7 +18,8 @@
 
 struct pump {
     void *stage;
-    /* What the stage works with: the catalog at the start and after every reload, the servers as a service only. */
+    /* What the stage works with: the catalog at the start and after every reload, the servers as a service
+     * only. */
     void (*attach)(void *stage, const struct catalog *catalog, struct store *store, struct queue *queue);
 
     /* As a filter: one record to its lines. */
@@ -35,8 +36,8 @@ struct pump {
 };
 
 /*
- * As a service (`stream`): stream to stream until it is stopped. Else standard input to standard output, with the
- * exit code of lines_run().
+ * As a service (`stream`): stream to stream until it is stopped. Else standard input to standard output, with
+ * the exit code of lines_run().
  */
 int pump_run(const struct pump *pump, const struct tool *tool, bool stream, struct fault *fault);
 

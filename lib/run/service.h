@@ -2,8 +2,8 @@
  * service - what every long-running program does alike: signals, supervisor, patience with servers
  *
  * SIGTERM and SIGINT: stop taking, finish or hand back what is in hand, exit 0. SIGHUP: read the
- * destinations again; all of the new ones are good, or the old ones stay. A server that is away is waited for with
- * growing pauses, said once when it goes and once when it is back.
+ * destinations again; all of the new ones are good, or the old ones stay. A server that is away is waited for
+ * with growing pauses, said once when it goes and once when it is back.
  */
 #ifndef DIST_SERVICE_H
 #define DIST_SERVICE_H

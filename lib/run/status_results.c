@@ -29,8 +29,8 @@ static void add_row(const struct result *result, struct buf *out)
              result->status == DELIVERY_DEAD ? " (" : "",
              result->status == DELIVERY_DEAD ? dead_reason_names[result->dead_reason] : "",
              result->status == DELIVERY_DEAD ? ")" : "");
-    buf_addf(out, "%-36s  %-20s  %-18s  %8d  %4s  %6s  %s\n", result->distribution_id, result->destination, state,
-             result->attempts, result->response_code ? code : "-",
+    buf_addf(out, "%-36s  %-20s  %-18s  %8d  %4s  %6s  %s\n", result->distribution_id, result->destination,
+             state, result->attempts, result->response_code ? code : "-",
              result->attempts ? num_format_duration(result->latency_ms, took) : "-",
              result->error ? result->error : "");
 }

@@ -43,22 +43,23 @@ static const char *code_text(int code, char text[16])
 
 static int print_head(const struct job_view *view, struct fault *fault)
 {
-    char submitted[CLOCK_TEXT_SIZE], completed[CLOCK_TEXT_SIZE], expires[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
-    return print_text(fault,
-                      "distribution  %s\n"
-                      "status        %s (%d %%)\n"
-                      "tenant        %s\n"
-                      "type          %s, priority %s\n"
-                      "body          %s, %s\n"
-                      "submitted     %s\n"
-                      "completed     %s\n"
-                      "expires       %s\n%s%s%s\n",
-                      view->distribution_id, job_status_names[view->status], response_progress(view),
-                      view->tenant_id, view->data_type, view->priority, view->content_type,
-                      num_format_size((uint64_t)view->body_size, size), time_text(view->submitted_at_us, submitted),
-                      time_text(view->completed_at_us, completed), time_text(view->expires_at_us, expires),
-                      view->error ? "error         " : "", view->error ? view->error : "",
-                      view->error ? "\n" : "");
+    char submitted[CLOCK_TEXT_SIZE], completed[CLOCK_TEXT_SIZE], expires[CLOCK_TEXT_SIZE],
+        size[NUM_SIZE_SIZE];
+    return print_text(
+        fault,
+        "distribution  %s\n"
+        "status        %s (%d %%)\n"
+        "tenant        %s\n"
+        "type          %s, priority %s\n"
+        "body          %s, %s\n"
+        "submitted     %s\n"
+        "completed     %s\n"
+        "expires       %s\n%s%s%s\n",
+        view->distribution_id, job_status_names[view->status], response_progress(view), view->tenant_id,
+        view->data_type, view->priority, view->content_type, num_format_size((uint64_t)view->body_size, size),
+        time_text(view->submitted_at_us, submitted), time_text(view->completed_at_us, completed),
+        time_text(view->expires_at_us, expires), view->error ? "error         " : "",
+        view->error ? view->error : "", view->error ? "\n" : "");
 }
 
 static void add_delivery(struct table *table, const struct delivery_view *delivery)
@@ -92,10 +93,10 @@ static void add_attempts(struct table *table, const struct delivery_view *delive
 
 static int print_job(const struct job_view *view, struct fault *fault)
 {
-    static const char *const delivery_heading[] = {"TARGET", "DESTINATION", "STATUS", "ATTEMPTS", "DUE/DONE",
-                                                   "ERROR"};
+    static const char *const delivery_heading[] = {"TARGET",   "DESTINATION", "STATUS",
+                                                   "ATTEMPTS", "DUE/DONE",    "ERROR"};
     static const char *const attempt_heading[] = {"DESTINATION", "ATTEMPT", "OUTCOME", "CODE",
-                                                  "STARTED", "TOOK", "ERROR"};
+                                                  "STARTED",     "TOOK",    "ERROR"};
     struct table deliveries, attempts;
 
     table_init(&deliveries, delivery_heading, 6);
@@ -156,7 +157,7 @@ static int list_row(void *arg, const struct job_view *view)
 
 int status_show_list(struct store *store, const struct job_filter *filter, bool json, struct fault *fault)
 {
-    static const char *const heading[] = {"DISTRIBUTION", "TENANT", "TYPE",     "PRIORITY",
+    static const char *const heading[] = {"DISTRIBUTION", "TENANT",    "TYPE",     "PRIORITY",
                                           "STATUS",       "DELIVERED", "SUBMITTED"};
     struct listing listing = {.json = json, .fault = fault};
 
@@ -234,8 +235,9 @@ static int print_queues(const struct queue_depth *depths, size_t depth_count,
         return -1;
     if (!depth_count && !count && print_text(fault, "nothing is queued, waiting or dead\n") < 0)
         return -1;
-    return quarantined ? print_text(fault, "\n%lld malformed entries are in quarantine\n", (long long)quarantined)
-                       : 0;
+    return quarantined
+               ? print_text(fault, "\n%lld malformed entries are in quarantine\n", (long long)quarantined)
+               : 0;
 }
 
 int status_show_queues(struct store *store, struct queue *queue, bool json, struct fault *fault)

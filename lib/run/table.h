@@ -1,8 +1,8 @@
 /*
  * table - rows for people: columns as wide as their widest cell, two blanks between them
  *
- * Rows are collected and printed by table_print(); the last column is not padded. Cells are copied, and control
- * characters in them become '?'. Width is counted in characters, not bytes.
+ * Rows are collected and printed by table_print(); the last column is not padded. Cells are copied, and
+ * control characters in them become '?'. Width is counted in characters, not bytes.
  */
 #ifndef DIST_TABLE_H
 #define DIST_TABLE_H

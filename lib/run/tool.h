@@ -44,8 +44,8 @@ struct redis *tool_redis(const struct tool *tool);
 struct queue *tool_queue(const struct tool *tool);
 
 /*
- * The forms in destinations.d below the configuration folder. Every mistake goes to `mistake` with its file; if
- * there was one, the result is NULL and the fault (CONFIG) says how many.
+ * The forms in destinations.d below the configuration folder. Every mistake goes to `mistake` with its file;
+ * if there was one, the result is NULL and the fault (CONFIG) says how many.
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);

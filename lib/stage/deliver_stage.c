@@ -62,8 +62,8 @@ void deliver_stage_release(struct deliver_stage *stage)
     stage->base = NULL;
 }
 
-struct destination *deliver_stage_destination(const struct deliver_stage *stage, const struct delivery *delivery,
-                                              struct fault *fault)
+struct destination *deliver_stage_destination(const struct deliver_stage *stage,
+                                              const struct delivery *delivery, struct fault *fault)
 {
     return route_resolve(stage->catalog, delivery_candidate(delivery), delivery->inline_form,
                          delivery->job->tenant_id, fault);
@@ -230,8 +230,7 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
         return attempt;
     }
     attempt->destination = deliver_stage_destination(stage, delivery, &problem);
-    const struct adapter *adapter =
-        attempt->destination ? adapter_for(attempt->destination->protocol) : NULL;
+    const struct adapter *adapter = attempt->destination ? adapter_for(attempt->destination->protocol) : NULL;
     if (attempt->destination)
         gate_enter(&stage->gate, attempt->destination);
     if (!attempt->destination)

@@ -1,8 +1,8 @@
 /*
  * deliver_stage - one attempt of one delivery, from its destination to the verdict
  *
- * The core of dist-deliver, without source and sink: both of its lives (deliver_pipe.h, deliver_stream.h) start
- * attempts here and get back how each ended and what becomes of the delivery.
+ * The core of dist-deliver, without source and sink: both of its lives (deliver_pipe.h, deliver_stream.h)
+ * start attempts here and get back how each ended and what becomes of the delivery.
  */
 #ifndef DIST_DELIVER_STAGE_H
 #define DIST_DELIVER_STAGE_H
@@ -32,8 +32,8 @@ int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalo
 void deliver_stage_release(struct deliver_stage *stage);
 
 /* The destination of the delivery's next attempt; the caller's reference. NULL: see route_resolve(). */
-struct destination *deliver_stage_destination(const struct deliver_stage *stage, const struct delivery *delivery,
-                                              struct fault *fault);
+struct destination *deliver_stage_destination(const struct deliver_stage *stage,
+                                              const struct delivery *delivery, struct fault *fault);
 
 /* The settlement is the receiver's, to be released by settlement_release(). */
 typedef void (*deliver_done)(void *arg, struct settlement *settlement);

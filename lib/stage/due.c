@@ -15,8 +15,8 @@
 #include "xalloc.h"
 
 enum {
-    TICK_MS = 100,            /* how late a retry may be */
-    SWEEP_MS = 2000,          /* between two looks at what is overdue */
+    TICK_MS = 100,             /* how late a retry may be */
+    SWEEP_MS = 2000,           /* between two looks at what is overdue */
     MAINTAIN_MS = 3600 * 1000, /* between two makings of partitions */
     CLAIM_BATCH = 1000,
     CLAIM_ROUNDS = 10,  /* of claiming in one tick, so that a large backlog does not hold up the caller */
@@ -101,8 +101,7 @@ static int check_epoch(struct due *due, struct fault *fault)
     char epoch[UID_TEXT_SIZE];
     bool changed;
 
-    if (queue_epoch(due->queue, epoch, fault) < 0 ||
-        store_see_epoch(due->store, epoch, &changed, fault) < 0)
+    if (queue_epoch(due->queue, epoch, fault) < 0 || store_see_epoch(due->store, epoch, &changed, fault) < 0)
         return -1;
     if (!changed)
         return 0;

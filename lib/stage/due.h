@@ -1,10 +1,10 @@
 /*
  * due - the due pump: the one mechanism for all waiting
  *
- * Every open delivery has a time at which somebody looks: for `waiting` ones when they may run, for `queued` ones
- * when their entry in Redis is checked. So retries, replays, a wiped Redis and a killed worker are the same
- * case: a row whose time has come is published, and publishing what is there already changes nothing. Any
- * number of pumps may run.
+ * Every open delivery has a time at which somebody looks: for `waiting` ones when they may run, for `queued`
+ * ones when their entry in Redis is checked. So retries, replays, a wiped Redis and a killed worker are the
+ * same case: a row whose time has come is published, and publishing what is there already changes nothing.
+ * Any number of pumps may run.
  */
 #ifndef DIST_DUE_H
 #define DIST_DUE_H
@@ -19,7 +19,7 @@ struct due {
     struct store *store; /* borrowed */
     struct queue *queue; /* borrowed */
     int64_t lease_ms;
-    unsigned generation;              /* of the Redis connection whose epoch was looked at */
+    unsigned generation;                 /* of the Redis connection whose epoch was looked at */
     int64_t sweep_at_ms, maintain_at_ms; /* clock_mono_ms() of the next sweep and of the next upkeep */
     char delivery_cursor[UID_TEXT_SIZE], job_cursor[UID_TEXT_SIZE]; /* where the sweep goes on */
 };

@@ -28,8 +28,8 @@ struct route_stage {
 int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
                      struct fault *fault);
 
-/* Claimed job ids: deliveries are committed, then published, then the jobs' entries go, in one hop each. Every
- * step may be repeated, by this process or another. */
+/* Claimed job ids: deliveries are committed, then published, then the jobs' entries go, in one hop each.
+ * Every step may be repeated, by this process or another. */
 int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct fault *fault);
 
 /* The due pump's turn: see due.h. */

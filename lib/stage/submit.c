@@ -94,8 +94,9 @@ static void publish(struct submit *submit)
         msg(MSG_DEBUG, "accepted, and dist-route will queue it: %s", problem.text);
 }
 
-int submit_flush(struct submit *submit, void (*each)(void *arg, const struct submission *item, uint64_t number),
-                 void *arg, struct fault *fault)
+int submit_flush(struct submit *submit,
+                 void (*each)(void *arg, const struct submission *item, uint64_t number), void *arg,
+                 struct fault *fault)
 {
     if (!submit->count)
         return 0;

@@ -2,8 +2,8 @@
  * submit - from checked requests to accepted distributions
  *
  * A batch collects jobs; submit_flush() stores them in one transaction and then tells Redis. Accepted
- * means committed: the instant is the COMMIT in store_submit(). Redis is told afterwards, and where that fails
- * the due pump of dist-route does it: an id that was handed out is never taken back.
+ * means committed: the instant is the COMMIT in store_submit(). Redis is told afterwards, and where that
+ * fails the due pump of dist-route does it: an id that was handed out is never taken back.
  */
 #ifndef DIST_SUBMIT_H
 #define DIST_SUBMIT_H
@@ -30,7 +30,8 @@ struct submit {
     size_t bytes; /* of the bodies in the batch */
 };
 
-/* catalog, store and queue are borrowed; store and queue are NULL where jobs are only checked or go to a pipe. */
+/* catalog, store and queue are borrowed; store and queue are NULL where jobs are only checked or go to a
+ * pipe. */
 void submit_init(struct submit *submit, const struct catalog *catalog, struct store *store,
                  struct queue *queue, int64_t max_age_ms);
 void submit_release(struct submit *submit);
@@ -41,9 +42,10 @@ int submit_check(const struct submit *submit, const struct job *job, struct faul
 /* Takes the reference of a checked job. True: the batch is full, flush it. */
 bool submit_add(struct submit *submit, struct job *job, uint64_t number);
 
-/* Stores the batch and empties it. `each` is called per job in order, with its submission and number, once all is
- * committed. A fault means that nothing of the batch is known to be accepted, and the batch stays. */
-int submit_flush(struct submit *submit, void (*each)(void *arg, const struct submission *item, uint64_t number),
-                 void *arg, struct fault *fault);
+/* Stores the batch and empties it. `each` is called per job in order, with its submission and number, once
+ * all is committed. A fault means that nothing of the batch is known to be accepted, and the batch stays. */
+int submit_flush(struct submit *submit,
+                 void (*each)(void *arg, const struct submission *item, uint64_t number), void *arg,
+                 struct fault *fault);
 
 #endif

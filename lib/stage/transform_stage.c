@@ -149,8 +149,8 @@ static int load_bodies(struct transform_stage *stage, struct batch *batch, struc
     return result;
 }
 
-static void settle_without_attempt(struct batch *batch, const struct delivery *delivery, struct verdict verdict,
-                                   const char *error)
+static void settle_without_attempt(struct batch *batch, const struct delivery *delivery,
+                                   struct verdict verdict, const char *error)
 {
     struct settlement *settlement = &batch->settlements[batch->settlement_count++];
     *settlement = (struct settlement){
@@ -215,9 +215,11 @@ static int carry_out(struct transform_stage *stage, const struct batch *batch, s
         return -1;
     if (batch->hop_count && queue_hops(stage->queue, batch->hops, batch->hop_count, fault) < 0)
         return -1;
-    if (batch->finished_count && queue_finish(stage->queue, batch->finished, batch->finished_count, fault) < 0)
+    if (batch->finished_count &&
+        queue_finish(stage->queue, batch->finished, batch->finished_count, fault) < 0)
         return -1;
-    if (batch->released_count && queue_release(stage->queue, batch->released, batch->released_count, fault) < 0)
+    if (batch->released_count &&
+        queue_release(stage->queue, batch->released, batch->released_count, fault) < 0)
         return -1;
     return 0;
 }

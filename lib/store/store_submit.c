@@ -175,15 +175,11 @@ static int insert_one(struct store *store, struct batch *batch, size_t index, st
 
 static int insert_one_by_one(struct store *store, struct batch *batch, struct fault *fault)
 {
-    char state[6];
-
     if (pg_begin(store->pg, fault))
         return -1;
     for (size_t i = 0; i < batch->count; i++) {
         if (insert_one(store, batch, i, fault)) {
-            text_copy(state, sizeof state, pg_sqlstate(store->pg));
             pg_rollback(store->pg);
-            pg_note_sqlstate(store->pg, state);
             return -1;
         }
     }
@@ -314,15 +310,23 @@ static PGresult *look_up(struct store *store, const struct batch *batch, struct 
     return result;
 }
 
+static bool all_stored(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (!batch->stored[i])
+            return false;
+    return true;
+}
+
 /* Settles what was not inserted; what cannot be told yet is what is left in the batch. */
 static int judge_all(struct store *store, struct batch *batch, struct fault *fault)
 {
     const struct submission *like = NULL;
-    PGresult *result = look_up(store, batch, fault);
+    PGresult *result = NULL;
     size_t left = 0;
     int found = 0, status = 0;
 
-    if (!result)
+    if (!all_stored(batch) && !(result = look_up(store, batch, fault)))
         return -1;
     for (size_t i = 0; i < batch->count && !status; i++) {
         struct submission *item = &batch->items[batch->todo[i]];
@@ -344,14 +348,6 @@ static int judge_all(struct store *store, struct batch *batch, struct fault *fau
     return status;
 }
 
-static bool all_stored(const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++)
-        if (!batch->stored[i])
-            return false;
-    return true;
-}
-
 int store_submit(struct store *store, struct submission *items, size_t count, int64_t max_age_ms,
                  struct fault *fault)
 {
@@ -363,15 +359,8 @@ int store_submit(struct store *store, struct submission *items, size_t count, in
         items[i].fault = (struct fault){0};
     for (int tries = 0; batch.count && !status && tries < STORE_TRIES; tries++) {
         status = insert(store, &batch, fault);
-        if (!status && all_stored(&batch)) {
-            for (size_t i = 0; i < batch.count; i++) {
-                struct submission *item = &items[batch.todo[i]];
-                settle_item(item, SUBMIT_ACCEPTED, item->job->id, distribution_id(item->job));
-            }
-            batch.count = 0;
-        } else if (!status) {
+        if (!status)
             status = judge_all(store, &batch, fault);
-        }
     }
     if (!status && batch.count)
         status = fault_set(fault, FAULT_TEMP, "%s: the rows in the way come and go", store_address(store));

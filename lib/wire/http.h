@@ -25,17 +25,18 @@
 #include "fault.h"
 
 enum {
-    HTTP_READ_MAX =
-        1024 * 1024, /* bytes of a body that are read (or max_response, if more) before it is left */
-    HTTP_HEAD_MAX = 64 * 1024, /* bytes of status lines and header lines in all; more is HTTP_BROKEN */
+    /* Bytes of a body that are read (or max_response, if that is more) before the rest is left. */
+    HTTP_READ_MAX = 1024 * 1024,
+    /* Bytes of all status and header lines; more is HTTP_BROKEN, unless a final status was among them. */
+    HTTP_HEAD_MAX = 64 * 1024,
 };
 
 struct event_base;
 struct http;
 
 /*
- * max_connections: idle ones that are kept in all. NULL with the fault (SYSTEM). The base is borrowed until
- * http_free().
+ * max_connections: idle ones that are kept, of each of the two kinds (private addresses allowed or not). NULL
+ * with the fault (SYSTEM). The base is borrowed until http_free().
  */
 struct http *http_new(struct event_base *base, int max_connections, struct fault *fault);
 /* Requests under way are cancelled without a call. NULL is fine. Not from inside of a http_done. */

@@ -551,10 +551,13 @@ int pg_commit(struct pg *pg, struct fault *fault)
 void pg_rollback(struct pg *pg)
 {
     bool within = pg->in_transaction && !pg->broke;
+    char sqlstate[sizeof pg->sqlstate];
 
     pg->in_transaction = pg->broke = false;
+    text_copy(sqlstate, sizeof sqlstate, pg->sqlstate);
     if (within && pg->connection && pg_script(pg, "ROLLBACK", NULL))
         drop_connection(pg);
+    text_copy(pg->sqlstate, sizeof pg->sqlstate, sqlstate); /* of what made it necessary */
 }
 
 /* --- pipeline --- */

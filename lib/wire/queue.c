@@ -348,7 +348,8 @@ static void set_lost(void *arg, size_t index, const redisReply *reply)
 int queue_renew(struct queue *queue, const struct queue_claim *const *claims, size_t count, bool *lost,
                 struct fault *fault)
 {
-    memset(lost, 0, count * sizeof *lost);
+    for (size_t i = 0; i < count; i++)
+        lost[i] = false;
     return queue_work(queue,
                       &(struct queue_work){.script = QUEUE_SCRIPT_RENEW,
                                            .count = count,
@@ -388,7 +389,8 @@ int queue_present(struct queue *queue, const char *const *ids, size_t count, boo
 {
     struct question question = {.ids = ids, .count = count, .present = present};
 
-    memset(present, 0, count * sizeof *present);
+    for (size_t i = 0; i < count; i++)
+        present[i] = false;
     return queue_work(queue,
                       &(struct queue_work){.script = QUEUE_SCRIPT_PRESENT,
                                            .count = (count + PRESENT_IDS - 1) / PRESENT_IDS,

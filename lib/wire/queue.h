@@ -30,6 +30,9 @@
  * that it can be emptied. Entries without a proper id are quarantined where they are met; entries that no
  * hash names are dropped; an id whose entry is gone counts as not there and is published again.
  *
+ * (Where somebody deletes a stream by hand or by eviction, hashes of ids that had just ended may stay behind:
+ * 200 bytes each, and no harm. maxmemory-policy is noeviction.)
+ *
  * Blocking as in redis.h; faults too. A call over many items runs in pipelines of a bounded size; after a
  * fault some of it may have been done: call it again with the same items, everything is idempotent
  * (queue_release() too: a claim that was released is no longer held). BUG for an id that is empty, longer

@@ -1,11 +1,12 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets output, stderr and status
 # Bad input: each mistake has a message that says where, the documented exit code, and leaves nothing behind
 
 bats_require_minimum_version 1.5.0
 load lib/common
 
 setup() {
-    config_new
+    config_fresh
     destination sink '{"protocol": "null"}'
 }
 

@@ -1,19 +1,20 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets output, stderr and status
 # The main job with no server at all: dist-submit --pipe | dist-route | dist-transform | dist-deliver
 
 bats_require_minimum_version 1.5.0
 load lib/common
 
 setup_file() {
-    receiver_start
+    sandbox_up receiver
 }
 
 teardown_file() {
-    receiver_stop
+    sandbox_down
 }
 
 setup() {
-    config_new
+    config_fresh
 }
 
 # deliver ARGUMENTS...: standard input through the whole pipe; result lines on standard output
@@ -24,7 +25,7 @@ deliver() {
 
 # received_sha PATH: the digests of the bodies that arrived there, one per line
 received_sha() {
-    curl -fsS "$RECEIVER_URL/_/requests?path=$1" | jq -r .body_sha256
+    receiver_requests "$1" | jq -r .body_sha256
 }
 
 @test "a report of every kind arrives byte for byte, with its content type" {
@@ -40,7 +41,7 @@ received_sha() {
         [ "$(jq -r .status <<<"$output")" = delivered ]
         [ "$(received_sha "/in/exact-$name")" = "$(sha256sum <"$folder/x.$name" | cut -d' ' -f1)" ]
     done
-    curl -fsS "$RECEIVER_URL/_/requests?path=/in/exact-csv" | jq -e '.headers["content-type"] == "text/csv"'
+    receiver_requests /in/exact-csv | jq -e '.headers["content-type"] == "text/csv"'
 }
 
 @test "the pipe of the issue: lsblk to a table of results" {
@@ -57,7 +58,7 @@ received_sha() {
     run -0 deliver --to flaky <<<'{}'
     jq -e '.status == "delivered" and .attempts == 3 and .response_code == 200' <<<"$output"
     [ "$(receiver_count /in/flaky)" = 3 ]
-    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/flaky")" = 1 ]
+    [ "$(receiver_distinct /in/flaky)" = 1 ]
 }
 
 @test "what is rejected goes to the dead letter file, can be shown, and is replayed from it" {
@@ -71,7 +72,7 @@ received_sha() {
     destination strict '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/mended"'"}'
     (dist-dlq replay -f "$BATS_TEST_TMPDIR/dead" "$id" | dist-transform | dist-deliver) >"$BATS_TEST_TMPDIR/out"
     jq -e '.status == "delivered" and .attempts == 2' "$BATS_TEST_TMPDIR/out"
-    curl -fsS "$RECEIVER_URL/_/requests?path=/in/mended" | jq -e --arg id "$id" '.headers["idempotency-key"] == $id'
+    receiver_requests /in/mended | jq -e --arg id "$id" '.headers["idempotency-key"] == $id'
 }
 
 @test "attempts are spent by the policy, and then the delivery is dead as exhausted" {
@@ -86,7 +87,7 @@ received_sha() {
     destination busy '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/busy/retry-after/1/fail/1/429/then/200"'",
         "retry_policy": {"max_backoff": "10ms"}}'
     run -0 deliver --to busy <<<'{}'
-    curl -fsS "$RECEIVER_URL/_/requests?path=/in/busy" | jq -s -e '.[1].time - .[0].time >= 950'
+    receiver_requests /in/busy | jq -s -e '.[1].time - .[0].time >= 950'
 }
 
 @test "a group fails over to its next member at once" {
@@ -120,8 +121,8 @@ received_sha() {
         "headers": {"Authorization": "Bearer {token}", "X-Tenant-ID": "{tenant_id}", "X-Dist": "{distribution_id}"},
         "credentials": "ops-token"}'
     run -0 deliver --to auth <<<'{}'
-    refute_output_has s3cr3t
-    curl -fsS "$RECEIVER_URL/_/requests?path=/in/auth/acme" | jq -e --arg id "$(jq -r .distribution_id <<<"$output")" \
+    [[ $output != *s3cr3t* ]]
+    receiver_requests /in/auth/acme | jq -e --arg id "$(jq -r .distribution_id <<<"$output")" \
         '.method == "PUT" and .headers.authorization == "Bearer s3cr3t-token" and .headers["x-tenant-id"] == "acme"
          and .headers["x-dist"] == $id'
 }
@@ -167,7 +168,7 @@ received_sha() {
         "command": ["/bin/sh", "-c", "sleep 1000 & echo $! > '"$BATS_TEST_TMPDIR"'/pid; wait"]}'
     run -1 --separate-stderr deliver --to slow <<<'{}'
     jq -e '.dead_reason == "exhausted" and .latency_ms < 5000' <<<"$output"
-    wait_until 5 not kill -0 "$(cat "$BATS_TEST_TMPDIR/pid")"
+    wait_until 5 process_gone "$(cat "$BATS_TEST_TMPDIR/pid")"
 }
 
 @test "format json refuses what is no JSON, as a dead letter of reason transform" {
@@ -213,7 +214,7 @@ received_sha() {
     seq 1 10000 | jq -c '{n: .}' | dist-submit --pipe --ndjson --tenant acme --type t --to many | dist-route |
         dist-transform | dist-deliver | dist-status --json >"$BATS_TEST_TMPDIR/out"
     jq -e '.total == 10000 and .delivered == 10000' "$BATS_TEST_TMPDIR/out"
-    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/many")" = 10000 ]
+    [ "$(receiver_distinct /in/many)" = 10000 ]
 }
 
 @test "a stopped pipe says what it left" {

@@ -1,24 +1,60 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets output, stderr and status
 # The same job against servers: Redis Streams, PostgreSQL and the three services
 
 bats_require_minimum_version 1.5.0
 load lib/common
 
 setup_file() {
-    sandbox_start
-    dist-admin init >/dev/null
-    dist-admin tenant add acme
-    config_standard
+    sandbox_up
+    tenant acme
+    standard_destinations
     services_start
 }
 
 teardown_file() {
     services_stop
-    sandbox_stop
+    sandbox_down
 }
 
+# A test that failed in the middle is not to take the others with it.
 setup() {
-    services_running || services_start
+    local name
+    sandbox_up >/dev/null
+    standard_destinations
+    for name in route transform deliver; do
+        service_running "$name" || service_start "$name"
+    done
+    services_reload
+}
+
+standard_destinations() {
+    rest_destination ops-hook /in/ops
+    rest_destination json-answer /in/answer/json
+    rest_destination flaky /in/flaky/each/fail/2/503/then/200 '{"retry_policy": {"max_backoff": "100ms"}}'
+    rest_destination broken /in/broken/status/503 '{"retry_policy": {"max_attempts": 2, "max_backoff": "100ms"}}'
+    rest_destination down /in/down/status/503 '{"retry_policy": {"max_attempts": 100, "max_backoff": "500ms"}}'
+    rest_destination strict /in/strict/status/422
+    rest_destination many /in/many '{"concurrency": 50}'
+    destination archive '{"protocol": "file", "path": "'"$BATS_FILE_TMPDIR"'/{distribution_id}.json"}'
+}
+
+# services_reload: SIGHUP, and until each service has read the destinations again (or refused to)
+services_reload() {
+    local name before
+    for name in route transform deliver; do
+        before=$(service_reloads "$name")
+        kill -HUP "$(service_pid "$name")"
+        wait_until 10 service_reloaded "$name" "$before"
+    done
+}
+
+service_reloads() {
+    grep -cE 'have been read again|in force stay' "$(service_log "$1")" || true
+}
+
+service_reloaded() {
+    (($(service_reloads "$1") > $2))
 }
 
 # submit ARGUMENTS...: a small report of tenant acme from standard input
@@ -28,12 +64,13 @@ submit() {
 
 # queues_empty: nothing is left in Redis but its epoch
 queues_empty() {
-    [ "$(redis_cli --raw KEYS '*')" = 'dist:{0}:epoch' ]
+    is 'dist:{0}:epoch' redis --raw KEYS '*'
 }
 
-# sql STATEMENT: rows as they are
-sql() {
-    psql -XqtA -c "$1"
+# completed_among FILE: how many of these distributions are completed
+completed_among() {
+    sql "select count(*) from distribution_jobs where status = 'completed'
+         and distribution_id in ($(sed "s/.*/'&'/" "$1" | paste -sd,))"
 }
 
 @test "submit prints one id, and the delivery is in status with its attempt" {
@@ -98,14 +135,12 @@ sql() {
     [ "$(dist-dlq show --body "$delivery")" = '{"dead": true}' ]
     run -0 dist-dlq replay --dry-run "$delivery"
     [ "$output" = "1 would be replayed" ]
-    destination broken '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/mended"'"}'
+    rest_destination broken /in/mended
     services_reload
     dist-dlq list --json "$id" | run -0 dist-dlq replay -
     [ "$output" = "1 replayed" ]
     run -0 dist-status --wait --timeout 10s --json "$id"
     jq -e '.destinations[0].attempts == 3' <<<"$output"
-    config_standard
-    services_reload
     other=$(echo '{}' | submit --to strict)
     run -1 dist-status --wait --timeout 10s "$other"
     run -0 dist-dlq drop "$(dist-dlq list --json "$other" | jq -r .delivery_id)"
@@ -154,60 +189,60 @@ sql() {
 @test "ten thousand arrive, ten thousand are completed, and the queues are empty" {
     seq 1 10000 | jq -c '{n: ., text: "x"}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
     [ "$(sort -u "$BATS_TEST_TMPDIR/ids" | wc -l)" = 10000 ]
-    wait_until 120 sql_is "select count(*) from distribution_jobs where status = 'completed'
-        and destinations->0->>'name' = 'many'" 10000
-    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/many")" = 10000 ]
+    wait_until 120 is 10000 completed_among "$BATS_TEST_TMPDIR/ids"
+    [ "$(receiver_distinct /in/many)" = 10000 ]
     wait_until 10 queues_empty
 }
 
 @test "Redis killed with its data while 2000 are in flight: all arrive, without a hand" {
-    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/wipe/delay/20"'", "concurrency": 10}'
+    rest_destination many /in/wipe/delay/20 '{"concurrency": 10}'
     services_reload
     seq 1 2000 | jq -c '{n: .}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
     wait_until 30 receiver_has /in/wipe 50
-    sandbox_kill_redis_with_data
-    sandbox_up_redis
-    wait_until 120 sql_is "select count(*) from distribution_jobs where status = 'completed'
-        and distribution_id in ($(sed "s/.*/'&'/" "$BATS_TEST_TMPDIR/ids" | paste -sd,))" 2000
-    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/wipe")" = 2000 ]
+    sandbox down redis --kill --wipe
+    sandbox up redis
+    wait_until 120 is 2000 completed_among "$BATS_TEST_TMPDIR/ids"
+    [ "$(receiver_distinct /in/wipe)" = 2000 ]
     wait_until 20 queues_empty
 }
 
 @test "Redis away: a submission is accepted all the same, and delivered when it is back" {
-    sandbox_kill_redis
+    sandbox down redis --kill
     id=$(echo '{}' | submit --to ops-hook)
-    sandbox_up_redis
+    sandbox up redis
     run -0 dist-status --wait --timeout 30s "$id"
 }
 
 @test "PostgreSQL away: submit says which server and exits 69 or 75; the services wait for it" {
-    sandbox_kill_postgresql
+    sandbox down postgres --kill
     run --separate-stderr submit --to ops-hook <<<'{}'
     [ "$status" = 69 ] || [ "$status" = 75 ]
     [[ $stderr == *PostgreSQL* ]]
     [ -z "$output" ]
-    sandbox_up_postgresql
-    services_running
+    sandbox up postgres
+    service_running deliver
     id=$(echo '{}' | submit --to ops-hook)
     run -0 dist-status --wait --timeout 30s "$id"
 }
 
 @test "every service killed in the middle: nothing is lost" {
-    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/killed/delay/5"'", "concurrency": 20}'
+    rest_destination many /in/killed/delay/5 '{"concurrency": 20}'
     services_stop
-    services_start DIST_LEASE=11s
+    export DIST_LEASE=11s # what a killed worker held comes back after it
+    services_start
     seq 1 1000 | jq -c '{n: .}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
     wait_until 30 receiver_has /in/killed 20
-    services_kill
-    services_start DIST_LEASE=11s
-    wait_until 120 sql_is "select count(*) from distribution_jobs where status = 'completed'
-        and distribution_id in ($(sed "s/.*/'&'/" "$BATS_TEST_TMPDIR/ids" | paste -sd,))" 1000
-    [ "$(curl -fsS "$RECEIVER_URL/_/distinct?header=idempotency-key&path=/in/killed")" = 1000 ]
+    for name in route transform deliver; do
+        service_stop "$name" KILL
+    done
+    services_start
+    wait_until 120 is 1000 completed_among "$BATS_TEST_TMPDIR/ids"
+    [ "$(receiver_distinct /in/killed)" = 1000 ]
     wait_until 30 queues_empty
 }
 
 @test "SIGTERM under load: what is in flight ends, nothing is sent twice" {
-    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/term/delay/50"'", "concurrency": 20}'
+    rest_destination many /in/term/delay/50 '{"concurrency": 20}'
     services_reload
     seq 1 300 | jq -c '{n: .}' | submit --to many --ndjson --quiet
     wait_until 30 receiver_has /in/term 20
@@ -221,15 +256,13 @@ sql() {
 @test "a reload with a mistake in it is refused whole, and the old destinations stay" {
     destination ops-hook '{"protocol": "REST", "endpoind": "x"}'
     services_reload
-    services_running
-    config_standard
+    service_running deliver
     id=$(echo '{}' | submit --to ops-hook)
     run -0 dist-status --wait --timeout 10s "$id"
-    services_reload
 }
 
 @test "status --queues shows lanes and destinations, as a table and as JSON" {
-    destination many '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/queued/hang"'", "concurrency": 1}'
+    rest_destination many /in/queued/hang '{"concurrency": 1}'
     services_reload
     seq 1 5 | jq -c '{n: .}' | submit --to many --ndjson --quiet
     wait_until 10 receiver_has /in/queued 1

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -42,6 +43,7 @@ static void server_start(struct server *server, const char *option, const char *
     if (server->pid == 0) {
         int null = open("/dev/null", O_WRONLY);
 
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, however that ends */
         dup2(null, 1);
         dup2(null, 2);
         execlp("redis-server", "redis-server", "--port", server->port, "--unixsocket", server->socket,

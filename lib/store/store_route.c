@@ -1,0 +1,188 @@
+/*
+ * store_route - from a pending job to its deliveries
+ *
+ * Any number of routers may work on one job: whoever locks it while it is pending writes its deliveries, the
+ * others write nothing. The trigger on the deliveries makes it `routed`.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "store_parts.h"
+#include "text.h"
+#include "xalloc.h"
+
+// clang-format off
+static const char load_sql[] =
+    "SELECT j.status = 'pending', " STORE_JOB_COLUMNS
+    " FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
+
+static const char queued_sql[] =
+    "SELECT id FROM distribution_deliveries WHERE job_id = $1::uuid AND status = 'queued' ORDER BY id";
+
+static const char save_sql[] =
+    "WITH mine AS MATERIALIZED ("
+    "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND status = 'pending'"
+    "    ORDER BY id FOR NO KEY UPDATE"
+    "), added AS ("
+    "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
+    "        content_type, status, due_at, dead_reason, last_error)"
+    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.content_type,"
+    "        r.status, CASE r.status WHEN 'queued' THEN now() + $13::bigint * interval '1 millisecond'"
+    "                                WHEN 'waiting' THEN now() END,"
+    "        r.dead_reason, r.last_error"
+    "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
+    "                $9::text[], $10::text[], $11::text[], $12::text[])"
+    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, content_type, status,"
+    "               dead_reason, last_error)"
+    "    JOIN mine ON mine.id = r.job_id"
+    "    ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING"
+    "    RETURNING job_id"
+    ") SELECT DISTINCT job_id FROM added";
+
+static const char fail_sql[] =
+    "WITH failed AS ("
+    "    UPDATE distribution_jobs SET status = 'failed', error_message = $2, completed_at = now(),"
+    "        updated_at = now()"
+    "    WHERE id = $1::uuid AND status = 'pending' RETURNING id, callback_url, tenant_id, priority"
+    ") INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, status,"
+    "                                       due_at)"
+    " SELECT dist_uuid(), id, 'callback', tenant_id, priority, 'callback', '[\"callback\"]', 'waiting', now()"
+    " FROM failed WHERE callback_url IS NOT NULL"
+    " ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING";
+// clang-format on
+
+int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs, bool *routed,
+                    struct fault *fault)
+{
+    struct store_arrays arrays;
+    struct pg_params params;
+    PGresult *result = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        jobs[i] = NULL;
+        routed[i] = false;
+    }
+    store_arrays_init(&arrays, 1);
+    pg_params_init(&params);
+    store_array_add_ids(&arrays.items[0], ids, count);
+    if (!store_arrays_bind(&arrays, &params, fault))
+        result = store_run(store, "load_jobs", load_sql, &params, fault);
+    store_arrays_release(&arrays);
+    if (!result)
+        return -1;
+    for (int row = 0; row < PQntuples(result); row++) {
+        for (size_t i = 0; i < count; i++) {
+            if (strcasecmp(ids[i], pg_text(result, row, 1)) || jobs[i])
+                continue;
+            if (pg_bool(result, row, 0))
+                jobs[i] = store_read_job(result, row, 1);
+            else
+                routed[i] = true;
+        }
+    }
+    PQclear(result);
+    return 0;
+}
+
+int store_queued_of_job(struct store *store, const char *job_id, struct due_list *list, struct fault *fault)
+{
+    struct pg_params params;
+    PGresult *result;
+
+    if (!uid_is(job_id))
+        return 0;
+    pg_params_init(&params);
+    pg_param_text(&params, job_id);
+    result = store_run(store, "queued_of_job", queued_sql, &params, fault);
+    if (!result)
+        return -1;
+    store_read_ids(result, list);
+    PQclear(result);
+    return 0;
+}
+
+static void add_delivery(struct store_arrays *arrays, const struct job *job, const struct delivery *delivery)
+{
+    struct buf *item = &arrays->items[1];
+    json_t *candidates = json_array();
+    bool dead = delivery->status == DELIVERY_DEAD;
+
+    for (size_t i = 0; i < delivery->candidate_count; i++)
+        json_array_append_new(candidates, json_string(delivery->candidates[i]));
+    pg_array_add(item++, delivery->id);
+    pg_array_add(item++, job->id);
+    pg_array_add(item++, job->tenant_id);
+    pg_array_add(item++, priority_names[job->priority]);
+    pg_array_add(item++, delivery->target);
+    store_array_add_json(item++, candidates);
+    store_array_add_json(item++, delivery->inline_form);
+    store_array_add_clean(item++, delivery->content_type);
+    pg_array_add(item++, delivery_status_names[delivery->status]);
+    pg_array_add(item++, dead ? dead_reason_names[delivery->dead_reason] : NULL);
+    store_array_add_clean(item, delivery->last_error);
+    json_decref(candidates);
+}
+
+static void mark_saved(struct routing *items, size_t count, const char *job_id)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!items[i].saved && !strcasecmp(items[i].job->id, job_id)) {
+            items[i].saved = true;
+            return;
+        }
+    }
+}
+
+static int save_some(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
+                     struct fault *fault)
+{
+    struct store_arrays arrays;
+    struct pg_params params;
+    PGresult *result = NULL;
+
+    store_arrays_init(&arrays, 12);
+    pg_params_init(&params);
+    for (size_t i = 0; i < count; i++) {
+        items[i].saved = false;
+        pg_array_add(&arrays.items[0], items[i].job->id);
+        for (size_t k = 0; k < items[i].deliveries.count; k++)
+            add_delivery(&arrays, items[i].job, items[i].deliveries.items[k]);
+    }
+    if (!store_arrays_bind(&arrays, &params, fault)) {
+        pg_param_int(&params, lease_ms);
+        result = store_run(store, "save_routings", save_sql, &params, fault);
+    }
+    store_arrays_release(&arrays);
+    if (!result)
+        return -1;
+    for (int row = 0; row < PQntuples(result); row++)
+        mark_saved(items, count, pg_text(result, row, 0));
+    PQclear(result);
+    return 0;
+}
+
+/* A job may have LIMIT_TARGETS deliveries: so many jobs go into one transaction that their deliveries are few. */
+int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
+                        struct fault *fault)
+{
+    for (size_t start = 0, next; start < count; start = next) {
+        size_t deliveries = 0;
+
+        for (next = start; next < count && (next == start || deliveries < STORE_CHUNK); next++)
+            deliveries += items[next].deliveries.count;
+        if (save_some(store, &items[start], next - start, lease_ms, fault))
+            return -1;
+    }
+    return 0;
+}
+
+int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault)
+{
+    struct pg_params params;
+
+    if (!uid_is(job_id))
+        return 0;
+    pg_params_init(&params);
+    pg_param_text(&params, job_id);
+    pg_param_text(&params, why);
+    return store_change(store, "fail_job", fail_sql, &params, NULL, fault);
+}
