@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "deliver_pipe.h"
 #include "deliver_stage.h"
 #include "deliver_stream.h"

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "clock.h"
 #include "intake.h"
 #include "num.h"

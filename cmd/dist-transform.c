@@ -1,6 +1,7 @@
 /*
  * dist-transform - bodies as their destinations expect them
  */
+#include "catalog.h"
 #include "limits.h"
 #include "pump.h"
 #include "tool.h"

@@ -22,7 +22,7 @@ static const struct {
     [FAULT_INPUT] = {65, "input"},    [FAULT_UNAVAILABLE] = {69, "unavailable"},
     [FAULT_BUG] = {70, "bug"},        [FAULT_SYSTEM] = {71, "system"},
     [FAULT_TEMP] = {75, "temporary"}, [FAULT_DENIED] = {77, "denied"},
-    [FAULT_CONFIG] = {78, "config"},
+    [FAULT_CONFIG] = {78, "config"},  [FAULT_CLOSED] = {71, "closed"},
 };
 
 /* Libraries end their messages with a newline, or put several lines into one. */

@@ -15,6 +15,7 @@ enum fault_class {
     FAULT_UNAVAILABLE, /* a server cannot be reached: reconnect, or give up       exit 69 */
     FAULT_BUG,         /* an invariant does not hold                              exit 70 */
     FAULT_SYSTEM,      /* the operating system refused                            exit 71 */
+    FAULT_CLOSED,      /* nobody reads our output any more: end, quietly          exit 71 */
     FAULT_TEMP,        /* the same call may succeed later                         exit 75 */
     FAULT_DENIED,      /* the caller may not do this                              exit 77 */
     FAULT_CONFIG,      /* the configuration is wrong: an operator must mend it    exit 78 */

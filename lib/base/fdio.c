@@ -138,6 +138,8 @@ int fdio_write_all(int fd, const void *data, size_t size, struct fault *fault)
             if (again(fd, POLLOUT, error))
                 continue;
             fault_errno(fault, error, "cannot write");
+            if (fault != NULL && error == EPIPE)
+                fault->class = FAULT_CLOSED;
             errno = error;
             return -1;
         }

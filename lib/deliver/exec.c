@@ -11,6 +11,7 @@
  * gets SIGTERM, two seconds later SIGKILL. What it leaves in the background when it ends by itself goes on
  * unwatched.
  */
+#include "placeholders.h"
 #include "pending.h"
 
 #include <errno.h>

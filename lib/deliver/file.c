@@ -5,6 +5,7 @@
  * ours was killed after its work, and the report is delivered. A report never replaces another one's file.
  * The work is done in a child process, because a disk may block for long (file_write.h).
  */
+#include "placeholders.h"
 #include "pending.h"
 
 #include <errno.h>

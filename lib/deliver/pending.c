@@ -1,6 +1,7 @@
 /*
  * The one place that calls attempt_done, so that "exactly once" has one place to look at.
  */
+#include "placeholders.h"
 #include "pending.h"
 
 #include <stdlib.h>

@@ -7,6 +7,7 @@
 #ifndef DIST_PENDING_H
 #define DIST_PENDING_H
 
+#include "placeholders.h"
 #include "adapter.h"
 
 struct pending {

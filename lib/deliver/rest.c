@@ -11,6 +11,7 @@
  * says {token}, and nowhere else. GET, HEAD and OPTIONS send no body. Redirects are not followed. Nothing of
  * a secret that a response repeats goes into the outcome.
  */
+#include "placeholders.h"
 #include "pending.h"
 
 #include <stdlib.h>

@@ -3,6 +3,8 @@
  *
  * It is built whole and handed over, or thrown away at the first fault: a reload takes all or nothing.
  */
+#include "form.h"
+#include "catalog.h"
 #include "destination.h"
 #include "json.h"
 #include "limits.h"
@@ -125,7 +127,7 @@ static int add_form(struct catalog *catalog, const json_t *form, const char *ste
             strmap_put(&catalog->groups, name, group);
         return group ? 0 : -1;
     }
-    destination = destination_new(name, form, NULL, origin, fault);
+    destination = form_destination(name, form, NULL, origin, fault);
     if (destination)
         strmap_put(&catalog->destinations, name, destination);
     return destination ? 0 : -1;

@@ -1,39 +1,21 @@
 /*
- * form - how the form of each protocol is read; inside of destination.c and its form_*.c
+ * form - from a JSON form of dist-destinations(5) to a destination
+ *
+ * The forms are the specification's (2.2.1 REST, 2.2.2 AMQP, 2.2.3 JDBC) and file, exec and null. Faults are
+ * class INPUT with the JSON pointer; whoever reads a file puts its name in front and makes them CONFIG.
  */
 #ifndef DIST_FORM_H
 #define DIST_FORM_H
 
+#include <jansson.h>
 #include "destination.h"
-#include "json.h"
+#include "fault.h"
 
-/* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
-struct form {
-    struct destination *destination;
-    const char *name, *format;           /* all */
-    const char *mode;                    /* file */
-    json_t *connection;                  /* AMQP, JDBC */
-    const char *exchange, *routing_key;  /* AMQP */
-    const char *table, *isolation_level; /* JDBC */
-    int64_t delivery_mode, batch_size;   /* AMQP, JDBC */
-};
-
-/* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 24 };
-
-/* One protocol. */
-struct form_kind {
-    bool operator_only; /* names files or commands of the machine: refused in a request */
-    /* Writes the protocol's own members, ended by a NULL name. */
-    void (*fields)(struct form *form, struct json_field out[FORM_FIELDS]);
-    /* After the members were read: what their types do not say. Sets defaults. NULL: nothing. */
-    int (*check)(struct form *form, struct fault *fault);
-};
-extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc;
-
-/* Copies a table of fields with the NULL name at its end; their count. For fields(). */
-size_t form_add_fields(struct json_field *out, const struct json_field *fields);
-/* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */
-bool form_host_is_valid(const char *host, size_t size);
+/*
+ * `form` (borrowed) as destination `name`; a "name" in the form must be the same. `tenant` is NULL for
+ * configured destinations. The result has one reference.
+ */
+struct destination *form_destination(const char *name, const json_t *form, const char *tenant,
+                                     const char *origin, struct fault *fault);
 
 #endif

@@ -4,7 +4,8 @@
  * A password is never in a form: it is a placeholder that is filled from `credentials` when it is needed.
  */
 #include <ctype.h>
-#include "form.h"
+#include "placeholders.h"
+#include "form_parts.h"
 #include "limits.h"
 
 enum { PORT_MAX = 65535, SHORT_STRING = 255, IDENTIFIER = 128, BATCH_MAX = 100000 };

@@ -4,7 +4,8 @@
  * Paths and commands are the operator's alone, and what a placeholder brings in stays one component of the
  * path or one argument.
  */
-#include "form.h"
+#include "placeholders.h"
+#include "form_parts.h"
 #include "text.h"
 
 enum {
@@ -93,6 +94,8 @@ static void exec_fields(struct form *form, struct json_field out[FORM_FIELDS])
 static int exec_check(struct form *form, struct fault *fault)
 {
     json_t *command = form->destination->command;
+    if (form->destination->credentials)
+        return fault_set(fault, FAULT_INPUT, "/credentials: a command is not handed any secret");
     for (size_t i = 0; i < json_array_size(command); i++) {
         const char *argument = json_string_value(json_array_get(command, i));
         char path[32];

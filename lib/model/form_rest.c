@@ -6,7 +6,8 @@
  */
 #include <ctype.h>
 #include <strings.h>
-#include "form.h"
+#include "placeholders.h"
+#include "form_parts.h"
 #include "limits.h"
 #include "num.h"
 #include "text.h"

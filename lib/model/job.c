@@ -302,6 +302,7 @@ const char *job_content_by_name(const char *file_name)
         {"xml", "application/xml"},
         {"yaml", "application/yaml"},
         {"yml", "application/yaml"},
+        {"bin", "application/octet-stream"},
         {"pdf", "application/pdf"},
         {"png", "image/png"},
         {"jpg", "image/jpeg"},

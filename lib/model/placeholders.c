@@ -4,6 +4,7 @@
  * A pattern is a run of pieces: literal text, or one placeholder. Check and expansion walk the same pieces.
  */
 #include <ctype.h>
+#include "placeholders.h"
 #include "destination.h"
 #include "text.h"
 

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "catalog.h"
+#include "form.h"
 #include "route.h"
 #include "xalloc.h"
 
@@ -59,7 +61,7 @@ struct destination *route_resolve(const struct catalog *catalog, const char *nam
     }
     if (!has_form)
         return unknown(catalog, name, fault);
-    configured = destination_new(name, inline_form, tenant, "request", fault);
+    configured = form_destination(name, inline_form, tenant, "request", fault);
     if (!configured)
         fault_wrap(fault, "destination '%s'", name);
     return configured;

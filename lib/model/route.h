@@ -9,6 +9,7 @@
 #define DIST_ROUTE_H
 
 #include "delivery.h"
+#include "catalog.h"
 #include "destination.h"
 
 /*

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "catalog.h"
 #include "adapter.h"
 #include "admin.h"
 #include "json.h"

@@ -235,6 +235,8 @@ static void on_input(evutil_socket_t fd, short events, void *arg)
     (void)events;
 
     for (int i = 0; i < LINES_PER_TURN && has_room(run) && !run->eof && !run->broken; i++) {
+        if (i && !line_reader_has_line(&run->reader))
+            break; /* one read(2) per turn: a second one might block */
         enum line_status status = line_reader_next(&run->reader, &line, &size, run->fault);
         if (status == LINE_WAIT)
             break;

@@ -5,6 +5,7 @@
  * recorded (committed, its entry is let go). The hard rule: an entry is acknowledged only when PostgreSQL has
  * committed what became of it. While a server is away outcomes are kept, and nothing new is taken.
  */
+#include "catalog.h"
 #include "deliver_stream.h"
 
 #include <event2/event.h>

@@ -4,6 +4,7 @@
  * A service keeps a batch until it is through: the claims stay its own, and every step of a stage may be
  * repeated. What it cannot finish before it stops it hands back at once.
  */
+#include "catalog.h"
 #include "pump.h"
 
 #include <stdlib.h>

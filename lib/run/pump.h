@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "catalog.h"
 #include "buf.h"
 #include "fault.h"
 #include "queue.h"

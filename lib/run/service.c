@@ -1,6 +1,7 @@
 /*
  * service - see service.h
  */
+#include "catalog.h"
 #include "service.h"
 
 #include <signal.h>

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "catalog.h"
 #include "destination.h"
 #include "fault.h"
 #include "tool.h"

@@ -1,6 +1,7 @@
 /*
  * tool - see tool.h
  */
+#include "catalog.h"
 #include "tool.h"
 
 #include <dirent.h>
@@ -69,7 +70,8 @@ bool tool_begin(struct tool *tool, const struct tool_options *options, int argc,
 int tool_end(struct tool *tool, int result, const struct fault *fault)
 {
     if (result < 0) {
-        msg_fault(fault);
+        if (fault->class != FAULT_CLOSED)
+            msg_fault(fault);
         result = fault_exit_code(fault->class);
     }
     options_release(tool->options);

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "conf.h"
+#include "catalog.h"
 #include "destination.h"
 #include "fault.h"
 #include "options.h"

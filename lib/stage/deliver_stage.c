@@ -1,6 +1,7 @@
 /*
  * deliver_stage - see deliver_stage.h
  */
+#include "catalog.h"
 #include "deliver_stage.h"
 
 #include <event2/event.h>

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include "adapter.h"
 #include "delivery.h"
+#include "catalog.h"
 #include "destination.h"
 #include "gate.h"
 #include "retry.h"

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 #include "buf.h"
+#include "catalog.h"
 #include "destination.h"
 #include "due.h"
 #include "fault.h"

@@ -3,6 +3,8 @@
  *
  * The one hard rule: nothing is said about a job before its transaction has committed.
  */
+#include "catalog.h"
+#include "form.h"
 #include "submit.h"
 
 #include <stdlib.h>
@@ -50,7 +52,7 @@ static int check_callback(const struct job *job, struct fault *fault)
                              job->callback_headers);
     if (!form)
         return fault_set(fault, FAULT_INPUT, "callback: not text");
-    struct destination *destination = destination_new("callback", form, job->tenant_id, "request", fault);
+    struct destination *destination = form_destination("callback", form, job->tenant_id, "request", fault);
     json_decref(form);
     if (!destination)
         return fault_wrap(fault, "callback");

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "catalog.h"
 #include "destination.h"
 #include "fault.h"
 #include "job.h"

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include "buf.h"
+#include "catalog.h"
 #include "destination.h"
 #include "fault.h"
 #include "queue.h"

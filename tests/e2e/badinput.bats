@@ -32,7 +32,7 @@ refused() {
 }
 
 @test "JSON with a NUL, raw or escaped" {
-    printf '{"a": "x\0y"}' | refused 65 'NUL'
+    printf '{"a": "x\0y"}' | refused 65 '0x00'
     printf '{"a": "x\\u0000y"}' | refused 65 'NUL'
 }
 
@@ -76,7 +76,7 @@ refused() {
         "destinations": ["sink"], "payload": {}, "prioritty": "low"}'
     [[ $stderr == *"prioritty"*"priority"* ]]
     run -65 --separate-stderr dist-submit --pipe --request <<<'{"tenant_id": "acme", "data_type": "t",
-        "destinations": [{"name": "sink", "endpont": "x"}], "payload": {}}'
+        "destinations": [{"name": "other", "protocol": "REST", "endpont": "x"}], "payload": {}}'
     [[ $stderr == *"/destinations/0"*"endpont"*"endpoint"* ]]
 }
 
@@ -118,7 +118,7 @@ refused() {
     destination two '{"protocol": "RESTT"}'
     destination three '{"protocol": "REST"'
     run -78 --separate-stderr dist-admin config --check
-    [[ $stderr == *"one.json"*"/endpoint"* && $stderr == *"two.json"*"/protocol"* && $stderr == *"three.json"*"line 1"* ]]
+    [[ $stderr == *"one.json"*"/endpoint"* && $stderr == *"two.json"*"/protocol"* && $stderr == *"three.json"*"line 2"* ]]
 }
 
 @test "AMQP and JDBC forms of the specification are checked, and nothing is sent to them" {

@@ -2,6 +2,7 @@
 #
 # What every tool has alike, and that pages, completion and installation follow from the tools.
 
+# shellcheck disable=SC2154 # tools: of lib/common
 bats_require_minimum_version 1.5.0
 load lib/common
 

@@ -37,7 +37,7 @@ received_sha() {
     head -c $((8 * 1024 * 1024)) /dev/urandom >"$folder/x.bin"
     for name in json csv pdf bin; do
         destination "exact-$name" '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/exact-$name"'"}'
-        run -0 deliver --to "exact-$name" "$folder/x.$name"
+        run -0 --separate-stderr deliver --to "exact-$name" "$folder/x.$name"
         [ "$(jq -r .status <<<"$output")" = delivered ]
         [ "$(received_sha "/in/exact-$name")" = "$(sha256sum <"$folder/x.$name" | cut -d' ' -f1)" ]
     done
@@ -54,8 +54,8 @@ received_sha() {
 
 @test "a failing destination is tried again within the run, with the same message id" {
     destination flaky '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/flaky/fail/2/503/then/200"'",
-        "retry_policy": {"max_backoff": "50ms"}}'
-    run -0 deliver --to flaky <<<'{}'
+        "retry_policy": {"max_backoff": "100ms"}}'
+    run -0 --separate-stderr deliver --to flaky <<<'{}'
     jq -e '.status == "delivered" and .attempts == 3 and .response_code == 200' <<<"$output"
     [ "$(receiver_count /in/flaky)" = 3 ]
     [ "$(receiver_distinct /in/flaky)" = 1 ]
@@ -77,7 +77,7 @@ received_sha() {
 
 @test "attempts are spent by the policy, and then the delivery is dead as exhausted" {
     destination down '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/down/status/503"'",
-        "retry_policy": {"max_attempts": 3, "max_backoff": "20ms"}}'
+        "retry_policy": {"max_attempts": 3, "max_backoff": "100ms"}}'
     run -1 --separate-stderr deliver --to down <<<'{}'
     jq -e '.status == "dead" and .dead_reason == "exhausted" and .attempts == 3' <<<"$output"
     [ "$(receiver_count /in/down)" = 3 ]
@@ -85,8 +85,8 @@ received_sha() {
 
 @test "Retry-After is obeyed" {
     destination busy '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/busy/retry-after/1/fail/1/429/then/200"'",
-        "retry_policy": {"max_backoff": "10ms"}}'
-    run -0 deliver --to busy <<<'{}'
+        "retry_policy": {"max_backoff": "100ms"}}'
+    run -0 --separate-stderr deliver --to busy <<<'{}'
     receiver_requests /in/busy | jq -s -e '.[1].time - .[0].time >= 950'
 }
 
@@ -94,7 +94,7 @@ received_sha() {
     destination first '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/first/status/503"'"}'
     destination second '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/second"'"}'
     destination both '{"group": ["first", "second"]}'
-    run -0 deliver --to both <<<'{}'
+    run -0 --separate-stderr deliver --to both <<<'{}'
     jq -e '.status == "delivered" and .target == "both" and .destination == "second" and .attempts == 2' <<<"$output"
 }
 
@@ -109,7 +109,7 @@ received_sha() {
     # the answer has come: what happens to its body does not undo it
     for kind in hang-body wrong-length drip/100 big/3000000; do
         destination answered '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/$kind"'", "timeout": 0.5}'
-        run -0 deliver --to answered <<<'{}'
+        run -0 --separate-stderr deliver --to answered <<<'{}'
         jq -e '.status == "delivered" and .attempts == 1' <<<"$output"
     done
 }
@@ -120,7 +120,7 @@ received_sha() {
     destination auth '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/auth/{tenant_id}"'", "method": "PUT",
         "headers": {"Authorization": "Bearer {token}", "X-Tenant-ID": "{tenant_id}", "X-Dist": "{distribution_id}"},
         "credentials": "ops-token"}'
-    run -0 deliver --to auth <<<'{}'
+    run -0 --separate-stderr deliver --to auth <<<'{}'
     [[ $output != *s3cr3t* ]]
     receiver_requests /in/auth/acme | jq -e --arg id "$(jq -r .distribution_id <<<"$output")" \
         '.method == "PUT" and .headers.authorization == "Bearer s3cr3t-token" and .headers["x-tenant-id"] == "acme"
@@ -133,29 +133,29 @@ received_sha() {
     jq -e '.dead_reason == "rejected" and (.error | test("loopback"))' <<<"$output"
     [ "$(receiver_count /in/inside)" = 0 ]
     destination inside '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/inside"'", "allow_private": true}'
-    DIST_ALLOW_PRIVATE=0 run -0 deliver --to inside <<<'{}'
+    DIST_ALLOW_PRIVATE=0 run -0 --separate-stderr deliver --to inside <<<'{}'
 }
 
 @test "a file is written whole, and a collision is not an overwrite" {
     local folder=$BATS_TEST_TMPDIR/out
     mkdir "$folder"
     destination archive '{"protocol": "file", "path": "'"$folder/{tenant_id}-{distribution_id}.json"'", "mode": "0600"}'
-    run -0 deliver --to archive <<<'{"x": 1}'
+    run -0 --separate-stderr deliver --to archive <<<'{"x": 1}'
     [ "$(cat "$folder"/acme-*.json)" = '{"x": 1}' ]
     [ "$(stat -c %a "$folder"/acme-*.json)" = 600 ]
     [ "$(find "$folder" -type f | wc -l)" = 1 ]
     destination archive '{"protocol": "file", "path": "'"$folder/fixed"'"}'
-    run -0 deliver --to archive <<<'{"x": 1}'
+    run -0 --separate-stderr deliver --to archive <<<'{"x": 1}'
     run -1 --separate-stderr deliver --to archive <<<'{"x": 2}'
     [ "$(cat "$folder/fixed")" = '{"x": 1}' ]
 }
 
 @test "a command gets the payload on stdin, and its exit code is the outcome" {
     destination run '{"protocol": "exec", "command": ["/bin/sh", "-c", "cat > '"$BATS_TEST_TMPDIR"'/got"]}'
-    run -0 deliver --to run <<<'{"x": 1}'
+    run -0 --separate-stderr deliver --to run <<<'{"x": 1}'
     [ "$(cat "$BATS_TEST_TMPDIR/got")" = '{"x": 1}' ]
     destination run '{"protocol": "exec", "command": ["/bin/sh", "-c", "echo full >&2; exit 75"],
-        "retry_policy": {"max_attempts": 2, "max_backoff": "10ms"}}'
+        "retry_policy": {"max_attempts": 2, "max_backoff": "100ms"}}'
     run -1 --separate-stderr deliver --to run <<<'{}'
     jq -e '.dead_reason == "exhausted" and .attempts == 2 and (.error | test("full"))' <<<"$output"
     destination run '{"protocol": "exec", "command": ["/bin/sh", "-c", "exit 3"]}'
@@ -175,7 +175,7 @@ received_sha() {
     destination typed '{"protocol": "null", "format": "json"}'
     run -1 --separate-stderr deliver --to typed --content-type text/plain <<<'no json'
     jq -e '.status == "dead" and .dead_reason == "transform" and .attempts == 0' <<<"$output"
-    run -0 deliver --to typed --content-type text/plain <<<'{"a": 1}'
+    run -0 --separate-stderr deliver --to typed --content-type text/plain <<<'{"a": 1}'
 }
 
 @test "a name that is not configured is refused at the start, and unroutable later on" {

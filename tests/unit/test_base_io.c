@@ -241,7 +241,7 @@ static void a_reader_that_went_away_is_epipe(void **state)
     close(ends[0]);
     assert_int_equal(fdio_write_all(ends[1], "x", 1, &fault), -1);
     assert_int_equal(errno, EPIPE);
-    assert_int_equal(fault.class, FAULT_SYSTEM);
+    assert_int_equal(fault.class, FAULT_CLOSED);
     assert_string_equal(fault.text, "cannot write: Broken pipe");
     close(ends[1]);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include "catalog.h"
 #include "delivery.h"
 #include "route.h"
 #include "transform.h"

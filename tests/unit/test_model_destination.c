@@ -7,6 +7,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include "form.h"
+#include "placeholders.h"
+#include "catalog.h"
 #include "destination.h"
 #include "json.h"
 #include "limits.h"
@@ -28,7 +31,7 @@ static struct destination *make(const char *text, const char *tenant, struct fau
 {
     char *copy = quoted(text);
     json_t *form = json_read(copy, strlen(copy), fault);
-    struct destination *destination = form ? destination_new("hook", form, tenant, "test", fault) : NULL;
+    struct destination *destination = form ? form_destination("hook", form, tenant, "test", fault) : NULL;
     json_decref(form); /* the destination has a copy of its own */
     free(copy);
     return destination;
@@ -215,7 +218,7 @@ static void wrong_common_members_are_refused(void **state)
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
     json_t *form = json_object();
-    assert_null(destination_new("a b", form, NULL, "test", &fault));
+    assert_null(form_destination("a b", form, NULL, "test", &fault));
     assert_non_null(strstr(fault.text, "'a b' is not a name"));
     json_decref(form);
 }
@@ -291,14 +294,14 @@ static void wrong_rest_members_are_refused(void **state)
     json_t *headers = json_object_get(form, "headers");
     char *value = xasprintf("%08193d", 0);
     json_object_set_new(headers, "X", json_string(value));
-    assert_null(destination_new("hook", form, NULL, "test", &fault));
+    assert_null(form_destination("hook", form, NULL, "test", &fault));
     assert_string_equal(fault.text, "/headers/X: longer than 8192 bytes");
     for (int i = 0; i < LIMIT_HEADERS; i++) {
         char name[16];
         snprintf(name, sizeof name, "X-%d", i);
         json_object_set_new(headers, name, json_string(""));
     }
-    assert_null(destination_new("hook", form, NULL, "test", &fault));
+    assert_null(form_destination("hook", form, NULL, "test", &fault));
     assert_string_equal(fault.text, "/headers: more than 100");
     free(value);
     json_decref(form);

@@ -1,0 +1,43 @@
+/*
+ * catalog - all destinations and groups of one configuration
+ *
+ * A group is {"group": ["a", "b"], "policy": "failover"}: destinations in the order in which they are tried.
+ */
+#ifndef DIST_CATALOG_H
+#define DIST_CATALOG_H
+
+#include <stddef.h>
+#include "destination.h"
+#include "fault.h"
+#include "strmap.h"
+
+struct group {
+    char *name;
+    char *origin;
+    size_t member_count;
+    char **members; /* names of destinations, in the order in which they are tried */
+};
+
+struct catalog {
+    struct strmap destinations; /* struct destination * */
+    struct strmap groups;       /* struct group * */
+};
+struct catalog *catalog_new(void);
+void catalog_free(struct catalog *catalog);
+/*
+ * Adds one file's content: one form, named by its "name" or else by `stem`, or an array of forms with
+ * names. A name that is there already is a fault. `origin` goes into each.
+ */
+int catalog_add(struct catalog *catalog, const char *text, size_t size, const char *stem, const char *origin,
+                struct fault *fault);
+/* Members of groups exist and are no groups; call it when all files are added. Class INPUT. */
+int catalog_check(const struct catalog *catalog, struct fault *fault);
+struct destination *catalog_destination(const struct catalog *catalog,
+                                        const char *name);                    /* borrowed, or NULL */
+struct group *catalog_group(const struct catalog *catalog, const char *name); /* borrowed, or NULL */
+/* The known destination or group nearest to `name`, or NULL. */
+const char *catalog_nearest(const struct catalog *catalog, const char *name);
+/* All names of destinations (not groups), sorted; the array is the caller's, the strings the catalog's. */
+const char **catalog_names(const struct catalog *catalog, size_t *count);
+
+#endif

@@ -1,0 +1,157 @@
+/*
+ * form - see form.h
+ *
+ * The members that every protocol takes and the protocol's own are read as one table, so that an unknown
+ * member is seen against everything that is known. Then the protocol's check says what no table of types can.
+ * No fault quotes a value that may hold a secret.
+ */
+#include <ctype.h>
+#include <strings.h>
+#include "form.h"
+#include "form_parts.h"
+#include "json.h"
+#include "status.h"
+#include "text.h"
+#include "xalloc.h"
+
+static const struct form_kind *const kinds[PROTOCOL_COUNT] = {
+    [PROTOCOL_REST] = &form_rest, [PROTOCOL_FILE] = &form_file, [PROTOCOL_EXEC] = &form_exec,
+    [PROTOCOL_NULL] = &form_null, [PROTOCOL_AMQP] = &form_amqp, [PROTOCOL_JDBC] = &form_jdbc,
+};
+
+enum {
+    TIMEOUT_DEFAULT_MS = 30 * 1000, /* the specification, 2.2.1 */
+    TIMEOUT_MIN_MS = 100,
+    TIMEOUT_MAX_MS = 60 * 60 * 1000,
+    CONCURRENCY_DEFAULT = 20,
+    CONCURRENCY_MAX = 1000,
+    HOST_MAX = 253, /* RFC 1035 section 2.3.4, as text */
+};
+
+size_t form_add_fields(struct json_field *out, const struct json_field *fields)
+{
+    size_t count = 0;
+    for (; fields[count].name; count++)
+        out[count] = fields[count];
+    out[count] = (struct json_field){0};
+    return count;
+}
+
+bool form_host_is_valid(const char *host, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!isalnum((unsigned char)host[i]) && (host[i] == 0 || !strchr("-._", host[i])))
+            return false;
+    return size > 0 && size <= HOST_MAX;
+}
+
+/* `credentials` is read as any string and checked afterwards: a fault of json_fields() would quote a name. */
+static size_t common_fields(struct form *form, struct json_field *out)
+{
+    struct destination *destination = form->destination;
+    const struct json_field fields[] = {
+        {.name = "name", .kind = JSON_KIND_NAME, .target = &form->name},
+        {.name = "description", .kind = JSON_KIND_IGNORED},
+        {.name = "protocol", .kind = JSON_KIND_IGNORED},
+        {.name = "format", .kind = JSON_KIND_WORD, .target = &form->format, .words = body_format_names},
+        {.name = "credentials", .kind = JSON_KIND_STRING, .target = &destination->credentials},
+        {.name = "disabled", .kind = JSON_KIND_BOOL, .target = &destination->disabled},
+        {.name = "timeout",
+         .kind = JSON_KIND_SECONDS,
+         .target = &destination->timeout_ms,
+         .min = TIMEOUT_MIN_MS,
+         .max = TIMEOUT_MAX_MS},
+        {.name = "concurrency",
+         .kind = JSON_KIND_INT,
+         .target = &destination->concurrency,
+         .min = 1,
+         .max = CONCURRENCY_MAX},
+        {.name = "retry_policy", .kind = JSON_KIND_ANY, .target = &destination->retry_policy},
+        {0},
+    };
+    return form_add_fields(out, fields);
+}
+
+static int check_common(struct form *form, struct fault *fault)
+{
+    struct destination *destination = form->destination;
+    struct retry_policy refined;
+    if (form->name && strcmp(form->name, destination->name) != 0)
+        return fault_set(fault, FAULT_INPUT, "/name: '%s' differs from '%s', by which it is known",
+                         form->name, destination->name);
+    if (form->format)
+        destination->format = (enum body_format)status_index(body_format_names, form->format);
+    if (destination->credentials && !text_is_name(destination->credentials))
+        return fault_set(fault, FAULT_INPUT,
+                         "/credentials: the name of a stored credential is wanted, not the secret itself");
+    if (destination->tenant && destination->allow_private)
+        return fault_set(fault, FAULT_DENIED,
+                         "/allow_private: only the operator may open private networks, in a configured "
+                         "destination");
+    return retry_policy_refine(retry_policy_by_name("exponential_backoff"), destination->retry_policy,
+                               "/retry_policy", &refined, fault);
+}
+
+/* Members of a form are read in the light of its protocol: it comes before them. */
+static int read_protocol(struct destination *destination, struct fault *fault)
+{
+    if (!json_is_object(destination->form))
+        return fault_set(fault, FAULT_INPUT, "an object is wanted");
+    const char *protocol = json_string_value(json_object_get(destination->form, "protocol"));
+    if (!json_object_get(destination->form, "protocol"))
+        return fault_set(fault, FAULT_INPUT, "'protocol' is missing");
+    for (int i = 0; protocol && i < PROTOCOL_COUNT; i++) {
+        if (strcasecmp(protocol_names[i], protocol) == 0) {
+            destination->protocol = (enum protocol)i;
+            if (kinds[i]->operator_only && destination->tenant)
+                return fault_set(
+                    fault, FAULT_DENIED,
+                    "/protocol: '%s' is for configured destinations: only the operator names files "
+                    "and commands",
+                    protocol_names[i]);
+            return 0;
+        }
+    }
+    char cut[40];
+    text_copy(cut, sizeof cut, protocol ? protocol : "");
+    return fault_set(fault, FAULT_INPUT,
+                     "/protocol: REST, file, exec, null, AMQP or JDBC is wanted, not \"%s\"",
+                     text_printable(cut));
+}
+
+static int read_form(struct destination *destination, struct fault *fault)
+{
+    struct json_field fields[FORM_FIELDS_ALL];
+    struct form form = {.destination = destination};
+    const struct form_kind *kind = kinds[destination->protocol];
+    kind->fields(&form, fields + common_fields(&form, fields));
+    if (json_fields(destination->form, "", fields, fault) || check_common(&form, fault))
+        return -1;
+    return kind->check ? kind->check(&form, fault) : 0;
+}
+
+struct destination *form_destination(const char *name, const json_t *form, const char *tenant,
+                                     const char *origin, struct fault *fault)
+{
+    if (!text_is_name(name)) {
+        char cut[60];
+        text_copy(cut, sizeof cut, name);
+        fault_set(fault, FAULT_INPUT, "'%s' is not a name: letters, digits, '.', '_' and '-'",
+                  text_printable(cut));
+        return NULL;
+    }
+    struct destination *destination = xcalloc(1, sizeof *destination);
+    destination->references = 1;
+    destination->name = xstrdup(name);
+    destination->origin = xstrdup(origin);
+    destination->tenant = xstrdup_null(tenant);
+    destination->form = json_deep_copy(form);
+    destination->format = FORMAT_IDENTITY;
+    destination->timeout_ms = TIMEOUT_DEFAULT_MS;
+    destination->concurrency = CONCURRENCY_DEFAULT;
+    if (read_protocol(destination, fault) || read_form(destination, fault)) {
+        destination_unref(destination);
+        return NULL;
+    }
+    return destination;
+}
