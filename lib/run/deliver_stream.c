@@ -44,7 +44,8 @@ struct engine {
     struct deliver_stream *stream;
     struct event *bell_event, *timer, *settle_timer;
     struct bell *bell;
-    struct strmap carried; /* delivery id to struct carried * */
+    struct strmap carried;      /* delivery id to struct carried * */
+    struct queue_claims claims; /* claimed and not yet loaded: kept while PostgreSQL is away */
     struct carried **settled;
     size_t settled_count, settled_cap;
     size_t lane_turn; /* where the next round over the lanes begins */
@@ -186,41 +187,43 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
     carried->attempt = deliver_stage_start(engine->stream->stage, delivery, on_done, carried);
 }
 
-/* What is in flight here already (its Redis was emptied and it was published again) just gets its new entry.
+/*
+ * Starts the last claim with its delivery, or leaves it. What is in hand here already (its Redis was emptied and it
+ * was published again) just gets its new entry.
  */
-static void adopt(struct queue_claims *claims, struct engine *engine)
+static int start_last(struct engine *engine, struct delivery **delivery, struct fault *fault)
 {
-    for (size_t i = 0; i < claims->count; i++) {
-        struct carried *carried = strmap_get(&engine->carried, claims->items[i].id);
-        if (!carried)
-            continue;
+    struct queue_claim *claim = &engine->claims.items[engine->claims.count - 1];
+    struct carried *carried = strmap_get(&engine->carried, claim->id);
+
+    if (carried) {
         queue_claim_release(&carried->claim);
-        carried->claim = claims->items[i];
-        claims->items[i--] = claims->items[--claims->count];
+        carried->claim = *claim;
+    } else if (!*delivery || !(*delivery)->job->body) {
+        if (leave(engine, claim, *delivery != NULL, fault) < 0)
+            return -1;
+        queue_claim_release(claim);
+    } else {
+        carry(engine, claim, *delivery);
+        *delivery = NULL;
     }
+    engine->claims.count--;
+    return 0;
 }
 
-/* Loads what was claimed and starts it. A fault leaves the claims to their lease. */
-static int start_all(struct engine *engine, struct queue_claims *claims, struct fault *fault)
+/* Loads what was claimed and starts it. What a fault leaves undone stays among the claims, for the next turn. */
+static int start_all(struct engine *engine, struct fault *fault)
 {
-    adopt(claims, engine);
-    size_t count = claims->count;
+    size_t count = engine->claims.count;
     if (!count)
         return 0;
     const char **ids = xcalloc(count, sizeof *ids);
     struct delivery **deliveries = xcalloc(count, sizeof *deliveries);
     for (size_t i = 0; i < count; i++)
-        ids[i] = claims->items[i].id;
+        ids[i] = engine->claims.items[i].id;
     int result = store_load_deliveries(engine->stream->store, ids, count, BODY_BUDGET, deliveries, fault);
-    for (size_t i = 0; result == 0 && i < count; i++) {
-        struct queue_claim *claim = &claims->items[i];
-        if (!deliveries[i] || !deliveries[i]->job->body) {
-            result = leave(engine, claim, deliveries[i] != NULL, fault);
-        } else {
-            carry(engine, claim, deliveries[i]);
-            deliveries[i] = NULL;
-        }
-    }
+    for (size_t i = count; result == 0 && i > 0; i--)
+        result = start_last(engine, &deliveries[i - 1], fault);
     for (size_t i = 0; i < count; i++)
         delivery_free(deliveries[i]);
     free(ids);
@@ -245,15 +248,12 @@ static int take_lanes(struct engine *engine, char **lanes, size_t count, bool *m
     for (size_t i = 0; i < count && gate_room(&engine->stream->stage->gate); i++) {
         const char *lane = lanes[(engine->lane_turn + i) % count];
         size_t want = lane_room(engine, lane);
-        struct queue_claims claims = {0};
         if (!want)
             continue;
-        int result = queue_fetch_lane(engine->stream->queue, lane, want, &claims, fault);
-        *more = *more || claims.count == want;
-        if (result == 0)
-            result = start_all(engine, &claims, fault);
-        queue_claims_release(&claims);
-        if (result < 0)
+        if (queue_fetch_lane(engine->stream->queue, lane, want, &engine->claims, fault) < 0)
+            return -1;
+        *more = *more || engine->claims.count == want;
+        if (start_all(engine, fault) < 0)
             return -1;
     }
     engine->lane_turn++;
@@ -293,11 +293,14 @@ static void list_claim(const char *key, void *value, void *arg)
     list->items[list->count++] = &carried->claim;
 }
 
-/* The claims of everything that is carried; items are the caller's to free(). */
+/* The claims of everything in hand; items are the caller's to free(). */
 static struct claim_list all_claims(struct engine *engine)
 {
-    struct claim_list list = {.items = xcalloc(engine->carried.count, sizeof *list.items)};
+    struct claim_list list = {
+        .items = xcalloc(engine->carried.count + engine->claims.count, sizeof *list.items)};
     strmap_each(&engine->carried, list_claim, &list);
+    for (size_t i = 0; i < engine->claims.count; i++)
+        list.items[list.count++] = &engine->claims.items[i];
     return list;
 }
 
@@ -314,19 +317,13 @@ static int renew(struct engine *engine, struct fault *fault)
 
 static int reap(struct engine *engine, struct fault *fault)
 {
-    struct queue_claims claims = {0};
     size_t want = gate_room(&engine->stream->stage->gate);
-    int result = 0;
 
     if (want > LANE_BATCH)
         want = LANE_BATCH;
-    if (want)
-        result =
-            queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &claims, fault);
-    if (result == 0)
-        result = start_all(engine, &claims, fault);
-    queue_claims_release(&claims);
-    return result;
+    if (!want)
+        return 0;
+    return queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &engine->claims, fault);
 }
 
 static int upkeep(struct engine *engine, int64_t now_ms, struct fault *fault)
@@ -377,7 +374,7 @@ static void turn(struct engine *engine)
     if (now_ms < engine->pause_until_ms)
         return;
     if (store_open(engine->stream->store, &problem) < 0 || upkeep(engine, now_ms, &problem) < 0 ||
-        (!engine->stopping && take(engine, &problem) < 0)) {
+        (!engine->stopping && (start_all(engine, &problem) < 0 || take(engine, &problem) < 0))) {
         failed(engine, &problem);
         return;
     }
@@ -458,6 +455,7 @@ static void tear_down(struct engine *engine)
     free(list.items);
     strmap_each(&engine->carried, abandon, NULL);
     strmap_release(&engine->carried, NULL);
+    queue_claims_release(&engine->claims);
     free(engine->settled);
     bell_stop(engine->bell);
     if (engine->timer)

@@ -21,7 +21,7 @@ static const char claim_sql[] =
     " FROM c WHERE d.id = c.id RETURNING d.id";
 
 static const char next_sql[] =
-    "SELECT greatest(0, ceil(extract(epoch FROM min(due_at) - now()) * 1000))::bigint"
+    "SELECT ceil(extract(epoch FROM min(due_at) - now()) * 1000)::bigint"
     " FROM distribution_deliveries WHERE status = 'waiting'";
 
 static const char overdue_deliveries_sql[] =
@@ -94,7 +94,11 @@ int store_next_due_ms(struct store *store, int64_t *ms, struct fault *fault)
 
     if (!result)
         return -1;
-    *ms = pg_null(result, 0, 0) ? -1 : pg_int(result, 0, 0);
+    *ms = pg_int(result, 0, 0);
+    if (*ms < 0)
+        *ms = 0;
+    if (pg_null(result, 0, 0))
+        *ms = -1;
     PQclear(result);
     return 0;
 }

@@ -57,6 +57,24 @@ struct batch {
     char *texts[3]; /* JSON parameters of the row at hand */
 };
 
+/* What another submission may be in the way of: the client's key or id; "" where there is none. */
+static const char *contested(const struct job *job)
+{
+    if (job->idempotency_key)
+        return job->idempotency_key;
+    return job->own_id && job->distribution_id ? job->distribution_id : "";
+}
+
+static int compare(const void *left, const void *right, void *arg)
+{
+    const struct submission *items = arg;
+    size_t a = *(const size_t *)left, b = *(const size_t *)right;
+    int order = strcmp(contested(items[a].job), contested(items[b].job));
+
+    return order ? order : (a > b) - (a < b);
+}
+
+/* Everybody inserts contested rows in one order, so that two submitters do not lock each other out. */
 static void batch_init(struct batch *batch, struct submission *items, size_t count, int64_t max_age_ms)
 {
     *batch = (struct batch){
@@ -70,6 +88,7 @@ static void batch_init(struct batch *batch, struct submission *items, size_t cou
     };
     for (size_t i = 0; i < count; i++)
         batch->todo[i] = i;
+    qsort_r(batch->todo, count, sizeof *batch->todo, compare, items);
 }
 
 static void free_texts(struct batch *batch)
@@ -219,13 +238,13 @@ static void settle_item(struct submission *item, enum submit_result result, cons
     text_copy(item->distribution_id, sizeof item->distribution_id, distribution);
 }
 
-static void conflict(struct submission *item, const char *format, const char *value)
+static void conflict(struct submission *item, const char *what, const char *value)
 {
     char shown[120];
 
     settle_item(item, SUBMIT_CONFLICT, "", "");
     text_copy(shown, sizeof shown, value);
-    fault_set(&item->fault, FAULT_INPUT, format, text_printable(shown));
+    fault_set(&item->fault, FAULT_INPUT, "the %s '%s' was used for another content", what, text_printable(shown));
 }
 
 /* What the look-up says of one row; false where it says nothing: the row that was in the way is gone. */
@@ -236,11 +255,10 @@ static bool judge(const PGresult *result, int row_number, struct submission *ite
     const struct {
         int column;
         bool holds;
-        const char *conflict, *value;
+        const char *what, *value;
     } matches[] = {
-        {KEY, true, "the idempotency key '%s' was used for another content", job->idempotency_key},
-        {ID, pg_bool(result, row_number, SAME_TENANT), "the distribution_id '%s' is taken by another content",
-         distribution_id(job)},
+        {KEY, true, "idempotency key", job->idempotency_key},
+        {ID, pg_bool(result, row_number, SAME_TENANT), "distribution_id", distribution_id(job)},
     };
 
     if (!pg_null(result, row_number, SELF)) { /* an earlier call, of which nothing was known, had committed */
@@ -260,7 +278,7 @@ static bool judge(const PGresult *result, int row_number, struct submission *ite
             settle_item(item, SUBMIT_SAME, pg_text(result, row_number, column),
                         pg_text(result, row_number, column + 1));
         else
-            conflict(item, matches[i].conflict, matches[i].value);
+            conflict(item, matches[i].what, matches[i].value);
         return true;
     }
     return false;

@@ -77,7 +77,7 @@ refused() {
     [[ $stderr == *"prioritty"*"priority"* ]]
     run -65 --separate-stderr dist-submit --pipe --request <<<'{"tenant_id": "acme", "data_type": "t",
         "destinations": [{"name": "other", "protocol": "REST", "endpont": "x"}], "payload": {}}'
-    [[ $stderr == *"/destinations/0"*"endpont"*"endpoint"* ]]
+    [[ $stderr == *"'other'"*"endpont"*"endpoint"* ]]
 }
 
 @test "a request's wrong types are named by pointer" {

@@ -67,10 +67,9 @@ queues_empty() {
     is 'dist:{0}:epoch' redis --raw KEYS '*'
 }
 
-# completed_among FILE: how many of these distributions are completed
-completed_among() {
-    sql "select count(*) from distribution_jobs where status = 'completed'
-         and distribution_id in ($(sed "s/.*/'&'/" "$1" | paste -sd,))"
+# completed TYPE: how many distributions of this data type are completed
+completed() {
+    sql "select count(*) from distribution_jobs where status = 'completed' and data_type = '$1'"
 }
 
 @test "submit prints one id, and the delivery is in status with its attempt" {
@@ -100,8 +99,9 @@ completed_among() {
         tenant_id: "acme", timestamp: "2024-01-15T10:00:00Z", data_type: "aggregated_report", priority: "high",
         payload: {report_id: "rpt-456", metrics: {}}, options: {retry_policy: "none", timeout: 300,
         idempotency_key: "idem-123"},
-        destinations: [{name: "ms09-reporter", protocol: "REST", endpoint: $url, format: "json"}]}' |
-        run -0 dist-submit --request
+        destinations: [{name: "ms09-reporter", protocol: "REST", endpoint: $url, format: "json"}]}' \
+        >"$BATS_TEST_TMPDIR/request"
+    run -0 dist-submit --request "$BATS_TEST_TMPDIR/request"
     [ "$output" = dist-uuid-123 ]
     run -0 dist-status --wait --timeout 10s --json dist-uuid-123
     [ "$(receiver_count /in/inline)" = 1 ]
@@ -121,7 +121,7 @@ completed_among() {
     id=$(echo '{}' | submit --to flaky)
     run -0 dist-status --wait --timeout 20s --json "$id"
     jq -e '.destinations[0].attempts == 3' <<<"$output"
-    [ "$(sql "select string_agg(status, ' ' order by attempt_number) from distribution_attempts a
+    [ "$(sql "select string_agg(a.status, ' ' order by attempt_number) from distribution_attempts a
               join distribution_jobs j on j.id = a.distribution_job_id where j.distribution_id = '$id'")" = \
         "deferred deferred delivered" ]
 }
@@ -137,8 +137,7 @@ completed_among() {
     [ "$output" = "1 would be replayed" ]
     rest_destination broken /in/mended
     services_reload
-    dist-dlq list --json "$id" | run -0 dist-dlq replay -
-    [ "$output" = "1 replayed" ]
+    [ "$(dist-dlq list --json "$id" | dist-dlq replay -)" = "1 replayed" ]
     run -0 dist-status --wait --timeout 10s --json "$id"
     jq -e '.destinations[0].attempts == 3' <<<"$output"
     other=$(echo '{}' | submit --to strict)
@@ -187,9 +186,9 @@ completed_among() {
 }
 
 @test "ten thousand arrive, ten thousand are completed, and the queues are empty" {
-    seq 1 10000 | jq -c '{n: ., text: "x"}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
+    seq 1 10000 | jq -c '{n: ., text: "x"}' | dist-submit --tenant acme --type ten --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
     [ "$(sort -u "$BATS_TEST_TMPDIR/ids" | wc -l)" = 10000 ]
-    wait_until 120 is 10000 completed_among "$BATS_TEST_TMPDIR/ids"
+    wait_until 120 is 10000 completed ten
     [ "$(receiver_distinct /in/many)" = 10000 ]
     wait_until 10 queues_empty
 }
@@ -197,11 +196,11 @@ completed_among() {
 @test "Redis killed with its data while 2000 are in flight: all arrive, without a hand" {
     rest_destination many /in/wipe/delay/20 '{"concurrency": 10}'
     services_reload
-    seq 1 2000 | jq -c '{n: .}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
+    seq 1 2000 | jq -c '{n: .}' | dist-submit --tenant acme --type wipe --to many --ndjson --quiet
     wait_until 30 receiver_has /in/wipe 50
     sandbox down redis --kill --wipe
     sandbox up redis
-    wait_until 120 is 2000 completed_among "$BATS_TEST_TMPDIR/ids"
+    wait_until 120 is 2000 completed wipe
     [ "$(receiver_distinct /in/wipe)" = 2000 ]
     wait_until 20 queues_empty
 }
@@ -230,13 +229,13 @@ completed_among() {
     services_stop
     export DIST_LEASE=11s # what a killed worker held comes back after it
     services_start
-    seq 1 1000 | jq -c '{n: .}' | submit --to many --ndjson >"$BATS_TEST_TMPDIR/ids"
+    seq 1 1000 | jq -c '{n: .}' | dist-submit --tenant acme --type killed --to many --ndjson --quiet
     wait_until 30 receiver_has /in/killed 20
     for name in route transform deliver; do
         service_stop "$name" KILL
     done
     services_start
-    wait_until 120 is 1000 completed_among "$BATS_TEST_TMPDIR/ids"
+    wait_until 120 is 1000 completed killed
     [ "$(receiver_distinct /in/killed)" = 1000 ]
     wait_until 30 queues_empty
 }
@@ -257,6 +256,7 @@ completed_among() {
     destination ops-hook '{"protocol": "REST", "endpoind": "x"}'
     services_reload
     service_running deliver
+    standard_destinations
     id=$(echo '{}' | submit --to ops-hook)
     run -0 dist-status --wait --timeout 10s "$id"
 }

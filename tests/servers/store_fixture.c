@@ -1,0 +1,221 @@
+#include "store_fixture.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "digest.h"
+#include "limits.h"
+#include "text.h"
+#include "xalloc.h"
+
+struct fault problem;
+
+struct store *store_fixture_store(const struct store_fixture *fixture, int64_t timeout_ms)
+{
+    struct pg_config config = pg_server_config(&fixture->server, timeout_ms);
+
+    return store_new(&config);
+}
+
+int store_fixture_setup(void **state)
+{
+    static struct store_fixture fixture;
+
+    pg_server_create(&fixture.server);
+    fixture.store = store_fixture_store(&fixture, 20000);
+    ok(store_migrate(fixture.store, NULL, NULL, &problem));
+    ok(store_tenant_add(fixture.store, "acme", "Acme", &problem));
+    *state = &fixture;
+    return 0;
+}
+
+int store_fixture_teardown(void **state)
+{
+    struct store_fixture *fixture = *state;
+
+    store_free(fixture->store);
+    pg_server_remove(&fixture->server);
+    return 0;
+}
+
+int store_fixture_empty(void **state)
+{
+    const struct store_fixture *fixture = *state;
+
+    pg_server_run(&fixture->server, "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts,"
+                                    " dist_state; DELETE FROM tenants WHERE tenant_id <> 'acme';"
+                                    " UPDATE tenants SET disabled = false");
+    return 0;
+}
+
+struct job *make_job(const char *destinations)
+{
+    struct job *job = job_new();
+    char *names = xstrdup(destinations), *save = NULL;
+
+    job->distribution_id = xstrdup(job->id);
+    job->tenant_id = xstrdup("acme");
+    job->data_type = xstrdup("report");
+    job->content_type = xstrdup("application/json");
+    job->body = xstrdup("{\"a\": 1}");
+    job->body_size = strlen(job->body);
+    for (char *name = strtok_r(names, " ", &save); name; name = strtok_r(NULL, " ", &save))
+        json_array_append_new(job->destinations, json_pack("{s:s}", "name", name));
+    free(names);
+    return job;
+}
+
+struct submission submission_of(struct job *job)
+{
+    struct submission item = {.job = job};
+    struct buf identity;
+
+    buf_init(&identity, job->body_size + LIMIT_ENVELOPE_EXTRA);
+    job_identity(job, &identity);
+    digest_sha256(identity.data, identity.len, item.request_hash);
+    buf_release(&identity);
+    return item;
+}
+
+void submission_release(struct submission *item)
+{
+    job_unref(item->job);
+}
+
+void accept_job(struct store *store, struct job *job, char id[UID_TEXT_SIZE])
+{
+    struct submission item = submission_of(job);
+
+    ok(store_submit(store, &item, 1, 3600 * 1000, &problem));
+    if (item.result != SUBMIT_ACCEPTED)
+        fail_msg("not accepted: %s", item.fault.text);
+    text_copy(id, UID_TEXT_SIZE, item.id);
+    submission_release(&item);
+}
+
+void route_it(struct store *store, const char *id)
+{
+    struct routing routing = {0};
+    struct job *job = NULL;
+    json_t *element;
+    size_t index;
+    bool routed;
+
+    ok(store_load_jobs(store, &id, 1, &job, &routed, &problem));
+    assert_non_null(job);
+    routing.job = job;
+    json_array_foreach (job->destinations, index, element) {
+        const char *name = json_string_value(json_object_get(element, "name"));
+        struct delivery *delivery = delivery_new(job, name);
+        delivery_add_candidate(delivery, name);
+        delivery->status = DELIVERY_QUEUED;
+        delivery_list_add(&routing.deliveries, delivery);
+    }
+    ok(store_save_routings(store, &routing, 1, 60000, &problem));
+    assert_true(routing.saved);
+    delivery_list_release(&routing.deliveries);
+    job_unref(job);
+}
+
+static PGresult *query(const struct store_fixture *fixture, const char *sql, struct pg **pg)
+{
+    struct pg_config config = pg_server_config(&fixture->server, 60000);
+
+    *pg = pg_new(&config);
+    PGresult *result = pg_query(*pg, sql, NULL, &problem);
+    if (!result)
+        fail_msg("%s: %s", sql, problem.text);
+    return result;
+}
+
+void delivery_id(const struct store_fixture *fixture, const char *job_id, const char *target,
+                 char id[UID_TEXT_SIZE])
+{
+    char sql[300];
+    struct pg *pg;
+
+    snprintf(sql, sizeof sql, "SELECT id FROM distribution_deliveries WHERE job_id = '%s' AND target = '%s'",
+             job_id, target);
+    PGresult *result = query(fixture, sql, &pg);
+    assert_int_equal(PQntuples(result), 1);
+    text_copy(id, UID_TEXT_SIZE, pg_text(result, 0, 0));
+    PQclear(result);
+    pg_free(pg);
+}
+
+struct settlement settlement_of(const char *id, int number, enum outcome_kind kind, enum delivery_status status)
+{
+    struct settlement settlement = {
+        .destination = xstrdup("hook"),
+        .number = number,
+        .kind = kind,
+        .code = kind == OUTCOME_DELIVERED ? 200 : 503,
+        .reason = kind == OUTCOME_DELIVERED ? "" : "http_503",
+        .error = kind == OUTCOME_DELIVERED ? NULL : xstrdup("503 Service Unavailable"),
+        .response_body = xstrdup("{\"ok\": \"perhaps\"}"),
+        .started_at_us = clock_wall_us() - 1000,
+        .completed_at_us = clock_wall_us(),
+        .verdict = {.status = status, .reason = DEAD_EXHAUSTED},
+    };
+    text_copy(settlement.delivery_id, sizeof settlement.delivery_id, id);
+    return settlement;
+}
+
+void settle_one(struct store *store, const char *id, int number, enum outcome_kind kind, enum delivery_status status)
+{
+    struct settlement settlement = settlement_of(id, number, kind, status);
+
+    ok(store_settle(store, &settlement, 1, &problem));
+    settlement_release(&settlement);
+}
+
+int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
+{
+    char *sql;
+    va_list arguments;
+
+    va_start(arguments, format);
+    assert_true(vasprintf(&sql, format, arguments) > 0);
+    va_end(arguments);
+    int64_t number = pg_server_number(&fixture->server, sql);
+    free(sql);
+    return number;
+}
+
+void check_counters(const struct store_fixture *fixture)
+{
+    static const char sql[] =
+        "SELECT j.id, total_deliveries, open_deliveries, delivered_deliveries, dead_deliveries,"
+        " expired_deliveries, cancelled_deliveries, status, completed_at IS NOT NULL,"
+        " c.total, c.open, c.delivered, c.dead, c.expired, c.cancelled,"
+        " dist_job_status(c.total::integer, c.open::integer, c.delivered::integer, c.dead::integer,"
+        "                 c.expired::integer, c.cancelled::integer)"
+        " FROM distribution_jobs j CROSS JOIN LATERAL (SELECT count(*) AS total,"
+        "  count(*) FILTER (WHERE d.status IN ('waiting', 'queued')) AS open,"
+        "  count(*) FILTER (WHERE d.status = 'delivered') AS delivered,"
+        "  count(*) FILTER (WHERE d.status = 'dead') AS dead,"
+        "  count(*) FILTER (WHERE d.status = 'expired') AS expired,"
+        "  count(*) FILTER (WHERE d.status = 'cancelled') AS cancelled"
+        "  FROM distribution_deliveries d WHERE d.job_id = j.id AND d.kind = 'target') c"
+        " WHERE total_deliveries > 0 OR c.total > 0";
+    struct pg *pg;
+    PGresult *result = query(fixture, sql, &pg);
+
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct delivery_counts counts = {
+            (int)pg_int(result, row, 9),  (int)pg_int(result, row, 10), (int)pg_int(result, row, 11),
+            (int)pg_int(result, row, 12), (int)pg_int(result, row, 13), (int)pg_int(result, row, 14)};
+        const char *status = job_status_names[job_status_from(&counts)];
+
+        for (int i = 0; i < 6; i++)
+            assert_int_equal(pg_int(result, row, 1 + i), pg_int(result, row, 9 + i));
+        assert_string_equal(pg_text(result, row, 7), status);
+        assert_string_equal(pg_text(result, row, 15), status);
+        assert_int_equal(pg_bool(result, row, 8), job_status_is_final(job_status_from(&counts)));
+    }
+    PQclear(result);
+    pg_free(pg);
+}

@@ -1,0 +1,485 @@
+/*
+ * pg against a PostgreSQL of its own: values, faults, deadlines, what breaks
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "clock.h"
+#include "pg.h"
+#include "pg_server.h"
+#include "xalloc.h"
+
+static struct pg_server server;
+static struct fault problem;
+
+static int setup(void **state)
+{
+    (void)state;
+    pg_server_create(&server);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    pg_server_remove(&server);
+    return 0;
+}
+
+static struct pg *client(int64_t timeout_ms)
+{
+    struct pg_config config = pg_server_config(&server, timeout_ms);
+
+    return pg_new(&config);
+}
+
+static PGresult *good(PGresult *result)
+{
+    if (!result)
+        fail_msg("%s", problem.text);
+    return result;
+}
+
+static void expect(struct pg *pg, const char *sql, enum fault_class class)
+{
+    PGresult *result;
+
+    fault_clear(&problem);
+    result = pg_query(pg, sql, NULL, &problem);
+    assert_null(result);
+    if (problem.class != class)
+        fail_msg("%s: %s: %s", sql, fault_class_name(problem.class), problem.text);
+}
+
+static void expect_one(struct pg *pg)
+{
+    PGresult *result = good(pg_query(pg, "SELECT 1", NULL, &problem));
+
+    assert_int_equal(pg_int(result, 0, 0), 1);
+    PQclear(result);
+}
+
+static void values_go_there_and_back(void **state)
+{
+    struct pg *pg = client(10000);
+    struct pg_params params;
+    const char bytes[] = {0, 1, '\\', '\'', (char)0xff};
+    PGresult *result;
+
+    (void)state;
+    pg_params_init(&params);
+    pg_param_text(&params, "it's \"π\"");
+    pg_param_text(&params, NULL);
+    pg_param_int(&params, INT64_MIN);
+    pg_param_bool(&params, true);
+    pg_param_bytes(&params, bytes, sizeof bytes);
+    pg_param_bytes(&params, NULL, 0);
+    pg_param_time(&params, 0);
+    result = good(pg_query(pg, "SELECT $1::text, $2::text, $3::bigint, $4::boolean, $5::bytea, $6::bytea, $7::bigint",
+                           &params, &problem));
+    assert_string_equal(pg_text(result, 0, 0), "it's \"π\"");
+    assert_true(pg_null(result, 0, 1));
+    assert_null(pg_text_copy(result, 0, 1));
+    assert_string_equal(pg_text(result, 0, 1), "");
+    assert_true(pg_int(result, 0, 2) == INT64_MIN);
+    assert_true(pg_bool(result, 0, 3));
+    assert_string_equal(pg_text(result, 0, 4), "\\x00015c27ff");
+    assert_string_equal(pg_text(result, 0, 5), "\\x");
+    assert_true(pg_null(result, 0, 6));
+    PQclear(result);
+    params.count = 0;
+    pg_param_bytes(&params, bytes, sizeof bytes);
+    for (int i = 0; i < 2; i++) {
+        result = good(pg_prepared_binary(pg, "bytes", "SELECT $1::bytea", &params, &problem));
+        assert_int_equal(PQgetlength(result, 0, 0), sizeof bytes);
+        assert_memory_equal(PQgetvalue(result, 0, 0), bytes, sizeof bytes);
+        PQclear(result);
+    }
+    pg_free(pg);
+}
+
+static void arrays_are_read_as_they_were_written(void **state)
+{
+    struct pg *pg = client(10000);
+    struct pg_params params;
+    struct buf texts, numbers, empty;
+    const char *const items[] = {"", "NULL", NULL, "a,b", "{x}", "\"q\\\"", " ", "line\nbreak"};
+    PGresult *result;
+
+    (void)state;
+    buf_init(&texts, 1000);
+    buf_init(&numbers, 1000);
+    buf_init(&empty, 1000);
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
+        pg_array_add(&texts, items[i]);
+        pg_array_add_int(&numbers, (int64_t)i - 3);
+    }
+    pg_array_end(&texts);
+    pg_array_end(&numbers);
+    pg_array_end(&empty);
+    pg_params_init(&params);
+    pg_param_text(&params, texts.data);
+    pg_param_text(&params, numbers.data);
+    pg_param_text(&params, empty.data);
+    result = good(pg_query(pg, "SELECT t, n, cardinality($3::uuid[]) FROM unnest($1::text[], $2::bigint[]) u (t, n)",
+                           &params, &problem));
+    assert_int_equal(PQntuples(result), 8);
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(pg_null(result, i, 0), items[i] == NULL);
+        if (items[i])
+            assert_string_equal(pg_text(result, i, 0), items[i]);
+        assert_int_equal(pg_int(result, i, 1), i - 3);
+        assert_int_equal(pg_int(result, i, 2), 0);
+    }
+    PQclear(result);
+    buf_release(&texts);
+    buf_release(&numbers);
+    buf_release(&empty);
+    pg_free(pg);
+}
+
+static void faults_have_their_class(void **state)
+{
+    struct pg *pg = client(10000);
+
+    (void)state;
+    expect(pg, "SELECT 'x'::integer", FAULT_INPUT);
+    assert_string_equal(pg_sqlstate(pg), "22P02");
+    assert_non_null(strstr(problem.text, "PostgreSQL at "));
+    assert_null(strchr(problem.text, '\n'));
+    expect(pg, "SELECT * FROM not_there", FAULT_CONFIG);
+    assert_non_null(strstr(problem.text, "run dist-admin migrate"));
+    expect(pg, "SELEC 1", FAULT_BUG);
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '40P01'; END $$", FAULT_TEMP);
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '53100'; END $$", FAULT_TEMP);
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '42501'; END $$", FAULT_DENIED);
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '23505'; END $$", FAULT_INPUT);
+    expect(pg, "DO $$ BEGIN RAISE E'two\\nlines'; END $$", FAULT_BUG);
+    assert_null(strstr(problem.text, "lines"));
+    expect(pg, "COPY pg_class TO STDOUT", FAULT_UNAVAILABLE);
+    assert_false(pg_is_connected(pg));
+    expect_one(pg);
+    assert_string_equal(pg_sqlstate(pg), "");
+    pg_free(pg);
+}
+
+static void connections_that_cannot_be_made_say_why(void **state)
+{
+    static const struct {
+        const char *sql, *user, *password, *database;
+        enum fault_class class;
+        const char *text;
+    } cases[] = {
+        {NULL, "nobody-known", NULL, "postgres", FAULT_CONFIG, "does not exist"},
+        {NULL, "dist", NULL, "no-such-db", FAULT_CONFIG, "does not exist"},
+        {"CREATE ROLE locked", "locked", NULL, "postgres", FAULT_CONFIG, "not permitted to log in"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct pg_config config = pg_server_config(&server, 5000);
+        if (cases[i].sql)
+            pg_server_run(&server, cases[i].sql);
+        config.user = cases[i].user;
+        config.database = cases[i].database;
+        struct pg *pg = pg_new(&config);
+        fault_clear(&problem);
+        assert_int_equal(pg_connect(pg, &problem), -1);
+        if (problem.class != cases[i].class || !strstr(problem.text, cases[i].text))
+            fail_msg("%s: %s", fault_class_name(problem.class), problem.text);
+        assert_false(pg_is_connected(pg));
+        pg_free(pg);
+    }
+    struct pg_config config = {.host = "/nonexistent", .timeout_ms = 1000, .user = "x"};
+    struct pg *pg = pg_new(&config);
+    expect(pg, "SELECT 1", FAULT_UNAVAILABLE);
+    pg_free(pg);
+}
+
+/* A wrong password is a fault of the configuration, and no text has it. */
+static void passwords_are_asked_for_and_never_shown(void **state)
+{
+    struct pg_config config = pg_server_config(&server, 5000);
+    char path[200], rule[] = "local all guarded scram-sha-256\nlocal all all trust\n";
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/data/pg_hba.conf", server.folder);
+    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, rule, strlen(rule)), (ssize_t)strlen(rule));
+    close(fd);
+    pg_server_run(&server, "CREATE ROLE guarded LOGIN PASSWORD 'open sesame'");
+    pg_server_run(&server, "SELECT pg_reload_conf()");
+    config.user = "guarded";
+    const char *const passwords[] = {"wr0ng-secret", NULL, "open sesame"};
+    for (size_t i = 0; i < 3; i++) {
+        config.password = passwords[i];
+        struct pg *pg = pg_new(&config);
+        int64_t deadline_ms = clock_mono_ms() + 5000;
+        /* The postmaster reads its rules again a moment after it was told. */
+        while (!pg_connect(pg, &problem) && i < 2 && clock_mono_ms() < deadline_ms)
+            pg_close(pg);
+        assert_int_equal(pg_is_connected(pg), i == 2);
+        if (i < 2)
+            assert_int_equal(problem.class, FAULT_CONFIG);
+        assert_null(strstr(problem.text, "wr0ng"));
+        pg_free(pg);
+    }
+}
+
+static void the_socket_is_not_inherited(void **state)
+{
+    struct pg *pg = client(5000);
+
+    (void)state;
+    assert_int_equal(pg_connect(pg, &problem), 0);
+    assert_true(fcntl(PQsocket(pg_connection(pg)), F_GETFD) & FD_CLOEXEC);
+    pg_free(pg);
+}
+
+static void a_slow_statement_ends_at_the_deadline(void **state)
+{
+    struct pg *pg = client(300);
+    int64_t start_ms = clock_mono_ms();
+
+    (void)state;
+    fault_clear(&problem);
+    assert_null(pg_query(pg, "SELECT pg_sleep(30)", NULL, &problem));
+    /* Who is first, the server's statement_timeout or our deadline, is open. */
+    assert_true(problem.class == FAULT_TEMP || problem.class == FAULT_UNAVAILABLE);
+    assert_in_range(clock_mono_ms() - start_ms, 250, 5000);
+    expect_one(pg);
+    pg_free(pg);
+}
+
+static void a_hung_server_costs_the_timeout_and_no_more(void **state)
+{
+    struct pg *pg = client(400);
+    PGresult *result = good(pg_query(pg, "SELECT pg_backend_pid()", NULL, &problem));
+    pid_t backend = (pid_t)pg_int(result, 0, 0);
+    int64_t start_ms = clock_mono_ms();
+
+    (void)state;
+    PQclear(result);
+    assert_int_equal(kill(backend, SIGSTOP), 0);
+    expect(pg, "SELECT 1", FAULT_UNAVAILABLE);
+    assert_in_range(clock_mono_ms() - start_ms, 350, 3000);
+    assert_non_null(strstr(problem.text, "did not answer within 400ms"));
+    assert_false(pg_is_connected(pg));
+    expect_one(pg); /* another backend answers */
+    kill(backend, SIGCONT);
+    pg_close(pg);
+
+    assert_int_equal(kill(server.pid, SIGSTOP), 0);
+    start_ms = clock_mono_ms();
+    expect(pg, "SELECT 1", FAULT_UNAVAILABLE);
+    assert_in_range(clock_mono_ms() - start_ms, 350, 3000);
+    kill(server.pid, SIGCONT);
+    expect_one(pg);
+    pg_free(pg);
+}
+
+/* Large parameters to a backend that does not read: the deadline holds while writing too. */
+static void a_server_that_does_not_read_costs_the_timeout(void **state)
+{
+    struct pg *pg = client(400);
+    PGresult *result = good(pg_query(pg, "SELECT pg_backend_pid()", NULL, &problem));
+    pid_t backend = (pid_t)pg_int(result, 0, 0);
+    size_t size = 8 * 1024 * 1024;
+    char *bytes = xcalloc(1, size);
+    struct pg_params params;
+    int64_t start_ms = clock_mono_ms();
+
+    (void)state;
+    PQclear(result);
+    assert_int_equal(kill(backend, SIGSTOP), 0);
+    pg_params_init(&params);
+    pg_param_bytes(&params, bytes, size);
+    assert_null(pg_query(pg, "SELECT length($1::bytea)", &params, &problem));
+    assert_int_equal(problem.class, FAULT_UNAVAILABLE);
+    assert_in_range(clock_mono_ms() - start_ms, 350, 6000);
+    kill(backend, SIGCONT);
+    result = good(pg_query(pg, "SELECT length($1::bytea)", &params, &problem));
+    assert_int_equal(pg_int(result, 0, 0), (int64_t)size);
+    PQclear(result);
+    free(bytes);
+    pg_free(pg);
+}
+
+static void a_killed_backend_is_a_fault_and_the_next_call_connects(void **state)
+{
+    struct pg *pg = client(5000);
+    unsigned generation;
+
+    (void)state;
+    expect_one(pg);
+    generation = pg_generation(pg);
+    pg_server_run(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                           " AND application_name = 'dist-test'");
+    PGresult *result = pg_prepared(pg, "one", "SELECT 1", NULL, &problem);
+    if (!result) { /* the kernel may have told libpq already */
+        assert_int_equal(problem.class, FAULT_UNAVAILABLE);
+        result = good(pg_prepared(pg, "one", "SELECT 1", NULL, &problem));
+    }
+    PQclear(result);
+    assert_int_not_equal(pg_generation(pg), generation);
+    pg_free(pg);
+}
+
+static void a_transaction_does_not_go_on_with_another_connection(void **state)
+{
+    struct pg *pg = client(5000);
+
+    (void)state;
+    pg_server_run(&server, "CREATE TABLE marks (n integer)");
+    assert_int_equal(pg_begin(pg, &problem), 0);
+    assert_int_equal(pg_script(pg, "INSERT INTO marks VALUES (1)", &problem), 0);
+    expect(pg, "SELECT pg_terminate_backend(pg_backend_pid())", FAULT_UNAVAILABLE);
+    expect(pg, "INSERT INTO marks VALUES (2)", FAULT_UNAVAILABLE);
+    assert_int_equal(pg_commit(pg, &problem), -1);
+    assert_int_equal(problem.class, FAULT_UNAVAILABLE);
+    expect_one(pg);
+    assert_int_equal(pg_server_number(&server, "SELECT count(*) FROM marks"), 0);
+
+    /* The same with a statement that failed: COMMIT is no success then. */
+    assert_int_equal(pg_begin(pg, &problem), 0);
+    expect(pg, "SELECT 1 / 0", FAULT_INPUT);
+    assert_int_equal(pg_commit(pg, &problem), -1);
+    assert_int_equal(problem.class, FAULT_BUG);
+    assert_int_equal(pg_begin(pg, &problem), 0);
+    expect(pg, "SELECT 1 / 0", FAULT_INPUT);
+    pg_rollback(pg);
+    assert_string_equal(pg_sqlstate(pg), "22012");
+    expect_one(pg);
+    pg_free(pg);
+}
+
+/* --- pipeline --- */
+
+struct rows {
+    struct pg *pg;
+    const char *sql;
+    size_t bad, done, kill_at;
+};
+
+static void fill(void *arg, size_t index, struct pg_params *params)
+{
+    const struct rows *rows = arg;
+
+    if (index == rows->kill_at)
+        pg_server_run(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                               " WHERE pid <> pg_backend_pid() AND application_name = 'dist-test'");
+    pg_param_int(params, index == rows->bad ? -1 : (int64_t)index);
+}
+
+static void count(void *arg, size_t index, const PGresult *result)
+{
+    struct rows *rows = arg;
+
+    assert_int_equal(index, rows->done);
+    assert_int_equal(PQntuples(result), 1);
+    assert_int_equal(pg_int(result, 0, 0), (int64_t)index);
+    rows->done++;
+}
+
+static int run_rows(struct rows *rows, size_t total, size_t *failed)
+{
+    fault_clear(&problem);
+    return pg_pipeline(rows->pg, "rows", rows->sql, total, fill, count, rows, failed, &problem);
+}
+
+static void a_pipeline_is_one_transaction(void **state)
+{
+    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0, SIZE_MAX};
+    size_t failed;
+
+    (void)state;
+    pg_server_run(&server, "CREATE TABLE lines (n bigint PRIMARY KEY CHECK (n >= 0))");
+    assert_int_equal(run_rows(&rows, 10000, &failed), 0);
+    assert_int_equal(failed, 10000);
+    assert_int_equal(rows.done, 10000);
+    pg_server_run(&server, "DELETE FROM lines");
+    rows.done = 0;
+    rows.bad = 700;
+    assert_int_equal(run_rows(&rows, 1000, &failed), -1);
+    assert_int_equal(problem.class, FAULT_INPUT);
+    assert_int_equal(failed, 700);
+    assert_int_equal(pg_server_number(&server, "SELECT count(*) FROM lines"), 0);
+    rows.done = 0;
+    assert_int_equal(run_rows(&rows, 700, &failed), 0); /* the connection is as good as before */
+    assert_int_equal(pg_server_number(&server, "SELECT count(*) FROM lines"), 700);
+    assert_int_equal(run_rows(&rows, 0, &failed), 0);
+    pg_free(rows.pg);
+}
+
+static void a_pipeline_that_breaks_leaves_nothing(void **state)
+{
+    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0, 500};
+    size_t failed;
+
+    (void)state;
+    pg_server_run(&server, "DELETE FROM lines");
+    assert_int_equal(run_rows(&rows, 1000, &failed), -1);
+    assert_int_equal(problem.class, FAULT_UNAVAILABLE);
+    assert_int_equal(pg_server_number(&server, "SELECT count(*) FROM lines"), 0);
+    rows.kill_at = SIZE_MAX;
+    rows.done = 0;
+    assert_int_equal(run_rows(&rows, 1000, &failed), 0);
+    pg_free(rows.pg);
+}
+
+/* Results larger than what the sockets hold, while rows are still being sent. */
+static void a_pipeline_with_large_results_does_not_lock_up(void **state)
+{
+    struct rows rows = {client(10000), "SELECT $1::bigint, repeat('x', 100000)", SIZE_MAX, 0, SIZE_MAX};
+    size_t failed;
+
+    (void)state;
+    assert_int_equal(run_rows(&rows, 500, &failed), 0);
+    assert_int_equal(rows.done, 500);
+    pg_free(rows.pg);
+}
+
+static void a_restart_in_between_is_seen_once(void **state)
+{
+    struct pg *pg = client(10000);
+
+    (void)state;
+    expect_one(pg);
+    pg_server_stop(&server);
+    expect(pg, "SELECT 1", FAULT_UNAVAILABLE);
+    expect(pg, "SELECT 1", FAULT_UNAVAILABLE);
+    pg_server_start(&server);
+    expect_one(pg);
+    pg_free(pg);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_go_there_and_back),
+        cmocka_unit_test(arrays_are_read_as_they_were_written),
+        cmocka_unit_test(faults_have_their_class),
+        cmocka_unit_test(connections_that_cannot_be_made_say_why),
+        cmocka_unit_test(passwords_are_asked_for_and_never_shown),
+        cmocka_unit_test(the_socket_is_not_inherited),
+        cmocka_unit_test(a_slow_statement_ends_at_the_deadline),
+        cmocka_unit_test(a_hung_server_costs_the_timeout_and_no_more),
+        cmocka_unit_test(a_server_that_does_not_read_costs_the_timeout),
+        cmocka_unit_test(a_killed_backend_is_a_fault_and_the_next_call_connects),
+        cmocka_unit_test(a_transaction_does_not_go_on_with_another_connection),
+        cmocka_unit_test(a_pipeline_is_one_transaction),
+        cmocka_unit_test(a_pipeline_that_breaks_leaves_nothing),
+        cmocka_unit_test(a_pipeline_with_large_results_does_not_lock_up),
+        cmocka_unit_test(a_restart_in_between_is_seen_once),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
