@@ -135,11 +135,13 @@ static int file_set_names(struct file *file, struct fault *fault)
     buf_init(&temporary, NAME_MAX);
     int result =
         placeholders_expand(file->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
-    if (result == 0 && (!(slash = strrchr(path.data, '/')) || slash[1] == '\0'))
+    if (result == 0)
+        slash = strrchr(path.data, '/');
+    if (result == 0 && (!slash || slash[1] == '\0'))
         result = fault_set(fault, FAULT_CONFIG, "no file name at its end");
     if (result == 0)
         result = placeholders_expand(".dist-{delivery_id}.tmp", &values, ESCAPE_PATH, &temporary, fault);
-    if (result == 0) {
+    if (result == 0 && slash) {
         file->name = xstrdup(slash + 1);
         file->folder = xmemdupz(path.data, slash == path.data ? 1 : (size_t)(slash - path.data));
         file->temporary = xstrdup(temporary.data);

@@ -376,7 +376,7 @@ static int fail_unknown(const char *path, const char *name, const struct json_fi
 {
     const char *names[NAMES_MAX];
     size_t count = 0;
-    while (fields[count].name && count < NAMES_MAX) {
+    while (count < NAMES_MAX && fields[count].name) {
         names[count] = fields[count].name;
         count++;
     }

@@ -288,7 +288,7 @@ static int scan_element(struct scan *scan, struct level *level)
 }
 
 /* The items of an array or object up to its end, with the scan behind its opening bracket. */
-static int scan_items(struct scan *scan, struct level *level, char end)
+static int scan_items(struct scan *scan, struct level *level, unsigned char end)
 {
     int (*item)(struct scan *, struct level *) = level->is_object ? scan_member : scan_element;
     if (scan_skip_blanks(scan) == end) {

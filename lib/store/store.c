@@ -43,12 +43,14 @@ int store_open(struct store *store, struct fault *fault)
     if (store_schema_version(store, &have, &want, fault))
         return -1;
     if (have < want)
-        return fault_set(fault, FAULT_CONFIG, "%s has schema version %d, and %d is wanted: run dist-admin migrate",
+        return fault_set(fault, FAULT_CONFIG,
+                         "%s has schema version %d, and %d is wanted: run dist-admin migrate",
                          store_address(store), have, want);
     if (have > want)
-        return fault_set(fault, FAULT_CONFIG,
-                         "%s has schema version %d, newer than the %d of this program: install its version of dist",
-                         store_address(store), have, want);
+        return fault_set(
+            fault, FAULT_CONFIG,
+            "%s has schema version %d, newer than the %d of this program: install its version of dist",
+            store_address(store), have, want);
     store->checked = pg_generation(store->pg);
     return 0;
 }

@@ -74,12 +74,13 @@ static int find_next(struct store *store, const struct migration **next, struct 
     int have, want;
 
     *next = NULL;
-    if (pg_script(store->pg,
-                  "SET LOCAL statement_timeout = 0; "
-                  "SELECT pg_advisory_xact_lock(hashtext('dist_migrate'));"
-                  "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL,"
-                  " applied_at timestamptz NOT NULL DEFAULT now())",
-                  fault) ||
+    if (pg_script(
+            store->pg,
+            "SET LOCAL statement_timeout = 0; "
+            "SELECT pg_advisory_xact_lock(hashtext('dist_migrate'));"
+            "CREATE TABLE IF NOT EXISTS schema_migrations (version integer PRIMARY KEY, name text NOT NULL,"
+            " applied_at timestamptz NOT NULL DEFAULT now())",
+            fault) ||
         store_schema_version(store, &have, &want, fault))
         return -1;
     for (const struct migration *m = migrations; m->version && !*next; m++)
@@ -98,8 +99,8 @@ static int apply(struct store *store, const struct migration *migration, struct 
     pg_params_init(&params);
     pg_param_int(&params, migration->version);
     pg_param_text(&params, migration->name);
-    result = pg_query(store->pg, "INSERT INTO schema_migrations (version, name) VALUES ($1::integer, $2)", &params,
-                      fault);
+    result = pg_query(store->pg, "INSERT INTO schema_migrations (version, name) VALUES ($1::integer, $2)",
+                      &params, fault);
     PQclear(result);
     return result ? 0 : -1;
 }
@@ -142,8 +143,8 @@ int store_migrate(struct store *store, void (*applied)(void *arg, int version, c
 /* " (did you mean 'x'?)", or "" */
 static void nearest_tenant(struct store *store, const char *tenant_id, char *hint, size_t size)
 {
-    PGresult *result =
-        store_run(store, "tenant_names", "SELECT tenant_id FROM tenants WHERE NOT disabled LIMIT 1000", NULL, NULL);
+    PGresult *result = store_run(store, "tenant_names",
+                                 "SELECT tenant_id FROM tenants WHERE NOT disabled LIMIT 1000", NULL, NULL);
     const char *names[NEAREST_AMONG];
     const char *nearest;
     size_t count = 0;
@@ -170,7 +171,8 @@ int store_check_tenant(struct store *store, const char *tenant_id, struct fault 
 
     pg_params_init(&params);
     pg_param_text(&params, tenant_id);
-    result = store_run(store, "check_tenant", "SELECT disabled FROM tenants WHERE tenant_id = $1", &params, fault);
+    result =
+        store_run(store, "check_tenant", "SELECT disabled FROM tenants WHERE tenant_id = $1", &params, fault);
     if (!result)
         return -1;
     known = PQntuples(result) > 0;
@@ -201,11 +203,12 @@ int store_tenant_add(struct store *store, const char *tenant_id, const char *nam
     pg_params_init(&params);
     pg_param_text(&params, tenant_id);
     pg_param_text(&params, name ? name : tenant_id);
-    result = store_run(store, "tenant_add",
-                       "WITH added AS (INSERT INTO tenants (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING"
-                       " RETURNING name) SELECT name = $2 FROM (SELECT name FROM added"
-                       " UNION ALL SELECT name FROM tenants WHERE tenant_id = $1) t",
-                       &params, fault);
+    result = store_run(
+        store, "tenant_add",
+        "WITH added AS (INSERT INTO tenants (tenant_id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+        " RETURNING name) SELECT name = $2 FROM (SELECT name FROM added"
+        " UNION ALL SELECT name FROM tenants WHERE tenant_id = $1) t",
+        &params, fault);
     if (!result)
         return -1;
     same = PQntuples(result) > 0 && pg_bool(result, 0, 0);
@@ -224,8 +227,9 @@ int store_tenant_disable(struct store *store, const char *tenant_id, bool disabl
     pg_params_init(&params);
     pg_param_text(&params, tenant_id);
     pg_param_bool(&params, disabled);
-    if (store_change(store, "tenant_disable", "UPDATE tenants SET disabled = $2::boolean WHERE tenant_id = $1",
-                     &params, &changed, fault))
+    if (store_change(store, "tenant_disable",
+                     "UPDATE tenants SET disabled = $2::boolean WHERE tenant_id = $1", &params, &changed,
+                     fault))
         return -1;
     if (changed)
         return 0;
@@ -237,12 +241,11 @@ int store_tenant_disable(struct store *store, const char *tenant_id, bool disabl
 int store_tenant_list(struct store *store, int (*row)(void *arg, const struct tenant_view *view), void *arg,
                       struct fault *fault)
 {
-    PGresult *result =
-        store_run(store, "tenant_list",
-                  "SELECT t.tenant_id, t.name, t.disabled, dist_us(t.created_at),"
-                  " (SELECT count(*) FROM distribution_jobs j WHERE j.tenant_id = t.tenant_id)"
-                  " FROM tenants t ORDER BY t.tenant_id",
-                  NULL, fault);
+    PGresult *result = store_run(store, "tenant_list",
+                                 "SELECT t.tenant_id, t.name, t.disabled, dist_us(t.created_at),"
+                                 " (SELECT count(*) FROM distribution_jobs j WHERE j.tenant_id = t.tenant_id)"
+                                 " FROM tenants t ORDER BY t.tenant_id",
+                                 NULL, fault);
 
     if (!result)
         return -1;

@@ -13,7 +13,7 @@
 
 enum { DEAD_PAGE = 500, ANY_LIMIT = 1000000000 };
 
-#define DEAD_DESTINATION \
+#define DEAD_DESTINATION                                                                                     \
     "coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start), d.target)"
 
 // clang-format off
@@ -233,7 +233,8 @@ int store_replay(struct store *store, const char *const *ids, size_t count, size
     return change_ids(store, "replay", replay_sql, ids, count, replayed, fault);
 }
 
-int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped, struct fault *fault)
+int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped,
+               struct fault *fault)
 {
     return change_ids(store, "drop", drop_sql, ids, count, dropped, fault);
 }

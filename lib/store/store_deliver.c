@@ -1,9 +1,9 @@
 /*
  * store_deliver - what becomes of deliveries: content types after transformation, and settlements
  *
- * A settlement is one statement: attempts are written, states move where the fence lets them, and the trigger on
- * the deliveries counts for the jobs. The deliveries are locked in the order of their ids first, so that two
- * settlements cannot lock each other out.
+ * A settlement is one statement: attempts are written, states move where the fence lets them, and the trigger
+ * on the deliveries counts for the jobs. The deliveries are locked in the order of their ids first, so that
+ * two settlements cannot lock each other out.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -80,7 +80,8 @@ void settlement_release(struct settlement *settlement)
     *settlement = (struct settlement){0};
 }
 
-static int save_transformed(struct store *store, struct delivery *const *items, size_t count, struct fault *fault)
+static int save_transformed(struct store *store, struct delivery *const *items, size_t count,
+                            struct fault *fault)
 {
     struct store_arrays arrays;
     struct pg_params params;
@@ -104,7 +105,8 @@ static int save_transformed(struct store *store, struct delivery *const *items, 
     return status;
 }
 
-int store_save_transformed(struct store *store, struct delivery *const *items, size_t count, struct fault *fault)
+int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
+                           struct fault *fault)
 {
     for (size_t at = 0; at < count; at += STORE_CHUNK) {
         size_t some = count - at < STORE_CHUNK ? count - at : STORE_CHUNK;
@@ -116,14 +118,15 @@ int store_save_transformed(struct store *store, struct delivery *const *items, s
 }
 
 /*
- * The id of an attempt's row, the same whenever the same settlement is written again: a UUIDv7 whose time is the
- * attempt's beginning, and whose other bits are a digest of what makes the attempt this one.
+ * The id of an attempt's row, the same whenever the same settlement is written again: a UUIDv7 whose time is
+ * the attempt's beginning, and whose other bits are a digest of what makes the attempt this one.
  */
 static void attempt_id(const struct settlement *item, char id[UID_TEXT_SIZE])
 {
     char key[160], hex[DIGEST_TEXT_SIZE];
     uint64_t ms = (uint64_t)(item->started_at_us / 1000) & UINT64_C(0xffffffffffff);
-    int size = snprintf(key, sizeof key, "%s/%d/%" PRId64, item->delivery_id, item->number, item->started_at_us);
+    int size =
+        snprintf(key, sizeof key, "%s/%d/%" PRId64, item->delivery_id, item->number, item->started_at_us);
 
     digest_sha256(key, (size_t)size, hex);
     snprintf(id, UID_TEXT_SIZE, "%08" PRIx32 "-%04" PRIx32 "-7%.3s-%c%.3s-%.12s", (uint32_t)(ms >> 16),

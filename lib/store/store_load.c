@@ -161,7 +161,8 @@ static int views_of(struct store *store, struct delivery *const *callbacks, size
     return status;
 }
 
-int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count, struct fault *fault)
+int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count,
+                         struct fault *fault)
 {
     struct job_view *views = xcalloc(count, sizeof *views);
     int status = views_of(store, callbacks, count, views, fault);

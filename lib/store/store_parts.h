@@ -59,8 +59,8 @@ json_t *store_read_json(const PGresult *result, int row, int column);
 /* Ids of the first column. */
 void store_read_ids(const PGresult *result, struct due_list *list);
 
-/* The rows' views by their ids, in the order of the ids; views[i] is empty (id NULL) where there is none. Within a
- * transaction of the caller's. */
+/* The rows' views by their ids, in the order of the ids; views[i] is empty (id NULL) where there is none.
+ * Within a transaction of the caller's. */
 int store_load_views(struct store *store, const char *const *ids, size_t count, bool attempts,
                      struct job_view *views, struct fault *fault);
 
@@ -75,6 +75,7 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
 /* Reads them, sharing jobs. The bodies are still missing. `callbacks[i]` tells which ones are callbacks. */
 void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks);
 /* The bodies of the callbacks' jobs: the response document. */
-int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count, struct fault *fault);
+int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count,
+                         struct fault *fault);
 
 #endif

@@ -50,8 +50,8 @@ static const char fail_sql[] =
     " ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING";
 // clang-format on
 
-int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs, bool *routed,
-                    struct fault *fault)
+int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs,
+                    bool *routed, struct fault *fault)
 {
     struct store_arrays arrays;
     struct pg_params params;
@@ -160,7 +160,8 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     return 0;
 }
 
-/* A job may have LIMIT_TARGETS deliveries: so many jobs go into one transaction that their deliveries are few. */
+/* A job may have LIMIT_TARGETS deliveries: so many jobs go into one transaction that their deliveries are
+ * few. */
 int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
                         struct fault *fault)
 {

@@ -2,9 +2,9 @@
  * store_submit - the instant of acceptance
  *
  * A job is accepted when the transaction in here has committed, and not before. All rows go in one pipeline;
- * where PostgreSQL refuses one of them the batch is done again row by row, each behind a savepoint, so that the
- * refused one stands alone. Rows that were not inserted are looked up afterwards: the same submission, another
- * one under the same key, or a tenant that may not.
+ * where PostgreSQL refuses one of them the batch is done again row by row, each behind a savepoint, so that
+ * the refused one stands alone. Rows that were not inserted are looked up afterwards: the same submission,
+ * another one under the same key, or a tenant that may not.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -231,7 +231,8 @@ static int insert(struct store *store, struct batch *batch, struct fault *fault)
     }
 }
 
-static void settle_item(struct submission *item, enum submit_result result, const char *id, const char *distribution)
+static void settle_item(struct submission *item, enum submit_result result, const char *id,
+                        const char *distribution)
 {
     item->result = result;
     text_copy(item->id, sizeof item->id, id);
@@ -244,7 +245,8 @@ static void conflict(struct submission *item, const char *what, const char *valu
 
     settle_item(item, SUBMIT_CONFLICT, "", "");
     text_copy(shown, sizeof shown, value);
-    fault_set(&item->fault, FAULT_INPUT, "the %s '%s' was used for another content", what, text_printable(shown));
+    fault_set(&item->fault, FAULT_INPUT, "the %s '%s' was used for another content", what,
+              text_printable(shown));
 }
 
 /* What the look-up says of one row; false where it says nothing: the row that was in the way is gone. */

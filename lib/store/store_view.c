@@ -11,7 +11,7 @@
 #include "xalloc.h"
 
 enum {
-    LIST_PAGE = 200,          /* jobs whose views are in memory at once */
+    LIST_PAGE = 200,           /* jobs whose views are in memory at once */
     LIST_ATTEMPTS_MAX = 10000, /* of one loading; the newest */
     ANY_LIMIT = 1000000000,
 };

@@ -21,7 +21,7 @@
 
 enum {
     TIMEOUT_DEFAULT_MS = 10000,
-    BYTES_PER_MS = 10000, /* what a slow network carries: large parameters prolong the deadline */
+    BYTES_PER_MS = 10000,           /* what a slow network carries: large parameters prolong the deadline */
     IDLE_IN_TRANSACTION_MS = 60000, /* a frozen client loses its locks */
     PORT_DEFAULT = 5432,
 };
@@ -32,8 +32,7 @@ struct pg {
     int64_t config_timeout_ms, timeout_ms;
     PGconn *connection;
     struct strmap prepared; /* names on this connection; the value is not used */
-    bool in_transaction;
-    bool broke; /* the connection of this transaction is gone */
+    bool in_transaction;    /* also where its connection is gone, until it is ended here */
     unsigned generation;
     char sqlstate[6];
 };
@@ -95,7 +94,7 @@ static void drop_connection(struct pg *pg)
 void pg_close(struct pg *pg)
 {
     drop_connection(pg);
-    pg->in_transaction = pg->broke = false;
+    pg->in_transaction = false;
 }
 
 bool pg_is_connected(const struct pg *pg)
@@ -130,8 +129,8 @@ static const struct {
     const char *state;
     enum fault_class class;
 } states[] = {
-    {"22", FAULT_INPUT},    {"23", FAULT_INPUT},    {"54", FAULT_INPUT},     {"40", FAULT_TEMP},
-    {"53", FAULT_TEMP},     {"55P03", FAULT_TEMP},  {"57", FAULT_TEMP},      {"58", FAULT_TEMP},
+    {"22", FAULT_INPUT},     {"23", FAULT_INPUT},   {"54", FAULT_INPUT},     {"40", FAULT_TEMP},
+    {"53", FAULT_TEMP},      {"55P03", FAULT_TEMP}, {"57", FAULT_TEMP},      {"58", FAULT_TEMP},
     {"26000", FAULT_TEMP}, /* the session forgot a prepared statement: a pooler, DISCARD */
     {"0A000", FAULT_TEMP}, /* "cached plan must not change result type": a migration in between */
     {"25006", FAULT_TEMP}, /* a standby: a new connection may find the primary */
@@ -161,7 +160,6 @@ static int broken(struct pg *pg, const char *why, struct fault *fault)
 
     fault_set(fault, FAULT_UNAVAILABLE, "%s: %s", pg->address, first_line(why, line));
     drop_connection(pg);
-    pg->broke = pg->in_transaction;
     return -1;
 }
 
@@ -172,7 +170,6 @@ static int timed_out(struct pg *pg, struct fault *fault)
     fault_set(fault, FAULT_UNAVAILABLE, "%s did not answer within %s", pg->address,
               num_format_duration(pg->timeout_ms, duration));
     drop_connection(pg);
-    pg->broke = pg->in_transaction;
     return -1;
 }
 
@@ -192,7 +189,6 @@ static int failed_result(struct pg *pg, const PGresult *result, struct fault *fa
               strcmp(state, "42P01") ? "" : " (run dist-admin migrate)");
     if (!strcmp(state, "26000") || !strcmp(state, "0A000") || !strcmp(state, "25006")) {
         drop_connection(pg);
-        pg->broke = pg->in_transaction;
     }
     return -1;
 }
@@ -219,7 +215,8 @@ static int wait_socket(const struct pg *pg, short events, int64_t deadline_ms, s
     }
 }
 
-/* Hands everything to the kernel, and reads meanwhile what the server sends: else both could wait for ever. */
+/* Hands everything to the kernel, and reads meanwhile what the server sends: else both could wait for ever.
+ */
 static int flush(struct pg *pg, int64_t deadline_ms, struct fault *fault)
 {
     for (;;) {
@@ -309,17 +306,22 @@ static void ignore_notice(void *arg, const char *message)
 
 static PGconn *start_connection(const struct pg *pg)
 {
-    const char *const names[] = {"host",     "port",       "dbname",
-                                 "user",     "password",   "sslmode",
-                                 "application_name",       "client_encoding",
-                                 "keepalives",             "keepalives_idle",
-                                 "keepalives_interval",    "keepalives_count",
+    const char *const names[] = {"host",
+                                 "port",
+                                 "dbname",
+                                 "user",
+                                 "password",
+                                 "sslmode",
+                                 "application_name",
+                                 "client_encoding",
+                                 "keepalives",
+                                 "keepalives_idle",
+                                 "keepalives_interval",
+                                 "keepalives_count",
                                  NULL};
-    const char *const values[] = {pg->host,        pg->port,     pg->database,
-                                  pg->user,        pg->password, pg->sslmode,
-                                  pg->application, "UTF8",       "1",
-                                  "30",            "10",         "3",
-                                  NULL};
+    const char *const values[] = {
+        pg->host, pg->port, pg->database, pg->user, pg->password, pg->sslmode, pg->application,
+        "UTF8",   "1",      "30",         "10",     "3",          NULL};
 
     return PQconnectStartParams(names, values, 0);
 }
@@ -382,25 +384,41 @@ static int set_session(struct pg *pg, struct fault *fault)
 {
     char sql[600];
 
-    snprintf(sql, sizeof sql,
-             "SET statement_timeout = %" PRId64 "; SET idle_in_transaction_session_timeout = %d; "
-             "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET jit = off; SET client_min_messages = 'warning'; "
-             "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; "
-             "SELECT set_config('synchronous_commit', 'on', false) "
-             "WHERE current_setting('synchronous_commit') = 'off'",
-             pg->config_timeout_ms, IDLE_IN_TRANSACTION_MS);
+    snprintf(
+        sql, sizeof sql,
+        "SET statement_timeout = %" PRId64 "; SET idle_in_transaction_session_timeout = %d; "
+        "SET timezone = 'UTC'; SET datestyle = 'ISO'; SET jit = off; SET client_min_messages = 'warning'; "
+        "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; "
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') = 'off'",
+        pg->config_timeout_ms, IDLE_IN_TRANSACTION_MS);
     return pg_script(pg, sql, fault);
+}
+
+/*
+ * True where the idle connection is one still. What the server says unasked is mostly that it goes: found out
+ * here nothing was sent yet, and the call may go over a new connection.
+ */
+static bool is_alive(const struct pg *pg)
+{
+    struct pollfd socket = {.fd = PQsocket(pg->connection), .events = POLLIN};
+
+    if (poll(&socket, 1, 0) > 0 && !PQconsumeInput(pg->connection))
+        return false;
+    return PQstatus(pg->connection) == CONNECTION_OK;
 }
 
 int pg_connect(struct pg *pg, struct fault *fault)
 {
     int64_t deadline_ms = clock_mono_ms() + pg->timeout_ms;
 
-    if (pg->broke)
+    if (pg->connection && is_alive(pg))
+        return 0;
+    if (pg->in_transaction) {
+        drop_connection(pg);
         return fault_set(fault, FAULT_UNAVAILABLE, "%s: the connection broke within a transaction",
                          pg->address);
-    if (pg->connection && PQstatus(pg->connection) == CONNECTION_OK)
-        return 0;
+    }
     drop_connection(pg);
     pg->sqlstate[0] = '\0';
     pg->connection = start_connection(pg);
@@ -451,8 +469,9 @@ PGresult *pg_query(struct pg *pg, const char *sql, const struct pg_params *param
 
     if (ready(pg, fault))
         return NULL;
-    if (!PQsendQueryParams(pg->connection, sql, params ? params->count : 0, NULL, params ? params->values : NULL,
-                           params ? params->lengths : NULL, params ? params->formats : NULL, 0))
+    if (!PQsendQueryParams(pg->connection, sql, params ? params->count : 0, NULL,
+                           params ? params->values : NULL, params ? params->lengths : NULL,
+                           params ? params->formats : NULL, 0))
         return not_sent(pg, fault);
     return collect(pg, deadline_ms, fault);
 }
@@ -477,8 +496,8 @@ static int prepare(struct pg *pg, const char *name, const char *sql, struct faul
     return 0;
 }
 
-static PGresult *run_prepared(struct pg *pg, const char *name, const char *sql, const struct pg_params *params,
-                              int format, struct fault *fault)
+static PGresult *run_prepared(struct pg *pg, const char *name, const char *sql,
+                              const struct pg_params *params, int format, struct fault *fault)
 {
     if (prepare(pg, name, sql, fault))
         return NULL;
@@ -541,7 +560,7 @@ int pg_commit(struct pg *pg, struct fault *fault)
     PGresult *result = pg_query(pg, "COMMIT", NULL, fault);
     bool committed = result && !strcmp(PQcmdStatus(result), "COMMIT");
 
-    pg->in_transaction = pg->broke = false;
+    pg->in_transaction = false;
     PQclear(result);
     if (result && !committed)
         return fault_set(fault, FAULT_BUG, "%s: COMMIT of a transaction that had failed", pg->address);
@@ -550,12 +569,12 @@ int pg_commit(struct pg *pg, struct fault *fault)
 
 void pg_rollback(struct pg *pg)
 {
-    bool within = pg->in_transaction && !pg->broke;
+    bool within = pg->in_transaction && pg->connection;
     char sqlstate[sizeof pg->sqlstate];
 
-    pg->in_transaction = pg->broke = false;
+    pg->in_transaction = false;
     text_copy(sqlstate, sizeof sqlstate, pg->sqlstate);
-    if (within && pg->connection && pg_script(pg, "ROLLBACK", NULL))
+    if (within && pg_script(pg, "ROLLBACK", NULL))
         drop_connection(pg);
     text_copy(pg->sqlstate, sizeof pg->sqlstate, sqlstate); /* of what made it necessary */
 }
@@ -569,8 +588,8 @@ struct pipeline {
     void (*row)(void *arg, size_t index, struct pg_params *params);
     void (*done)(void *arg, size_t index, const PGresult *result);
     void *arg;
-    size_t failed;      /* index of the row, or `rows` */
-    PGresult *reason;   /* its error */
+    size_t failed;    /* index of the row, or `rows` */
+    PGresult *reason; /* its error */
     bool synced;
 };
 
@@ -589,7 +608,8 @@ static int pipeline_send(struct pipeline *line, struct fault *fault)
         if (flush(pg, deadline_for(pg, &params), fault))
             return -1;
     }
-    /* What is behind the last sync is one transaction, which this ends: committed, or undone if a row failed. */
+    /* What is behind the last sync is one transaction, which this ends: committed, or undone if a row failed.
+     */
     if (!PQpipelineSync(pg->connection))
         return broken(pg, PQerrorMessage(pg->connection), fault);
     return 0;
@@ -619,7 +639,8 @@ int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
                 void (*done)(void *arg, size_t index, const PGresult *result), void *arg, size_t *failed,
                 struct fault *fault)
 {
-    struct pipeline line = {.pg = pg, .name = name, .rows = rows, .row = row, .done = done, .arg = arg, .failed = rows};
+    struct pipeline line = {
+        .pg = pg, .name = name, .rows = rows, .row = row, .done = done, .arg = arg, .failed = rows};
     int status = -1;
 
     *failed = rows;

@@ -6,10 +6,10 @@
  * connection, except within a transaction.
  *
  * Faults: UNAVAILABLE (text names server and address) where the connection cannot be made or broke, TEMP for
- * what may pass (SQLSTATE 40*, 53*, 55P03, 57*, 58*), INPUT for class 22, 23 and 54, DENIED for 42501, CONFIG for
- * 28*, 3D000 and a missing table (42P01: "run dist-admin migrate"), BUG for the rest. After UNAVAILABLE nothing
- * is known about the statement: it may have been committed. Texts are the address and the server's primary
- * message, one line; never a password or a parameter.
+ * what may pass (SQLSTATE 40*, 53*, 55P03, 57*, 58*), INPUT for class 22, 23 and 54, DENIED for 42501, CONFIG
+ * for 28*, 3D000 and a missing table (42P01: "run dist-admin migrate"), BUG for the rest. After UNAVAILABLE
+ * nothing is known about the statement: it may have been committed. Texts are the address and the server's
+ * primary message, one line; never a password or a parameter.
  */
 #ifndef DIST_PG_H
 #define DIST_PG_H
@@ -34,11 +34,12 @@ struct pg_config {
 struct pg;
 struct pg *pg_new(const struct pg_config *config); /* copies; does not connect */
 void pg_free(struct pg *pg);
-const char *pg_address(const struct pg *pg); /* "PostgreSQL at /run/postgresql:5432 (database dist)" */
+const char *pg_address(const struct pg *pg);        /* "PostgreSQL at /run/postgresql:5432 (database dist)" */
 int pg_connect(struct pg *pg, struct fault *fault); /* a no-op while connected */
 void pg_close(struct pg *pg);
 bool pg_is_connected(const struct pg *pg);
-/* Counts connections: it differs where what was known about the session (its server, its schema) may not hold. */
+/* Counts connections: it differs where what was known about the session (its server, its schema) may not
+ * hold. */
 unsigned pg_generation(const struct pg *pg);
 PGconn *pg_connection(struct pg *pg); /* borrowed, for escaping; NULL while closed */
 /* The SQLSTATE of the last statement that failed; "" where the server said none. */
@@ -83,11 +84,11 @@ int pg_commit(struct pg *pg, struct fault *fault);
 void pg_rollback(struct pg *pg); /* closes the connection where that fails; a no-op outside a transaction */
 
 /*
- * One prepared statement for many rows in one round trip (pipeline mode), inside a transaction of its own. For
- * each row `row` fills the parameters, whose memory stays until the call of the next row; `done` gets its
+ * One prepared statement for many rows in one round trip (pipeline mode), inside a transaction of its own.
+ * For each row `row` fills the parameters, whose memory stays until the call of the next row; `done` gets its
  * result, in order, before it is known whether the transaction commits: only what the function returns tells
- * that. Where a row fails, everything is rolled back, `failed` is its index and the fault its reason; `failed`
- * is `rows` where no row is to blame. The deadline starts again with every result.
+ * that. Where a row fails, everything is rolled back, `failed` is its index and the fault its reason;
+ * `failed` is `rows` where no row is to blame. The deadline starts again with every result.
  */
 int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
                 void (*row)(void *arg, size_t index, struct pg_params *params),

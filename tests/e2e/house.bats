@@ -18,7 +18,7 @@ one_line() {
 
 # rendered PAGE: without overstriking, with no line broken
 rendered() {
-    mandoc -T ascii -O width=2000 "$1" | sed 's/.\x08//g'
+    mandoc -T ascii -O width=1000 "$1" | sed 's/.\x08//g'
 }
 
 # section NAME: of a rendered page on stdin

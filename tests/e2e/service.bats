@@ -143,7 +143,7 @@ completed() {
     other=$(echo '{}' | submit --to strict)
     run -1 dist-status --wait --timeout 10s "$other"
     run -0 dist-dlq drop "$(dist-dlq list --json "$other" | jq -r .delivery_id)"
-    [ "$(sql "select status from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
+    [ "$(sql "select d.status from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
               where distribution_id = '$other'")" = cancelled ]
 }
 

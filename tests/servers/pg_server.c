@@ -98,8 +98,8 @@ void pg_server_create(struct pg_server *server)
     if (user)
         assert_int_equal(chown(server->folder, user->pw_uid, user->pw_gid), 0);
     snprintf(data, sizeof data, "%s/data", server->folder);
-    const char *const argv[] = {"initdb", "-D",        data, "-U", "dist", "-A",
-                          "trust",  "-E", "UTF8", "--locale=C", "--no-sync", NULL};
+    const char *const argv[] = {"initdb", "-D", data,   "-U",         "dist",      "-A",
+                                "trust",  "-E", "UTF8", "--locale=C", "--no-sync", NULL};
     pid_t pid = spawn(server, argv);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     if (status)
@@ -128,11 +128,26 @@ void pg_server_start(struct pg_server *server)
 
     snprintf(data, sizeof data, "%s/data", server->folder);
     snprintf(sockets, sizeof sockets, "unix_socket_directories=%s", server->folder);
-    const char *const argv[] = {"postgres", "-D", data,
-                          "-c", "listen_addresses=", "-c", sockets,
-                          "-c", "fsync=off", "-c", "full_page_writes=off",
-                          "-c", "shared_buffers=128MB", "-c", "max_wal_size=2GB",
-                          "-c", "max_connections=40", "-c", "unix_socket_permissions=0777", NULL};
+    const char *const argv[] = {"postgres",
+                                "-D",
+                                data,
+                                "-c",
+                                "listen_addresses=",
+                                "-c",
+                                sockets,
+                                "-c",
+                                "fsync=off",
+                                "-c",
+                                "full_page_writes=off",
+                                "-c",
+                                "shared_buffers=128MB",
+                                "-c",
+                                "max_wal_size=2GB",
+                                "-c",
+                                "max_connections=40",
+                                "-c",
+                                "unix_socket_permissions=0777",
+                                NULL};
     server->pid = spawn(server, argv);
     while (pg_connect(pg, &fault)) {
         int status;

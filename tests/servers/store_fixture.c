@@ -45,9 +45,10 @@ int store_fixture_empty(void **state)
 {
     const struct store_fixture *fixture = *state;
 
-    pg_server_run(&fixture->server, "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts,"
-                                    " dist_state; DELETE FROM tenants WHERE tenant_id <> 'acme';"
-                                    " UPDATE tenants SET disabled = false");
+    pg_server_run(&fixture->server,
+                  "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts,"
+                  " dist_state; DELETE FROM tenants WHERE tenant_id <> 'acme';"
+                  " UPDATE tenants SET disabled = false");
     return 0;
 }
 
@@ -146,7 +147,8 @@ void delivery_id(const struct store_fixture *fixture, const char *job_id, const 
     pg_free(pg);
 }
 
-struct settlement settlement_of(const char *id, int number, enum outcome_kind kind, enum delivery_status status)
+struct settlement settlement_of(const char *id, int number, enum outcome_kind kind,
+                                enum delivery_status status)
 {
     struct settlement settlement = {
         .destination = xstrdup("hook"),
@@ -164,7 +166,8 @@ struct settlement settlement_of(const char *id, int number, enum outcome_kind ki
     return settlement;
 }
 
-void settle_one(struct store *store, const char *id, int number, enum outcome_kind kind, enum delivery_status status)
+void settle_one(struct store *store, const char *id, int number, enum outcome_kind kind,
+                enum delivery_status status)
 {
     struct settlement settlement = settlement_of(id, number, kind, status);
 
@@ -205,9 +208,9 @@ void check_counters(const struct store_fixture *fixture)
     PGresult *result = query(fixture, sql, &pg);
 
     for (int row = 0; row < PQntuples(result); row++) {
-        struct delivery_counts counts = {
-            (int)pg_int(result, row, 9),  (int)pg_int(result, row, 10), (int)pg_int(result, row, 11),
-            (int)pg_int(result, row, 12), (int)pg_int(result, row, 13), (int)pg_int(result, row, 14)};
+        struct delivery_counts counts = {(int)pg_int(result, row, 9),  (int)pg_int(result, row, 10),
+                                         (int)pg_int(result, row, 11), (int)pg_int(result, row, 12),
+                                         (int)pg_int(result, row, 13), (int)pg_int(result, row, 14)};
         const char *status = job_status_names[job_status_from(&counts)];
 
         for (int i = 0; i < 6; i++)

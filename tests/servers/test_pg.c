@@ -83,8 +83,9 @@ static void values_go_there_and_back(void **state)
     pg_param_bytes(&params, bytes, sizeof bytes);
     pg_param_bytes(&params, NULL, 0);
     pg_param_time(&params, 0);
-    result = good(pg_query(pg, "SELECT $1::text, $2::text, $3::bigint, $4::boolean, $5::bytea, $6::bytea, $7::bigint",
-                           &params, &problem));
+    result = good(
+        pg_query(pg, "SELECT $1::text, $2::text, $3::bigint, $4::boolean, $5::bytea, $6::bytea, $7::bigint",
+                 &params, &problem));
     assert_string_equal(pg_text(result, 0, 0), "it's \"π\"");
     assert_true(pg_null(result, 0, 1));
     assert_null(pg_text_copy(result, 0, 1));
@@ -129,8 +130,9 @@ static void arrays_are_read_as_they_were_written(void **state)
     pg_param_text(&params, texts.data);
     pg_param_text(&params, numbers.data);
     pg_param_text(&params, empty.data);
-    result = good(pg_query(pg, "SELECT t, n, cardinality($3::uuid[]) FROM unnest($1::text[], $2::bigint[]) u (t, n)",
-                           &params, &problem));
+    result = good(
+        pg_query(pg, "SELECT t, n, cardinality($3::uuid[]) FROM unnest($1::text[], $2::bigint[]) u (t, n)",
+                 &params, &problem));
     assert_int_equal(PQntuples(result), 8);
     for (int i = 0; i < 8; i++) {
         assert_int_equal(pg_null(result, i, 0), items[i] == NULL);
@@ -322,8 +324,9 @@ static void a_killed_backend_is_a_fault_and_the_next_call_connects(void **state)
     (void)state;
     expect_one(pg);
     generation = pg_generation(pg);
-    pg_server_run(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-                           " AND application_name = 'dist-test'");
+    pg_server_run(&server,
+                  "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+                  " AND application_name = 'dist-test'");
     PGresult *result = pg_prepared(pg, "one", "SELECT 1", NULL, &problem);
     if (!result) { /* the kernel may have told libpq already */
         assert_int_equal(problem.class, FAULT_UNAVAILABLE);
@@ -398,7 +401,8 @@ static int run_rows(struct rows *rows, size_t total, size_t *failed)
 
 static void a_pipeline_is_one_transaction(void **state)
 {
-    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0, SIZE_MAX};
+    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0,
+                        SIZE_MAX};
     size_t failed;
 
     (void)state;

@@ -72,13 +72,19 @@ static void jobs_without_an_expiry_get_one_by_the_servers_clock(void **state)
     char id[UID_TEXT_SIZE];
 
     accept_job(f->store, make_job("hook"), id);
-    assert_int_equal(number_of(f, "SELECT extract(epoch FROM expires_at - created_at)::integer"
-                                  " FROM distribution_jobs WHERE id = '%s'", id), 3600);
+    assert_int_equal(number_of(f,
+                               "SELECT extract(epoch FROM expires_at - created_at)::integer"
+                               " FROM distribution_jobs WHERE id = '%s'",
+                               id),
+                     3600);
     struct job *job = make_job("hook");
     job->timeout_ms = 60000;
     accept_job(f->store, job, id);
-    assert_int_equal(number_of(f, "SELECT extract(epoch FROM expires_at - created_at)::integer"
-                                  " FROM distribution_jobs WHERE id = '%s'", id), 60);
+    assert_int_equal(number_of(f,
+                               "SELECT extract(epoch FROM expires_at - created_at)::integer"
+                               " FROM distribution_jobs WHERE id = '%s'",
+                               id),
+                     60);
 }
 
 static void any_bytes_are_a_body(void **state)
@@ -95,7 +101,7 @@ static void any_bytes_are_a_body(void **state)
         {"application/json", "{\"n\": 1.10, \"t\": \"x\"}", 21, false},
         {"application/vnd.x+json", "[]", 2, false},
         {"application/json", "1e999999", 8, true}, /* more than numeric holds */
-        {"application/json", "\xff\xfe", 2, true},  /* whoever let that through */
+        {"application/json", "\xff\xfe", 2, true}, /* whoever let that through */
     };
 
     for (size_t i = 0; i < sizeof bytes; i++)
@@ -109,9 +115,12 @@ static void any_bytes_are_a_body(void **state)
         set_body(job, bodies[i].content_type, bodies[i].body, bodies[i].size);
         accept_job(f->store, job, id);
         digest_sha256(bodies[i].body, bodies[i].size, hex);
-        assert_int_equal(number_of(f, "SELECT (payload = jsonb_build_object('content_type', content_type, 'size',"
-                                      " %zu, 'sha256', '%s'))::integer FROM distribution_jobs WHERE id = '%s'",
-                                   bodies[i].size, hex, id), bodies[i].described);
+        assert_int_equal(
+            number_of(f,
+                      "SELECT (payload = jsonb_build_object('content_type', content_type, 'size',"
+                      " %zu, 'sha256', '%s'))::integer FROM distribution_jobs WHERE id = '%s'",
+                      bodies[i].size, hex, id),
+            bodies[i].described);
         route_it(f->store, id);
         delivery_id(f, id, "hook", target);
         ok(store_load_deliveries(f->store, ids, 1, 1000, &delivery, &problem));
@@ -133,7 +142,8 @@ static void a_large_json_body_is_described(void **state)
     text[0] = '1';
     set_body(job, "application/json", text, size);
     accept_job(f->store, job, id);
-    assert_int_equal(number_of(f, "SELECT (payload->>'size')::integer FROM distribution_jobs"), (int64_t)size);
+    assert_int_equal(number_of(f, "SELECT (payload->>'size')::integer FROM distribution_jobs"),
+                     (int64_t)size);
     free(text);
 }
 
@@ -155,12 +165,14 @@ static void the_same_submission_is_stored_once(void **state)
 {
     struct store_fixture *f = *state;
     struct submission items[] = {
-        keyed("k", NULL, "one"),  keyed("k", NULL, "one"),  keyed("k", NULL, "two"),  keyed(NULL, "d-1", "one"),
-        keyed(NULL, "d-1", "one"), keyed(NULL, "d-1", "two"), keyed("k", "d-1", "one"), keyed("l", "d-1", "one"),
+        keyed("k", NULL, "one"),   keyed("k", NULL, "one"),   keyed("k", NULL, "two"),
+        keyed(NULL, "d-1", "one"), keyed(NULL, "d-1", "one"), keyed(NULL, "d-1", "two"),
+        keyed("k", "d-1", "one"),  keyed("l", "d-1", "one"),
     };
     enum { COUNT = sizeof items / sizeof *items };
-    const enum submit_result wanted[COUNT] = {SUBMIT_ACCEPTED, SUBMIT_SAME,     SUBMIT_CONFLICT, SUBMIT_ACCEPTED,
-                                              SUBMIT_SAME,     SUBMIT_CONFLICT, SUBMIT_SAME,     SUBMIT_SAME};
+    const enum submit_result wanted[COUNT] = {SUBMIT_ACCEPTED, SUBMIT_SAME, SUBMIT_CONFLICT,
+                                              SUBMIT_ACCEPTED, SUBMIT_SAME, SUBMIT_CONFLICT,
+                                              SUBMIT_SAME,     SUBMIT_SAME};
 
     ok(store_submit(f->store, items, COUNT, 1000, &problem));
     for (size_t i = 0; i < COUNT; i++)
@@ -188,7 +200,8 @@ static void the_same_submission_is_stored_once(void **state)
 static void another_tenants_ids_are_taken_and_its_keys_are_not(void **state)
 {
     struct store_fixture *f = *state;
-    struct submission mine = keyed("k", "d-1", "one"), theirs = keyed("k", "d-1", "one"), keys = keyed("k", NULL, "x");
+    struct submission mine = keyed("k", "d-1", "one"), theirs = keyed("k", "d-1", "one"),
+                      keys = keyed("k", NULL, "x");
 
     ok(store_tenant_add(f->store, "other", NULL, &problem));
     ok(store_submit(f->store, &mine, 1, 1000, &problem));
@@ -346,7 +359,8 @@ static void racing_routers_write_each_job_once(void **state)
             struct routing *routing = &racers[r].routings[i];
             routing->job = jobs[r % 2 ? i : COUNT - 1 - i];
             for (size_t k = 0; k < 3; k++) {
-                struct delivery *delivery = delivery_new((struct job *)routing->job, (const char *[]){"a", "b", "c"}[k]);
+                struct delivery *delivery =
+                    delivery_new((struct job *)routing->job, (const char *[]){"a", "b", "c"}[k]);
                 delivery->status = DELIVERY_QUEUED;
                 delivery_list_add(&routing->deliveries, delivery);
             }
@@ -406,9 +420,11 @@ static void racing_pumps_claim_each_delivery_once(void **state)
         sum += racers[r].sum;
         store_free(racers[r].store);
     }
-    /* Rows that another one holds are skipped, so a racer may leave early: none is lost, none is claimed twice. */
+    /* Rows that another one holds are skipped, so a racer may leave early: none is lost, none is claimed
+     * twice. */
     assert_int_equal(sum, 300);
-    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_deliveries WHERE status = 'queued'"), 300);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_deliveries WHERE status = 'queued'"),
+                     300);
 }
 
 /* --- route --- */

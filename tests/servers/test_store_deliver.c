@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "clock.h"
@@ -23,8 +24,10 @@ static void expect_job(const struct store_fixture *f, const char *id, enum job_s
 
 static void expect_delivery(const struct store_fixture *f, const char *id, const char *status, int attempts)
 {
-    int64_t matches = number_of(f, "SELECT count(*) FROM distribution_deliveries WHERE id = '%s'"
-                                   " AND status = '%s' AND attempts = %d", id, status, attempts);
+    int64_t matches = number_of(f,
+                                "SELECT count(*) FROM distribution_deliveries WHERE id = '%s'"
+                                " AND status = '%s' AND attempts = %d",
+                                id, status, attempts);
 
     if (!matches)
         fail_msg("the delivery is not %s with %d attempts", status, attempts);
@@ -78,8 +81,8 @@ static void a_deferred_attempt_waits_is_claimed_and_delivered(void **state)
     settle_one(f->store, id, 2, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
     expect_delivery(f, id, "delivered", 2);
     expect_job(f, job, JOB_COMPLETED);
-    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts WHERE distribution_job_id = '%s'", job),
-                     2);
+    assert_int_equal(
+        number_of(f, "SELECT count(*) FROM distribution_attempts WHERE distribution_job_id = '%s'", job), 2);
     settlement_release(&later);
     due_list_release(&list);
 }
@@ -99,8 +102,10 @@ static void writing_a_settlement_again_changes_nothing(void **state)
     expect_delivery(f, id, "queued", 1);
     assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts"), 1);
     /* The id is a UUIDv7 of the attempt's own time. */
-    assert_int_equal(number_of(f, "SELECT (substr(id::text, 15, 1) = '7' AND substr(id::text, 20, 1) ~ '[89ab]')"
-                                  "::integer FROM distribution_attempts"), 1);
+    assert_int_equal(number_of(f,
+                               "SELECT (substr(id::text, 15, 1) = '7' AND substr(id::text, 20, 1) ~ '[89ab]')"
+                               "::integer FROM distribution_attempts"),
+                     1);
     settlement_release(&first);
 }
 
@@ -162,13 +167,14 @@ static void one_strange_settlement_does_not_fail_the_batch(void **state)
     items[2] = settlement_of(id, 1, OUTCOME_DEFERRED, DELIVERY_WAITING);
     free(items[2].error);
     items[2].error = xstrdup("caf\xe9 \xf0\x9f NULL \"{}\\ ");
-    items[2].started_at_us = 0; /* a clock that was never set */
+    items[2].started_at_us = 0;                                             /* a clock that was never set */
     items[3] = settlement_of(id, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED); /* of the same delivery */
     ok(store_settle(f->store, items, 4, &problem));
     expect_delivery(f, id, "delivered", 1);
     assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts"), 2);
     assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts WHERE error_message ="
-                                  " 'caf? ?? NULL \"{}\\ ' AND started_at > now() - interval '1 minute'"), 1);
+                                  " 'caf? ?? NULL \"{}\\ ' AND started_at > now() - interval '1 minute'"),
+                     1);
     for (size_t i = 0; i < 4; i++)
         settlement_release(&items[i]);
 }
@@ -179,17 +185,20 @@ static void a_missing_partition_is_made(void **state)
     char job[UID_TEXT_SIZE], id[UID_TEXT_SIZE];
 
     one_delivery(f, job, id);
-    pg_server_run(&f->server,
-                  "DO $$ DECLARE name text; BEGIN FOR name IN SELECT inhrelid::regclass::text FROM pg_inherits"
-                  " WHERE inhparent = 'distribution_attempts'::regclass LOOP EXECUTE 'DROP TABLE ' || name;"
-                  " END LOOP; END $$");
+    pg_server_run(
+        &f->server,
+        "DO $$ DECLARE name text; BEGIN FOR name IN SELECT inhrelid::regclass::text FROM pg_inherits"
+        " WHERE inhparent = 'distribution_attempts'::regclass LOOP EXECUTE 'DROP TABLE ' || name;"
+        " END LOOP; END $$");
     settle_one(f->store, id, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
     expect_job(f, job, JOB_COMPLETED);
     assert_in_range(number_of(f, "SELECT count(*) FROM pg_inherits WHERE inhparent ="
-                                 " 'distribution_attempts'::regclass"), 3, 4);
+                                 " 'distribution_attempts'::regclass"),
+                    3, 4);
     ok(store_make_partitions(f->store, &problem));
     assert_in_range(number_of(f, "SELECT count(*) FROM pg_inherits WHERE inhparent ="
-                                 " 'distribution_attempts'::regclass"), 3, 4);
+                                 " 'distribution_attempts'::regclass"),
+                    3, 4);
 }
 
 /* --- callbacks --- */
@@ -220,7 +229,8 @@ static void a_callback_comes_once_with_the_response(void **state)
     assert_string_equal(delivery_content_type(delivery), "application/json");
     assert_string_equal(delivery_candidate(delivery), "callback");
     assert_string_equal(delivery->job->id, id);
-    assert_string_equal(json_string_value(json_object_get(delivery->inline_form, "endpoint")), "https://example.com/cb");
+    assert_string_equal(json_string_value(json_object_get(delivery->inline_form, "endpoint")),
+                        "https://example.com/cb");
     assert_string_equal(json_string_value(json_object_get(delivery->inline_form, "protocol")), "REST");
     assert_non_null(json_object_get(json_object_get(delivery->inline_form, "headers"), "X-API-Key"));
     /* The job had an hour to live; telling its end has a day. */
@@ -288,7 +298,8 @@ static void what_is_overdue_is_found_in_pages(void **state)
 static void what_has_expired_ends(void **state)
 {
     struct store_fixture *f = *state;
-    char pending[UID_TEXT_SIZE], waiting[UID_TEXT_SIZE], queued[UID_TEXT_SIZE], fresh[UID_TEXT_SIZE], id[UID_TEXT_SIZE];
+    char pending[UID_TEXT_SIZE], waiting[UID_TEXT_SIZE], queued[UID_TEXT_SIZE], fresh[UID_TEXT_SIZE],
+        id[UID_TEXT_SIZE];
     struct job *job = make_job("hook");
     size_t expired;
 
@@ -307,8 +318,11 @@ static void what_has_expired_ends(void **state)
     expect_job(f, waiting, JOB_EXPIRED);
     expect_job(f, queued, JOB_ROUTED);
     expect_job(f, fresh, JOB_PENDING);
-    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_deliveries WHERE kind = 'callback'"
-                                  " AND job_id = '%s'", pending), 1);
+    assert_int_equal(number_of(f,
+                               "SELECT count(*) FROM distribution_deliveries WHERE kind = 'callback'"
+                               " AND job_id = '%s'",
+                               pending),
+                     1);
     settle_one(f->store, id, 0, OUTCOME_DEFERRED, DELIVERY_EXPIRED);
     expect_job(f, queued, JOB_EXPIRED);
 }
@@ -337,14 +351,75 @@ static void sql_and_c_agree_on_the_status_of_a_job(void **state)
     struct store_fixture *f = *state;
 
     for (int n = 0; n < 243; n++) {
-        struct delivery_counts counts = {.open = n % 3, .delivered = n / 3 % 3, .dead = n / 9 % 3,
-                                         .expired = n / 27 % 3, .cancelled = n / 81};
+        struct delivery_counts counts = {.open = n % 3,
+                                         .delivered = n / 3 % 3,
+                                         .dead = n / 9 % 3,
+                                         .expired = n / 27 % 3,
+                                         .cancelled = n / 81};
         counts.total = counts.open + counts.delivered + counts.dead + counts.expired + counts.cancelled;
         if (!number_of(f, "SELECT (dist_job_status(%d, %d, %d, %d, %d, %d) = '%s')::integer", counts.total,
                        counts.open, counts.delivered, counts.dead, counts.expired, counts.cancelled,
                        job_status_names[job_status_from(&counts)]))
             fail_msg("case %d", n);
     }
+}
+
+struct racer {
+    struct store *store;
+    struct settlement *items;
+    size_t count;
+    struct fault fault;
+    int status;
+};
+
+static void *settle_by_tens(void *arg)
+{
+    struct racer *racer = arg;
+
+    for (size_t at = 0; at < racer->count && !racer->status; at += 10)
+        racer->status = store_settle(racer->store, racer->items + at, 10, &racer->fault);
+    return NULL;
+}
+
+/* Four workers have deliveries of the same jobs, each in an order of its own. */
+static void racing_workers_settle_the_same_jobs(void **state)
+{
+    enum { JOBS = 50, RACERS = 4 };
+    static const char *const targets[RACERS] = {"a", "b", "c", "d"};
+    static const enum delivery_status ends[] = {DELIVERY_DELIVERED, DELIVERY_DEAD};
+    struct store_fixture *f = *state;
+    struct racer racers[RACERS] = {0};
+    pthread_t threads[RACERS];
+    char job[UID_TEXT_SIZE], id[UID_TEXT_SIZE];
+
+    for (size_t r = 0; r < RACERS; r++) {
+        racers[r].store = store_fixture_store(f, 20000);
+        racers[r].items = xcalloc(JOBS, sizeof *racers[r].items);
+        racers[r].count = JOBS;
+    }
+    for (size_t i = 0; i < JOBS; i++) {
+        accept_job(f->store, make_job("a b c d"), job);
+        route_it(f->store, job);
+        for (size_t r = 0; r < RACERS; r++) {
+            size_t place = r % 2 ? i : JOBS - 1 - i;
+            delivery_id(f, job, targets[r], id);
+            racers[r].items[place] = settlement_of(id, 1, OUTCOME_REJECTED, ends[(i + r) % 2]);
+        }
+    }
+    for (size_t r = 0; r < RACERS; r++)
+        assert_int_equal(pthread_create(&threads[r], NULL, settle_by_tens, &racers[r]), 0);
+    for (size_t r = 0; r < RACERS; r++) {
+        pthread_join(threads[r], NULL);
+        if (racers[r].status)
+            fail_msg("%s", racers[r].fault.text);
+        for (size_t i = 0; i < JOBS; i++)
+            settlement_release(&racers[r].items[i]);
+        free(racers[r].items);
+        store_free(racers[r].store);
+    }
+    check_counters(f);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_jobs WHERE status = 'partial'"), JOBS);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts"), JOBS * RACERS);
 }
 
 /* A random row of the deliveries in one of the statuses; false where there is none. */
@@ -356,8 +431,8 @@ static bool pick(const struct store_fixture *f, const char *statuses, unsigned *
     char sql[200];
     bool found;
 
-    snprintf(sql, sizeof sql, "SELECT id, attempts FROM distribution_deliveries WHERE status IN (%s) ORDER BY id",
-             statuses);
+    snprintf(sql, sizeof sql,
+             "SELECT id, attempts FROM distribution_deliveries WHERE status IN (%s) ORDER BY id", statuses);
     PGresult *result = pg_query(pg, sql, NULL, &problem);
     assert_non_null(result);
     found = PQntuples(result) > 0;
@@ -377,15 +452,18 @@ static void random_settlements(const struct store_fixture *f, unsigned *seed)
     static const struct {
         enum outcome_kind kind;
         enum delivery_status status;
-    } ends[] = {{OUTCOME_DELIVERED, DELIVERY_DELIVERED}, {OUTCOME_REJECTED, DELIVERY_DEAD},
-                {OUTCOME_DEFERRED, DELIVERY_WAITING},    {OUTCOME_DEFERRED, DELIVERY_EXPIRED}};
+    } ends[] = {{OUTCOME_DELIVERED, DELIVERY_DELIVERED},
+                {OUTCOME_REJECTED, DELIVERY_DEAD},
+                {OUTCOME_DEFERRED, DELIVERY_WAITING},
+                {OUTCOME_DEFERRED, DELIVERY_EXPIRED}};
     struct settlement items[MANY];
     char id[UID_TEXT_SIZE];
     size_t count = 0;
     int attempts;
 
-    while (count < MANY && pick(f, rand_r(seed) % 5 ? "'queued'" : "'waiting', 'dead', 'expired', 'cancelled'", seed,
-                                id, &attempts)) {
+    while (count < MANY &&
+           pick(f, rand_r(seed) % 5 ? "'queued'" : "'waiting', 'dead', 'expired', 'cancelled'", seed, id,
+                &attempts)) {
         int end = rand_r(seed) % 4;
         items[count] = settlement_of(id, attempts + rand_r(seed) % 3, ends[end].kind, ends[end].status);
         count++;
@@ -416,7 +494,8 @@ static void random_step(const struct store_fixture *f, unsigned *seed)
         break;
     }
     case 2:
-        pg_server_run(&f->server, "UPDATE distribution_deliveries SET due_at = now() WHERE status = 'waiting'");
+        pg_server_run(&f->server,
+                      "UPDATE distribution_deliveries SET due_at = now() WHERE status = 'waiting'");
         ok(store_claim_due(f->store, 10, 60000, &list, &problem));
         due_list_release(&list);
         break;
@@ -451,11 +530,14 @@ static void counters_are_what_a_recount_says(void **state)
             check_counters(f);
     }
     /* Each job that has ended calls back once, others never: no callback is lost, none comes early. */
-    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_jobs j WHERE callback_url IS NOT NULL AND"
-                                  " status NOT IN ('pending', 'routed') AND NOT EXISTS (SELECT 1 FROM"
-                                  " distribution_deliveries d WHERE d.job_id = j.id AND d.kind = 'callback')"), 0);
+    assert_int_equal(number_of(f,
+                               "SELECT count(*) FROM distribution_jobs j WHERE callback_url IS NOT NULL AND"
+                               " status NOT IN ('pending', 'routed') AND NOT EXISTS (SELECT 1 FROM"
+                               " distribution_deliveries d WHERE d.job_id = j.id AND d.kind = 'callback')"),
+                     0);
     assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_deliveries d JOIN distribution_jobs j"
-                                  " ON j.id = d.job_id WHERE d.kind = 'callback' AND j.callback_url IS NULL"), 0);
+                                  " ON j.id = d.job_id WHERE d.kind = 'callback' AND j.callback_url IS NULL"),
+                     0);
 }
 
 int main(void)
@@ -473,6 +555,7 @@ int main(void)
         with_empty_store(what_has_expired_ends),
         with_empty_store(an_epoch_is_new_for_the_first_who_sees_it),
         with_empty_store(sql_and_c_agree_on_the_status_of_a_job),
+        with_empty_store(racing_workers_settle_the_same_jobs),
         with_empty_store(counters_are_what_a_recount_says),
     };
     return cmocka_run_group_tests(tests, store_fixture_setup, store_fixture_teardown);
