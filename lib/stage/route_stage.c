@@ -90,6 +90,9 @@ static int route_all(const struct route_stage *stage, struct batch *batch, size_
         routing->job = batch->jobs[i];
         if (route_job(stage->catalog, batch->jobs[i], &routing->deliveries, fault) < 0)
             return fault_wrap(fault, "%s", batch->jobs[i]->distribution_id);
+        for (size_t k = 0; k < routing->deliveries.count; k++) /* they are published after the commit */
+            if (routing->deliveries.items[k]->status == DELIVERY_WAITING)
+                routing->deliveries.items[k]->status = DELIVERY_QUEUED;
     }
     return 0;
 }

@@ -24,7 +24,8 @@ struct store;
 struct store *store_new(const struct pg_config *config); /* does not connect */
 void store_free(struct store *store);
 const char *store_address(const struct store *store);
-/* Connects now and holds that the schema is the one of this version (CONFIG: "run dist-admin migrate"). */
+/* Connects now and holds that the schema is the one of this version (CONFIG: "run dist-admin migrate"). Costs
+ * nothing while connected; every other function begins with it. */
 int store_open(struct store *store, struct fault *fault);
 
 /* --- submit: the instant of acceptance is the COMMIT in here --- */
@@ -44,7 +45,7 @@ struct submission {
     struct fault fault;        /* out: why, for CONFLICT and REFUSED */
 };
 /* All rows in one transaction; a row that is refused does not take the others with it. `max_age_ms`: the
- * expiry of jobs without one. `retry_policy` is stored with the job where the job names none. */
+ * expiry of jobs without one, from now on by PostgreSQL's clock; 0: none. */
 int store_submit(struct store *store, struct submission *items, size_t count, int64_t max_age_ms,
                  struct fault *fault);
 /* class INPUT: unknown (with the nearest name) or disabled */
@@ -149,7 +150,8 @@ struct job_filter {
     int64_t since_us, until_us;                      /* of submission; 0: open */
     int64_t limit;
 };
-/* Newest first; each view has its deliveries without attempts. */
+/* Newest first; each view has its deliveries without attempts. A `row` that returns non-zero ends the list (no
+ * fault). It must not use the store. */
 int store_list(struct store *store, const struct job_filter *filter,
                int (*row)(void *arg, const struct job_view *view), void *arg, struct fault *fault);
 
@@ -166,12 +168,14 @@ struct dead_view {
     int attempts, last_code;
     int64_t died_at_us, submitted_at_us, body_size;
 };
+/* The latest death first; callbacks that died are in it (target "callback"). `row` as in store_list(). */
 int store_dead_list(struct store *store, const struct dead_filter *filter,
                     int (*row)(void *arg, const struct dead_view *view), void *arg, struct fault *fault);
 /* The delivery with job and body, for dist-dlq show. INPUT where it is not dead. */
 int store_dead_load(struct store *store, const char *delivery_id, struct delivery **delivery,
                     struct fault *fault);
-/* dead -> waiting, due now, with a fresh attempt budget; the history stays. `ids` are delivery ids. */
+/* dead -> waiting, due now, with a fresh attempt budget and the job's lifetime anew; the history stays. `ids` are
+ * delivery ids; what is no UUID or not dead is passed over. */
 int store_replay(struct store *store, const char *const *ids, size_t count, size_t *replayed,
                  struct fault *fault);
 /* dead -> cancelled: the operator's word that it shall not be delivered. */
@@ -181,7 +185,7 @@ int store_drop(struct store *store, const char *const *ids, size_t count, size_t
 struct destination_count {
     char *destination;
     int64_t waiting, queued, dead;
-    int64_t oldest_open_us; /* submission of the oldest open one; 0: none */
+    int64_t oldest_open_us; /* when the oldest open one was routed; 0: none */
 };
 int store_destination_counts(struct store *store, struct destination_count **counts, size_t *count,
                              struct fault *fault);

@@ -309,6 +309,8 @@ static void a_server_that_does_not_read_costs_the_timeout(void **state)
     assert_int_equal(problem.class, FAULT_UNAVAILABLE);
     assert_in_range(clock_mono_ms() - start_ms, 350, 6000);
     kill(backend, SIGCONT);
+    pg_free(pg);
+    pg = client(30000);
     result = good(pg_query(pg, "SELECT length($1::bytea)", &params, &problem));
     assert_int_equal(pg_int(result, 0, 0), (int64_t)size);
     PQclear(result);
