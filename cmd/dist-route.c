@@ -2,7 +2,7 @@
  * dist-route - from distributions to deliveries; as a service also the due pump
  */
 #include "catalog.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "pump.h"
 #include "route_stage.h"
 #include "tool.h"

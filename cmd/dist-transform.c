@@ -2,7 +2,7 @@
  * dist-transform - bodies as their destinations expect them
  */
 #include "catalog.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "pump.h"
 #include "tool.h"
 #include "transform_stage.h"

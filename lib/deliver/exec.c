@@ -22,7 +22,7 @@
 #include <unistd.h>
 #include "child.h"
 #include "excerpt.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "num.h"
 #include "xalloc.h"
 

@@ -19,7 +19,7 @@
 #include <strings.h>
 #include "excerpt.h"
 #include "http.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "secret.h"
 #include "text.h"
 #include "xalloc.h"

@@ -7,7 +7,7 @@
 #include "catalog.h"
 #include "destination.h"
 #include "json.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "text.h"
 #include "xalloc.h"
 

@@ -6,7 +6,7 @@
 #include <ctype.h>
 #include "placeholders.h"
 #include "form_parts.h"
-#include "limits.h"
+#include "ceilings.h"
 
 enum { PORT_MAX = 65535, SHORT_STRING = 255, IDENTIFIER = 128, BATCH_MAX = 100000 };
 

@@ -8,7 +8,7 @@
 #include <strings.h>
 #include "placeholders.h"
 #include "form_parts.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "num.h"
 #include "text.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include "job.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "strmap.h"
 #include "text.h"
 #include "xalloc.h"

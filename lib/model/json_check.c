@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include "json.h"
 #include "json_keys.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "text.h"
 
 enum {

@@ -2,7 +2,7 @@
  * outcome - see the header; an outcome that nobody sets says deferred: it never counts as delivered
  */
 #include <stdarg.h>
-#include "limits.h"
+#include "ceilings.h"
 #include "outcome.h"
 #include "text.h"
 

@@ -10,7 +10,7 @@
 #include <strings.h>
 #include "clock.h"
 #include "job.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "retry.h"
 #include "text.h"
 #include "xalloc.h"

@@ -13,7 +13,7 @@
 #include "dead_show.h"
 #include "envelope.h"
 #include "fdio.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "lines.h"
 #include "text.h"
 

@@ -11,7 +11,7 @@
 #include "clock.h"
 #include "envelope.h"
 #include "fdio.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "num.h"
 #include "text.h"
 #include "xalloc.h"

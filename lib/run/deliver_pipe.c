@@ -14,7 +14,7 @@
 #include "envelope.h"
 #include "fdio.h"
 #include "heap.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "msg.h"
 #include "tool.h"
 #include "xalloc.h"

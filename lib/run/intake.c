@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "envelope.h"
 #include "fdio.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "lines.h"
 #include "msg.h"
 #include "tool.h"

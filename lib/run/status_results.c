@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "envelope.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "lines.h"
 #include "num.h"
 #include "status_show.h"

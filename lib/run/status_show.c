@@ -10,7 +10,7 @@
 
 #include "clock.h"
 #include "fdio.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "num.h"
 #include "response.h"
 #include "table.h"

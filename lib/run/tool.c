@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "fdio.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "msg.h"
 #include "rng.h"
 #include "text.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "digest.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "msg.h"
 #include "route.h"
 #include "xalloc.h"

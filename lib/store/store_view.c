@@ -5,7 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "limits.h"
+#include "ceilings.h"
 #include "store_parts.h"
 #include "text.h"
 #include "xalloc.h"

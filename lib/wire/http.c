@@ -549,7 +549,8 @@ void http_free(struct http *http)
     if (!http)
         return;
     while (!LIST_EMPTY(&http->transfers))
-        transfer_free(LIST_FIRST(&http->transfers)); /* NOLINT(clang-analyzer-unix.Malloc): it leaves the list */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed leaves the list */
+        transfer_free(LIST_FIRST(&http->transfers));
     while (http->idle_count)
         curl_easy_cleanup(http->idle[--http->idle_count]);
     for (int i = 0; i < POOL_COUNT; i++) {

@@ -39,11 +39,10 @@ page_options() {
 
 # make, for the build that is tested
 make_this() {
-    case ${DIST_BUILD##*/} in
-        default) make -s "$@" ;;
-        coverage) make -s COVERAGE=1 "$@" ;;
-        *) make -s SANITIZE="$(basename "$DIST_BUILD" | tr - ,)" "$@" ;;
-    esac
+    local variant=${DIST_BUILD##*/} flags=()
+    [[ $variant != *coverage ]] || flags+=(COVERAGE=1)
+    [[ $variant != *undefined* ]] || flags+=('SANITIZE=address,undefined')
+    make -s "${flags[@]}" variant="$variant" "$@"
 }
 
 @test "the list of tools in these tests is that of cmd/" {

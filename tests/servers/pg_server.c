@@ -78,8 +78,8 @@ static pid_t spawn(const struct pg_server *server, const char *const *argv)
     assert_true(pid >= 0);
     if (pid)
         return pid;
-    prctl(PR_SET_PDEATHSIG, SIGQUIT);
     become_server_user();
+    prctl(PR_SET_PDEATHSIG, SIGQUIT); /* behind the change of user, which clears it */
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0 || chdir("/"))
         _exit(126);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "clock.h"
 #include "digest.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "text.h"
 #include "xalloc.h"
 

@@ -26,7 +26,7 @@
 #include "fdio.h"
 #include "file_write.h"
 #include "http.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "xalloc.h"
 
 static char folder[] = "/tmp/dist-adapters-XXXXXX";

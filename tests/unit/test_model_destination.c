@@ -12,7 +12,7 @@
 #include "catalog.h"
 #include "destination.h"
 #include "json.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "xalloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "envelope.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "text.h"
 #include "xalloc.h"
 

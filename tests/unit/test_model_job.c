@@ -9,7 +9,7 @@
 #include <string.h>
 #include "clock.h"
 #include "job.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "xalloc.h"
 
 static const int64_t now_us = INT64_C(1705312800000000); /* 2024-01-15T10:00:00Z */

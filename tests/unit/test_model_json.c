@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include "clock.h"
 #include "json.h"
-#include "limits.h"
+#include "ceilings.h"
 #include "xalloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))

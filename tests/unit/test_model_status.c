@@ -7,7 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include "limits.h"
+#include "ceilings.h"
 #include "outcome.h"
 #include "status.h"
 

@@ -1,8 +1,8 @@
 /*
- * limits - the ceilings of everything that somebody else controls; listed in dist-internals(7)
+ * ceilings - the ceilings of everything that somebody else controls; listed in dist-internals(7)
  */
-#ifndef DIST_LIMITS_H
-#define DIST_LIMITS_H
+#ifndef DIST_CEILINGS_H
+#define DIST_CEILINGS_H
 
 enum {
     LIMIT_PAYLOAD_DEFAULT = 16 * 1024 * 1024, /* bytes of one body; DIST_MAX_PAYLOAD changes it */
