@@ -141,7 +141,8 @@ struct destination *form_destination(const char *name, const json_t *form, const
         return NULL;
     }
     if (!tenant && strcmp(name, "callback") == 0) {
-        fault_set(fault, FAULT_INPUT, "'callback' is the name of the deliveries that call back: take another");
+        fault_set(fault, FAULT_INPUT,
+                  "'callback' is the name of the deliveries that call back: take another");
         return NULL;
     }
     struct destination *destination = xcalloc(1, sizeof *destination);

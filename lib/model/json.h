@@ -43,29 +43,31 @@ json_t *json_read(const char *text, size_t size, struct fault *fault);
 /* The span of member `name`, or NULL. */
 const struct json_member *json_member(const char *text, const struct json_members *members, const char *name);
 
-/* Compact text of a value appended: keys in order, reals as short as they read back. -1: the buffer is full. */
+/* Compact text of a value appended: keys in order, reals as short as they read back. -1: the buffer is full.
+ */
 int json_write(const json_t *value, struct buf *out);
 
 /*
  * Reading an object by a table. Unknown members are refused with the nearest known name, wrong types and
  * values with the pointer: "/retry_policy/max_attempts: a whole number from 1 to 1000 is wanted, not "3"".
- * Targets of absent and null members stay as they are; a null member that is required is missing. A fault does
- * not quote STRING values, which may be secrets; it quotes the others.
+ * Targets of absent and null members stay as they are; a null member that is required is missing. A fault
+ * does not quote STRING values, which may be secrets; it quotes the others.
  */
 enum json_kind {
-    JSON_KIND_STRING,   /* const char **  borrowed from the object */
-    JSON_KIND_NAME,     /* const char **  text_is_name() */
-    JSON_KIND_WORD,     /* const char **  one of `words`, in any case; the target gets the word of the table */
-    JSON_KIND_BOOL,     /* bool * */
-    JSON_KIND_INT,      /* int64_t *  min..max */
-    JSON_KIND_NUMBER,   /* double *   min..max */
-    JSON_KIND_SECONDS,  /* int64_t *  milliseconds; a number of seconds or a duration as "1m30s"; min..max in ms */
-    JSON_KIND_TIME,     /* int64_t *  microseconds; RFC 3339 text */
-    JSON_KIND_OBJECT,   /* json_t **  borrowed */
-    JSON_KIND_ARRAY,    /* json_t **  borrowed, at most max elements */
-    JSON_KIND_STRINGS,  /* json_t **  borrowed: an object whose values are all strings */
-    JSON_KIND_ANY,      /* json_t **  borrowed */
-    JSON_KIND_IGNORED,  /* known, and nothing is stored */
+    JSON_KIND_STRING,  /* const char **  borrowed from the object */
+    JSON_KIND_NAME,    /* const char **  text_is_name() */
+    JSON_KIND_WORD,    /* const char **  one of `words`, in any case; the target gets the word of the table */
+    JSON_KIND_BOOL,    /* bool * */
+    JSON_KIND_INT,     /* int64_t *  min..max */
+    JSON_KIND_NUMBER,  /* double *   min..max */
+    JSON_KIND_SECONDS, /* int64_t *  milliseconds; a number of seconds or a duration as "1m30s"; min..max in
+                          ms */
+    JSON_KIND_TIME,    /* int64_t *  microseconds; RFC 3339 text */
+    JSON_KIND_OBJECT,  /* json_t **  borrowed */
+    JSON_KIND_ARRAY,   /* json_t **  borrowed, at most max elements */
+    JSON_KIND_STRINGS, /* json_t **  borrowed: an object whose values are all strings */
+    JSON_KIND_ANY,     /* json_t **  borrowed */
+    JSON_KIND_IGNORED, /* known, and nothing is stored */
 };
 struct json_field {
     const char *name;

@@ -19,9 +19,9 @@ struct outcome {
     enum outcome_kind kind;
     int code;               /* HTTP status, exit code; 0: none */
     int64_t retry_after_ms; /* what the destination asked for; -1: nothing */
-    const char *reason;     /* a static word: "http_503", "timeout", "connect", "refused_address", "exit_75" */
-    char text[500];         /* one line for people; "" on success; printable, no secret */
-    struct buf response;    /* body or output as it came, at most LIMIT_RESPONSE bytes */
+    const char *reason;  /* a static word: "http_503", "timeout", "connect", "refused_address", "exit_75" */
+    char text[500];      /* one line for people; "" on success; printable, no secret */
+    struct buf response; /* body or output as it came, at most LIMIT_RESPONSE bytes */
 };
 
 extern const char *const outcome_kind_names[]; /* "delivered", "deferred", "rejected", NULL */

@@ -14,11 +14,11 @@
 #include "fault.h"
 
 struct retry_policy {
-    const char *name;      /* of the policy, static */
-    int max_attempts;      /* 1 to 1000 */
-    double multiplier;     /* 1 to 100: the delay grows by it */
-    int64_t first_ms;      /* the delay before the second attempt */
-    int64_t max_backoff_ms; /* caps the delay before the jitter, of a schedule too; 100 ms to 7 d */
+    const char *name;           /* of the policy, static */
+    int max_attempts;           /* 1 to 1000 */
+    double multiplier;          /* 1 to 100: the delay grows by it */
+    int64_t first_ms;           /* the delay before the second attempt */
+    int64_t max_backoff_ms;     /* caps the delay before the jitter, of a schedule too; 100 ms to 7 d */
     const int64_t *schedule_ms; /* NULL, or the delays one by one; the last one repeats */
     int schedule_count;
     int64_t max_retry_after_ms; /* a longer Retry-After is cut to it: 24 h in every policy */

@@ -188,8 +188,8 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
 }
 
 /*
- * Starts the last claim with its delivery, or leaves it. What is in hand here already (its Redis was emptied and it
- * was published again) just gets its new entry.
+ * Starts the last claim with its delivery, or leaves it. What is in hand here already (its Redis was emptied
+ * and it was published again) just gets its new entry.
  */
 static int start_last(struct engine *engine, struct delivery **delivery, struct fault *fault)
 {
@@ -211,7 +211,8 @@ static int start_last(struct engine *engine, struct delivery **delivery, struct 
     return 0;
 }
 
-/* Loads what was claimed and starts it. What a fault leaves undone stays among the claims, for the next turn. */
+/* Loads what was claimed and starts it. What a fault leaves undone stays among the claims, for the next turn.
+ */
 static int start_all(struct engine *engine, struct fault *fault)
 {
     size_t count = engine->claims.count;
@@ -296,8 +297,8 @@ static void list_claim(const char *key, void *value, void *arg)
 /* The claims of everything in hand; items are the caller's to free(). */
 static struct claim_list all_claims(struct engine *engine)
 {
-    struct claim_list list = {
-        .items = xcalloc(engine->carried.count + engine->claims.count, sizeof *list.items)};
+    struct claim_list list = {.items =
+                                  xcalloc(engine->carried.count + engine->claims.count, sizeof *list.items)};
     strmap_each(&engine->carried, list_claim, &list);
     for (size_t i = 0; i < engine->claims.count; i++)
         list.items[list.count++] = &engine->claims.items[i];
@@ -323,7 +324,8 @@ static int reap(struct engine *engine, struct fault *fault)
         want = LANE_BATCH;
     if (!want)
         return 0;
-    return queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &engine->claims, fault);
+    return queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &engine->claims,
+                      fault);
 }
 
 static int upkeep(struct engine *engine, int64_t now_ms, struct fault *fault)

@@ -32,7 +32,7 @@ int store_open(struct store *store, struct fault *fault);
 
 enum submit_result {
     SUBMIT_ACCEPTED,
-    SUBMIT_SAME,     /* accepted before under this idempotency key or distribution_id: that one's id is given */
+    SUBMIT_SAME, /* accepted before under this idempotency key or distribution_id: that one's id is given */
     SUBMIT_CONFLICT, /* the key or id is taken by another content: nothing stored */
     SUBMIT_REFUSED,  /* tenant unknown or disabled, or a value that PostgreSQL refuses: nothing stored */
 };
@@ -55,8 +55,8 @@ int store_check_tenant(struct store *store, const char *tenant_id, struct fault 
 
 /* jobs[i]: the job of ids[i] without its body, or NULL where there is none or it is not `pending`; then
  * routed[i] says that it is routed already. */
-int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs, bool *routed,
-                    struct fault *fault);
+int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs,
+                    bool *routed, struct fault *fault);
 /* Ids and lanes of the deliveries of a routed job that are `queued`, for publishing again. */
 struct due_item {
     char id[UID_TEXT_SIZE];
@@ -73,7 +73,8 @@ struct routing {
     struct delivery_list deliveries; /* their status is QUEUED (published after the commit) or DEAD */
     bool saved; /* out: false where another router was faster: nothing of this one was written */
 };
-/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead). lease_ms: see store_overdue(). */
+/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead). lease_ms: see
+ * store_overdue(). */
 int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
                         struct fault *fault);
 
@@ -84,14 +85,15 @@ int store_fail_job(struct store *store, const char *job_id, const char *why, str
 
 /*
  * out[i]: the delivery of ids[i] with its job, or NULL where it is not `queued` any more (its entry is to be
- * dropped). Deliveries of one job share it. With `body_budget` > 0 bodies are loaded, as many as fit (at least
- * one); a delivery whose body did not fit has job->body NULL and is to be handed back to the queue. The body of a
- * callback is the response document.
+ * dropped). Deliveries of one job share it. With `body_budget` > 0 bodies are loaded, as many as fit (at
+ * least one); a delivery whose body did not fit has job->body NULL and is to be handed back to the queue. The
+ * body of a callback is the response document.
  */
 int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
                           struct delivery **out, struct fault *fault);
 /* After transformation: content types of deliveries, or dead letters of reason `transform` (status DEAD). */
-int store_save_transformed(struct store *store, struct delivery *const *items, size_t count, struct fault *fault);
+int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
+                           struct fault *fault);
 
 /* An attempt that was made, or a death without one (number 0), and what becomes of the delivery. */
 struct settlement {
@@ -122,8 +124,8 @@ int store_claim_due(struct store *store, size_t limit, int64_t lease_ms, struct 
                     struct fault *fault);
 /* Milliseconds until the next waiting delivery is due: 0 now, -1 none. */
 int store_next_due_ms(struct store *store, int64_t *ms, struct fault *fault);
-/* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), and pending jobs
- * likewise, in the order of their ids after `after` ("" at first). */
+/* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), and pending
+ * jobs likewise, in the order of their ids after `after` ("" at first). */
 int store_overdue_deliveries(struct store *store, bool all, const char *after, size_t limit,
                              struct due_list *list, struct fault *fault);
 int store_overdue_jobs(struct store *store, bool all, const char *after, size_t limit, struct due_list *list,
@@ -150,15 +152,16 @@ struct job_filter {
     int64_t since_us, until_us;                      /* of submission; 0: open */
     int64_t limit;
 };
-/* Newest first; each view has its deliveries without attempts. A `row` that returns non-zero ends the list (no
- * fault). It must not use the store. */
+/* Newest first; each view has its deliveries without attempts. A `row` that returns non-zero ends the list
+ * (no fault). It must not use the store. */
 int store_list(struct store *store, const struct job_filter *filter,
                int (*row)(void *arg, const struct job_view *view), void *arg, struct fault *fault);
 
 struct dead_filter {
-    const char *tenant_id, *destination, *reason, *data_type, *error; /* NULL: all; error: a part of the text */
-    int64_t since_us, until_us;                                        /* of death */
-    const char *const *ids; /* delivery ids or distribution ids; with id_count 0: all */
+    const char *tenant_id, *destination, *reason, *data_type,
+        *error;                 /* NULL: all; error: a part of the text */
+    int64_t since_us, until_us; /* of death */
+    const char *const *ids;     /* delivery ids or distribution ids; with id_count 0: all */
     size_t id_count;
     int64_t limit; /* 0: none */
 };
@@ -174,12 +177,13 @@ int store_dead_list(struct store *store, const struct dead_filter *filter,
 /* The delivery with job and body, for dist-dlq show. INPUT where it is not dead. */
 int store_dead_load(struct store *store, const char *delivery_id, struct delivery **delivery,
                     struct fault *fault);
-/* dead -> waiting, due now, with a fresh attempt budget and the job's lifetime anew; the history stays. `ids` are
- * delivery ids; what is no UUID or not dead is passed over. */
+/* dead -> waiting, due now, with a fresh attempt budget and the job's lifetime anew; the history stays. `ids`
+ * are delivery ids; what is no UUID or not dead is passed over. */
 int store_replay(struct store *store, const char *const *ids, size_t count, size_t *replayed,
                  struct fault *fault);
 /* dead -> cancelled: the operator's word that it shall not be delivered. */
-int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped, struct fault *fault);
+int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped,
+               struct fault *fault);
 
 /* Counts of deliveries by destination and status, for dist-status --queues. */
 struct destination_count {
