@@ -85,6 +85,7 @@ run_service() {
 @test "every example of a tool says how it is run" {
     local tool
     for tool in "${tools[@]}"; do
+        # shellcheck disable=SC2016 # of awk
         run -0 awk '/^\.Sh / { in_it = ($2 == "EXAMPLES") }
             in_it && /^\.Bd / && before !~ /^\.\\" example: (filter|server|service)$/ { print FILENAME ":" FNR }
             { before = $0 }' "$ROOT/man/$tool.1"
@@ -146,8 +147,11 @@ run_service() {
     for name in DB_HOST DB_PORT DB_NAME DB_USER REDIS_HOST DIST_CONFIG_DIR DIST_ALLOW_PRIVATE RECEIVER_URL; do
         unset "$name"
     done
+    # shellcheck disable=SC2016 # of the script
+    echo 'trap "{ kill \$(jobs -p); wait; scripts/sandbox down --purge; } >/dev/null 2>&1 || true" EXIT' >script # where it fails
+    # shellcheck disable=SC2016 # of awk
     awk '/^```sh$/ { on = 1; next } /^```$/ { on = 0 } on' "$ROOT/README.md" | # it is built already
-        grep -vE '^scripts/install-deps|^PATH=' >script
+        grep -vE '^scripts/install-deps|^PATH=' >>script
     (($(wc -l <script) > 20))
     (cd "$ROOT" && HOME=$BATS_TEST_TMPDIR/home DIST_SANDBOX_DIR=$BATS_TEST_TMPDIR/sb \
         bash -eo pipefail "$BATS_TEST_TMPDIR/script" </dev/null 3>&- 4>&-) >said 2>&1 || fail "$(cat said)"

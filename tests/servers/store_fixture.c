@@ -1,5 +1,6 @@
 #include "store_fixture.h"
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>

@@ -2,6 +2,7 @@
  * pg against a PostgreSQL of its own: values, faults, deadlines, what breaks
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>

@@ -4,6 +4,8 @@
  */
 #include <fcntl.h>
 #include <setjmp.h>
+#include <string.h>
+#include <stdio.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>

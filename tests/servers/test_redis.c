@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <stdio.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>

@@ -2,6 +2,7 @@
  * The store against a PostgreSQL of its own: submission, routing, delivery, the due queue
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>

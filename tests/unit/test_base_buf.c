@@ -2,6 +2,7 @@
  * test_base_buf - the buffer and its ceiling
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
  * test_base_io - descriptors read and written to the end; lines with a ceiling
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
  * test_base_misc - faults, maps, heaps, and what msg writes to stderr
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdarg.h>

@@ -2,6 +2,7 @@
  * Deliveries: routing, candidates, transformation, and what becomes of one after an attempt
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>

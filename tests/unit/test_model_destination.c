@@ -2,6 +2,7 @@
  * Destinations: the forms of every protocol, what a request may not say, placeholders, the catalog
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <stdarg.h>

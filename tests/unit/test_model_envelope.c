@@ -2,6 +2,7 @@
  * Envelopes: what a stage writes is what the next one reads, and what a pipe could bring otherwise is refused
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>

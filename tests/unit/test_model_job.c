@@ -2,6 +2,7 @@
  * Jobs: requests and payloads to jobs, the checks of every member, what two submissions have in common
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>

@@ -2,6 +2,7 @@
  * Responses: the specification's document 4.2.2 of a job that is done, one that is not, and one that failed
  */
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
