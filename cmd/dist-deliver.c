@@ -1,14 +1,12 @@
 /*
  * dist-deliver - deliver, as a filter or as a service
  */
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "catalog.h"
 #include "deliver_pipe.h"
 #include "deliver_stage.h"
 #include "deliver_stream.h"
-#include "fdio.h"
 #include "service.h"
 #include "tool.h"
 
@@ -41,7 +39,7 @@ static int run_pipe(const struct tool *tool, struct deliver_stage *stage, struct
         .stop_timeout_ms = conf_duration_ms(tool->conf, "DIST_STOP_TIMEOUT"),
     };
     if (dead_letters) {
-        pipe.dead_letters = fdio_open(dead_letters, O_WRONLY | O_CREAT | O_APPEND, 0640, fault);
+        pipe.dead_letters = deliver_pipe_dead_letters(dead_letters, fault);
         if (pipe.dead_letters < 0)
             return -1;
     }

@@ -21,7 +21,7 @@ enum { CLOCK_TEXT_SIZE = 32 };
 const char *clock_format(int64_t wall_us, char text[CLOCK_TEXT_SIZE]);
 /*
  * The inverse; class INPUT. Leap seconds are refused, years 1970 to 9999 (of the time in UTC) are taken,
- * digits behind the microsecond are cut off.
+ * digits behind the microsecond are cut off. The epoch itself is refused: 0 stands for no time everywhere.
  */
 int clock_parse(const char *text, int64_t *wall_us, struct fault *fault);
 

@@ -14,6 +14,7 @@
 
 enum {
     ATTEMPTS_MAX = 1000000,
+    ERROR_MAX = 4096, /* bytes of an error's text: we write far shorter ones */
     JOB_FIELDS_MAX = 16, /* members of a job in a line */
 };
 
@@ -187,7 +188,7 @@ static void delivery_line_fields(struct delivery_line *line, struct json_field *
         {"budget_start", JSON_KIND_INT, .target = &line->budget_start, .max = ATTEMPTS_MAX},
         {"status", JSON_KIND_WORD, .required = true, .target = &line->status, .words = delivery_status_names},
         {"dead_reason", JSON_KIND_WORD, .target = &line->dead_reason, .words = dead_reason_names},
-        {"error", JSON_KIND_STRING, .target = &line->error},
+        {"error", JSON_KIND_STRING, .target = &line->error, .max = ERROR_MAX},
         {"delivery_content_type", JSON_KIND_STRING, .target = &line->content_type},
         {.name = NULL},
     };
@@ -215,8 +216,6 @@ static int check_delivery_line(const struct delivery_line *line, struct fault *f
         return fault_set(fault, FAULT_INPUT, "/budget_start: more than /attempts");
     if (line->content_type && job_check_content_type("/delivery_content_type", line->content_type, fault))
         return -1;
-    if (!json_array_size(line->candidates) && !line->dead_reason)
-        return fault_set(fault, FAULT_INPUT, "/candidates: none, and the delivery is not dead");
     for (size_t i = 0; i < json_array_size(line->candidates); i++) {
         const char *name = json_string_value(json_array_get(line->candidates, i));
 
@@ -307,12 +306,12 @@ static int read_result_line(const json_t *document, struct result_line *line, st
         {"destination", JSON_KIND_NAME, .target = &line->destination},
         {"status", JSON_KIND_WORD, .required = true, .target = &line->status, .words = delivery_status_names},
         {"dead_reason", JSON_KIND_WORD, .target = &line->dead_reason, .words = dead_reason_names},
-        {"attempts", JSON_KIND_INT, .required = true, .target = &line->attempts, .max = ATTEMPTS_MAX},
+        {"attempts", JSON_KIND_INT, .required = true, .target = &line->attempts, .max = ATTEMPTS_MAX + 1},
         {"response_code", JSON_KIND_INT, .target = &line->response_code, .min = INT32_MIN, .max = INT32_MAX},
         {"started_at", JSON_KIND_TIME, .target = &line->started_at_us},
         {"completed_at", JSON_KIND_TIME, .target = &line->completed_at_us},
         {"latency_ms", JSON_KIND_INT, .target = &line->latency_ms, .min = -1, .max = INT64_MAX},
-        {"error", JSON_KIND_STRING, .target = &line->error},
+        {"error", JSON_KIND_STRING, .target = &line->error, .max = ERROR_MAX},
         {.name = NULL},
     };
 

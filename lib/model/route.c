@@ -104,6 +104,15 @@ static int add_members(const struct catalog *catalog, struct delivery *delivery,
     return fault_set(fault, FAULT_INPUT, "group '%s': %s", group->name, reason.text);
 }
 
+int route_delivery(const struct catalog *catalog, struct delivery *delivery, struct fault *fault)
+{
+    const struct group *group = catalog_group(catalog, delivery->target);
+
+    if (group && !delivery->inline_form)
+        return add_members(catalog, delivery, group, fault);
+    return add_candidate(catalog, delivery, delivery->target, delivery->inline_form, fault);
+}
+
 /* The delivery to one element of a job's destinations; -1 where it is unroutable, with its candidates empty.
  */
 static int route_target(const struct catalog *catalog, struct job *job, json_t *element,

@@ -21,6 +21,10 @@
 int route_job(const struct catalog *catalog, struct job *job, struct delivery_list *deliveries,
               struct fault *fault);
 
+/* The candidates of a delivery that has none: a dead letter that was unroutable, once it is replayed. -1: it still
+ * is. */
+int route_delivery(const struct catalog *catalog, struct delivery *delivery, struct fault *fault);
+
 /*
  * The destination of `name` for this delivery: configured, or made from the form that the request brought
  * along. A form for a configured name may leave members out, but those it has must not differ (class

@@ -4,6 +4,7 @@
 #include "deliver_pipe.h"
 
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,7 @@ struct held {
     struct delivery *delivery;
     struct deliver_attempt *attempt; /* NULL while it waits */
     struct held *next, *previous;    /* of all that are held */
+    size_t bytes;                    /* of its line: what it takes in memory, more or less */
 };
 
 struct run {
@@ -86,7 +88,7 @@ static void let_go(struct held *held)
     struct run *run = held->run;
 
     run->held_count--;
-    run->held_bytes -= held->delivery->job->body_size;
+    run->held_bytes -= held->bytes;
     if (held->previous)
         held->previous->next = held->next;
     else
@@ -95,20 +97,6 @@ static void let_go(struct held *held)
         held->next->previous = held->previous;
     delivery_free(held->delivery);
     free(held);
-}
-
-static int write_line(struct run *run, int fd, int (*compose)(const void *what, struct buf *, struct fault *),
-                      const void *what)
-{
-    struct buf line;
-    buf_init(&line, LIMIT_ENVELOPE(run->pipe->max_payload));
-    int result = compose(what, &line, run->fault);
-    if (result == 0)
-        result = fdio_write_all(fd, line.data, line.len, run->fault);
-    buf_release(&line);
-    if (result < 0)
-        run->broken = true;
-    return result;
 }
 
 static int compose_result(const void *what, struct buf *out, struct fault *fault)
@@ -121,17 +109,59 @@ static int compose_delivery(const void *what, struct buf *out, struct fault *fau
     return envelope_write_delivery(what, out, fault);
 }
 
+/* What cannot be composed is one record's trouble; what cannot be written is everybody's. */
+static int compose_line(struct run *run, int (*compose)(const void *what, struct buf *, struct fault *),
+                        const void *what, struct buf *line)
+{
+    struct fault problem = {0};
+
+    buf_init(line, LIMIT_ENVELOPE(run->pipe->max_payload));
+    if (compose(what, line, &problem) == 0)
+        return 0;
+    msg(MSG_ERROR, "%s", problem.text);
+    buf_release(line);
+    return -1;
+}
+
+static int write_line(struct run *run, int fd, struct buf *line)
+{
+    int result = fdio_write_all(fd, line->data, line->len, run->fault);
+    buf_release(line);
+    if (result < 0)
+        run->broken = true;
+    return result;
+}
+
+/* A line that did not fit on the disk is taken back: half a line would spoil the next one. */
+static void write_dead_letter(struct run *run, const struct delivery *delivery)
+{
+    int fd = run->pipe->dead_letters;
+    off_t end = lseek(fd, 0, SEEK_END); /* -1: a pipe */
+    struct buf line;
+
+    if (compose_line(run, compose_delivery, delivery, &line) < 0)
+        return;
+    if (write_line(run, fd, &line) < 0) {
+        if (end >= 0 && ftruncate(fd, end) < 0)
+            msg(MSG_WARNING, "the dead letter file ends in half a line");
+    } else if (end >= 0 && fdatasync(fd) < 0) {
+        msg(MSG_WARNING, "the dead letter file cannot be synced: it may be lost with the power");
+    }
+}
+
 /* The delivery has ended, or is left as it is because the run stops. */
 static void print(struct run *run, const struct delivery *delivery, const struct settlement *settlement)
 {
     const struct job *job = delivery->job;
+    struct buf line;
     struct result result = {
         .distribution_id = job->distribution_id,
         .delivery_id = (char *)delivery->id,
         .tenant_id = job->tenant_id,
         .data_type = job->data_type,
         .target = delivery->target,
-        .destination = settlement ? settlement->destination : (char *)delivery_candidate(delivery),
+        .destination = settlement && settlement->destination ? settlement->destination
+                                                             : (char *)delivery_candidate(delivery),
         .status = delivery->status,
         .dead_reason = delivery->dead_reason,
         .attempts = delivery->attempts,
@@ -145,12 +175,10 @@ static void print(struct run *run, const struct delivery *delivery, const struct
     }
     if (delivery->status != DELIVERY_DELIVERED)
         run->failed++;
-    if (write_line(run, STDOUT_FILENO, compose_result, &result) < 0)
-        return;
-    if (delivery->status == DELIVERY_DEAD && run->pipe->dead_letters >= 0 &&
-        write_line(run, run->pipe->dead_letters, compose_delivery, delivery) == 0 &&
-        fdatasync(run->pipe->dead_letters) < 0)
-        msg(MSG_DEBUG, "the dead letter file cannot be synced"); /* a pipe or a terminal */
+    if (delivery->status == DELIVERY_DEAD && run->pipe->dead_letters >= 0)
+        write_dead_letter(run, delivery); /* before anybody hears of it */
+    if (compose_line(run, compose_result, &result, &line) == 0)
+        write_line(run, STDOUT_FILENO, &line);
 }
 
 static void on_done(void *arg, struct settlement *settlement)
@@ -166,7 +194,8 @@ static void on_done(void *arg, struct settlement *settlement)
     delivery->dead_reason = settlement->verdict.reason;
     if (settlement->number) {
         delivery->attempts = settlement->number;
-    } else if (delivery->status == DELIVERY_WAITING) { /* only an operator could mend it */
+    } else if (delivery->status == DELIVERY_WAITING &&
+               settlement->kind == OUTCOME_REJECTED) { /* not in this run */
         delivery->status = DELIVERY_DEAD;
         delivery->dead_reason = DEAD_UNROUTABLE;
     }
@@ -216,12 +245,12 @@ static void take(struct run *run, char *line, size_t size)
         return;
     }
     struct held *held = xcalloc(1, sizeof *held);
-    *held = (struct held){.run = run, .delivery = delivery, .next = run->first};
+    *held = (struct held){.run = run, .delivery = delivery, .next = run->first, .bytes = size};
     if (run->first)
         run->first->previous = held;
     run->first = held;
     run->held_count++;
-    run->held_bytes += delivery->job->body_size;
+    run->held_bytes += size;
     start(held);
 }
 
@@ -285,6 +314,8 @@ static void on_stop(evutil_socket_t fd, short events, void *arg)
     struct run *run = arg;
     (void)fd;
     (void)events;
+    if (run->stopping)
+        return;
     run->stopping = true;
     run->stop_at_ms = clock_mono_ms() + run->pipe->stop_timeout_ms;
     give_up_waiting(run);
@@ -323,6 +354,20 @@ static void tear_down(struct run *run)
             event_free(events[i]);
     heap_release(&run->waiting);
     line_reader_release(&run->reader);
+}
+
+int deliver_pipe_dead_letters(const char *path, struct fault *fault)
+{
+    int fd = fdio_open(path, O_RDWR | O_CREAT | O_APPEND, 0640, fault);
+    off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    char last = '\n';
+
+    if (end > 0 && pread(fd, &last, 1, end - 1) == 1 && last != '\n' &&
+        fdio_write_all(fd, "\n", 1, fault) < 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
 }
 
 int deliver_pipe_run(struct deliver_pipe *pipe, struct fault *fault)

@@ -19,6 +19,10 @@ struct deliver_pipe {
     int64_t stop_timeout_ms; /* after SIGTERM, for what is in flight */
 };
 
+/* Opens (or makes) a file for dead letters, to append to; half a line that a crash left is ended first. The
+ * caller closes it. */
+int deliver_pipe_dead_letters(const char *path, struct fault *fault);
+
 /* 0: all delivered; EXIT_REJECTED: some not, or some lines refused; 75: stopped before the end. -1: fault. */
 int deliver_pipe_run(struct deliver_pipe *pipe, struct fault *fault);
 

@@ -179,7 +179,7 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
     strmap_put(&engine->carried, delivery->id, carried);
     if (carried->claim.crashes >= POISON_CRASHES) {
         const struct verdict poison = {.status = DELIVERY_DEAD, .reason = DEAD_POISON};
-        deliver_stage_settle(delivery, poison, "workers crashed on it", &carried->settlement);
+        settlement_init(&carried->settlement, delivery, poison, "workers crashed on it");
         count(engine, &carried->settlement);
         add_settled(carried);
         return;

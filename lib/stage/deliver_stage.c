@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 
 #include "clock.h"
@@ -17,8 +18,11 @@
 #include "text.h"
 #include "xalloc.h"
 
-/* How long a delivery waits that found its destination disabled. */
-enum { DISABLED_WAIT_MS = 30 * 1000 };
+enum {
+    HELD_WAIT_MS =
+        30 * 1000, /* where an operator has to mend something: a disabled destination, credentials */
+    SHORTAGE_WAIT_MS = 1000, /* where this host is short of something, descriptors for example */
+};
 
 struct deliver_attempt {
     struct deliver_stage *stage;
@@ -35,6 +39,30 @@ struct deliver_attempt {
     void *arg;
 };
 
+/*
+ * As many attempts as there are descriptors for: an attempt takes up to three (a socket, or a child's pipes),
+ * and running out of them would fail attempts that nothing is wrong with. The soft limit is raised as far as
+ * it goes.
+ */
+static size_t fit_descriptors(size_t limit)
+{
+    enum { OWN = 20, PER_ATTEMPT = 3 };
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return limit;
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0 && getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return limit;
+    size_t room = files.rlim_cur > OWN ? (size_t)(files.rlim_cur - OWN) / PER_ATTEMPT : 0;
+    if (room >= limit)
+        return limit;
+    room = room ? room : 1;
+    msg(MSG_WARNING, "DIST_CONCURRENCY is %zu here, not %zu: a process may open %llu files", room, limit,
+        (unsigned long long)files.rlim_cur);
+    return room;
+}
+
 int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
                        const char *retry_policy, bool allow_private, size_t limit, struct fault *fault)
 {
@@ -49,7 +77,7 @@ int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalo
     }
     if (!stage->base)
         return fault_set(fault, FAULT_SYSTEM, "cannot make an event loop");
-    gate_init(&stage->gate, limit);
+    gate_init(&stage->gate, fit_descriptors(limit));
     return adapter_context_init(&stage->adapters, stage->base, allow_private, fault);
 }
 
@@ -66,21 +94,13 @@ void deliver_stage_release(struct deliver_stage *stage)
 struct destination *deliver_stage_destination(const struct deliver_stage *stage,
                                               const struct delivery *delivery, struct fault *fault)
 {
-    return route_resolve(stage->catalog, delivery_candidate(delivery), delivery->inline_form,
-                         delivery->job->tenant_id, fault);
-}
+    const char *candidate = delivery_candidate(delivery);
 
-void deliver_stage_settle(const struct delivery *delivery, struct verdict verdict, const char *error,
-                          struct settlement *settlement)
-{
-    *settlement = (struct settlement){
-        .destination = xstrdup(delivery_candidate(delivery)),
-        .error = xstrdup_null(error),
-        .reason = "",
-        .verdict = verdict,
-    };
-    text_copy(settlement->delivery_id, sizeof settlement->delivery_id, delivery->id);
-    text_copy(settlement->job_id, sizeof settlement->job_id, delivery->job->id);
+    if (!candidate) {
+        fault_set(fault, FAULT_INPUT, "'%s' has no destination", delivery->target);
+        return NULL;
+    }
+    return route_resolve(stage->catalog, candidate, delivery->inline_form, delivery->job->tenant_id, fault);
 }
 
 static void attempt_free(struct deliver_attempt *attempt)
@@ -143,7 +163,7 @@ static void on_outcome(void *arg, struct outcome *outcome)
 
     attempt->handle = NULL;
     struct verdict verdict = delivery_verdict(delivery, &attempt->policy, outcome, now_us, rng_unit());
-    deliver_stage_settle(delivery, verdict, *outcome->text ? outcome->text : NULL, &settlement);
+    settlement_init(&settlement, delivery, verdict, *outcome->text ? outcome->text : NULL);
     settlement.number = delivery->attempts + 1;
     settlement.kind = outcome->kind;
     settlement.code = outcome->code;
@@ -165,22 +185,38 @@ static void on_later(evutil_socket_t fd, short events, void *arg)
 }
 
 /* No attempt is made: the settlement comes from the event loop all the same. */
-static void settle_later(struct deliver_attempt *attempt, struct verdict verdict, const char *error)
+static void settle_later(struct deliver_attempt *attempt, struct verdict verdict, enum outcome_kind kind,
+                         const char *error)
 {
     static const struct timeval now = {0, 0};
-    deliver_stage_settle(attempt->delivery, verdict, error, &attempt->settlement);
+    settlement_init(&attempt->settlement, attempt->delivery, verdict, error);
+    attempt->settlement.kind = kind;
     attempt->later = evtimer_new(attempt->stage->base, on_later, attempt);
     if (!attempt->later || evtimer_add(attempt->later, &now) < 0)
         abort(); /* libevent is out of memory */
 }
 
-/* The policy of this delivery: the job's name, else the default; refined by the destination. */
+/*
+ * The policy of this delivery: the one that the job names, else the destination's, else the default; the
+ * destination's numbers refine it in each case.
+ */
 static int choose_policy(struct deliver_attempt *attempt, struct fault *fault)
 {
     const char *name = attempt->delivery->job->retry_policy;
-    const struct retry_policy *base = name ? retry_policy_by_name(name) : NULL;
-    return retry_policy_refine(base ? base : attempt->stage->retry, attempt->destination->retry_policy,
-                               "/retry_policy", &attempt->policy, fault);
+    const struct retry_policy *named = name ? retry_policy_by_name(name) : NULL;
+    json_t *form = attempt->destination->retry_policy;
+    json_t *numbers = NULL;
+
+    if (named && json_is_string(form)) {
+        form = NULL;
+    } else if (named && json_object_get(form, "policy")) {
+        form = numbers = json_copy(form);
+        json_object_del(numbers, "policy");
+    }
+    int result = retry_policy_refine(named ? named : attempt->stage->retry, form, "/retry_policy",
+                                     &attempt->policy, fault);
+    json_decref(numbers);
+    return result;
 }
 
 static int load_secret(struct deliver_attempt *attempt, struct fault *fault)
@@ -223,11 +259,13 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
     struct fault problem = {0};
     const struct verdict expired = {.status = DELIVERY_EXPIRED};
     const struct verdict unroutable = {.status = DELIVERY_DEAD, .reason = DEAD_UNROUTABLE};
-    const struct verdict disabled = {.status = DELIVERY_WAITING, .delay_ms = DISABLED_WAIT_MS};
+    const struct verdict held = {.status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS};
+    const struct verdict again = {.status = DELIVERY_WAITING, .delay_ms = SHORTAGE_WAIT_MS};
 
     *attempt = (struct deliver_attempt){.stage = stage, .delivery = delivery, .done = done, .arg = arg};
     if (delivery->job->expires_at_us && clock_wall_us() >= delivery->job->expires_at_us) {
-        settle_later(attempt, expired, delivery->last_error ? delivery->last_error : "expired");
+        settle_later(attempt, expired, OUTCOME_DEFERRED,
+                     delivery->last_error ? delivery->last_error : "expired");
         return attempt;
     }
     attempt->destination = deliver_stage_destination(stage, delivery, &problem);
@@ -235,15 +273,18 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
     if (attempt->destination)
         gate_enter(&stage->gate, attempt->destination);
     if (!attempt->destination)
-        settle_later(attempt, unroutable, problem.text);
+        settle_later(attempt, unroutable, OUTCOME_REJECTED, problem.text);
     else if (!adapter)
-        settle_later(attempt, unroutable, "this version has no adapter for the destination's protocol");
+        settle_later(attempt, unroutable, OUTCOME_REJECTED,
+                     "this version has no adapter for the destination's protocol");
     else if (attempt->destination->disabled)
-        settle_later(attempt, disabled, "the destination is disabled");
-    else if (choose_policy(attempt, &problem) < 0 || load_secret(attempt, &problem) < 0)
-        settle_later(attempt, disabled, problem.text);
-    else
+        settle_later(attempt, held, OUTCOME_REJECTED, "the destination is disabled");
+    else if (choose_policy(attempt, &problem) == 0 && load_secret(attempt, &problem) == 0)
         start_adapter(attempt, adapter);
+    else if (problem.class == FAULT_SYSTEM)
+        settle_later(attempt, again, OUTCOME_DEFERRED, problem.text);
+    else
+        settle_later(attempt, held, OUTCOME_REJECTED, problem.text);
     return attempt;
 }
 

@@ -43,15 +43,12 @@ struct deliver_attempt;
 /*
  * Starts the attempt; `done` is called once, later, from the event loop. The delivery (with its body) is
  * borrowed until then. What stands in the way of an attempt (an unknown destination, an expiry that
- * has passed, credentials that cannot be read) is settled in the same way.
+ * has passed, credentials that cannot be read) is settled in the same way, with number 0; of kind REJECTED
+ * where only an operator can mend it.
  */
 struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const struct delivery *delivery,
                                             deliver_done done, void *arg);
 /* Ends it without a call of done. */
 void deliver_stage_cancel(struct deliver_attempt *attempt);
-
-/* A settlement without an attempt: `status` with the reason in `error`. */
-void deliver_stage_settle(const struct delivery *delivery, struct verdict verdict, const char *error,
-                          struct settlement *settlement);
 
 #endif

@@ -29,9 +29,11 @@ static void die(struct delivery *delivery, enum dead_reason reason, const struct
 static struct destination *resolve(const struct transform_stage *stage, struct delivery *delivery)
 {
     struct fault problem = {0};
-    struct destination *destination =
-        route_resolve(stage->catalog, delivery_candidate(delivery), delivery->inline_form,
-                      delivery->job->tenant_id, &problem);
+    struct destination *destination = NULL;
+
+    if (delivery->candidate_count || route_delivery(stage->catalog, delivery, &problem) == 0)
+        destination = route_resolve(stage->catalog, delivery_candidate(delivery), delivery->inline_form,
+                                    delivery->job->tenant_id, &problem);
     if (!destination)
         die(delivery, DEAD_UNROUTABLE, &problem);
     return destination;
@@ -68,6 +70,7 @@ struct batch {
     const char **ids;
     struct delivery **deliveries;
     struct destination **destinations;
+    bool *rerouted; /* its candidates are new */
     char **lanes;
     struct queue_item *items;
     struct queue_hop *hops;
@@ -90,6 +93,7 @@ static void batch_init(struct batch *batch, const struct queue_claims *claims)
         .ids = xcalloc(count, sizeof *batch->ids),
         .deliveries = xcalloc(count, sizeof *batch->deliveries),
         .destinations = xcalloc(count, sizeof *batch->destinations),
+        .rerouted = xcalloc(count, sizeof *batch->rerouted),
         .lanes = xcalloc(count, sizeof *batch->lanes),
         .items = xcalloc(count, sizeof *batch->items),
         .hops = xcalloc(count, sizeof *batch->hops),
@@ -114,6 +118,7 @@ static void batch_release(struct batch *batch)
     free(batch->ids);
     free(batch->deliveries);
     free(batch->destinations);
+    free(batch->rerouted);
     free(batch->lanes);
     free(batch->items);
     free(batch->hops);
@@ -140,6 +145,8 @@ static int load_bodies(struct transform_stage *stage, struct batch *batch, struc
     if (count)
         result = store_load_deliveries(stage->store, ids, count, BODY_BUDGET, loaded, fault);
     for (size_t k = 0; result == 0 && k < count; k++) {
+        if (batch->rerouted[places[k]] && loaded[k])
+            route_delivery(stage->catalog, loaded[k], NULL); /* as a moment ago */
         delivery_free(batch->deliveries[places[k]]);
         batch->deliveries[places[k]] = loaded[k];
     }
@@ -147,19 +154,6 @@ static int load_bodies(struct transform_stage *stage, struct batch *batch, struc
     free(places);
     free(loaded);
     return result;
-}
-
-static void settle_without_attempt(struct batch *batch, const struct delivery *delivery,
-                                   struct verdict verdict, const char *error)
-{
-    struct settlement *settlement = &batch->settlements[batch->settlement_count++];
-    *settlement = (struct settlement){
-        .destination = xstrdup(delivery_candidate(delivery)),
-        .error = xstrdup(error),
-        .verdict = verdict,
-    };
-    memcpy(settlement->delivery_id, delivery->id, sizeof settlement->delivery_id);
-    memcpy(settlement->job_id, delivery->job->id, sizeof settlement->job_id);
 }
 
 static void plan_one(struct batch *batch, size_t i, const struct queue_claim *claim)
@@ -176,22 +170,25 @@ static void plan_one(struct batch *batch, size_t i, const struct queue_claim *cl
         batch->released[batch->released_count++] = claim;
         return;
     }
-    char *before = xstrdup_null(delivery->content_type);
-    if (destination && delivery->status != DELIVERY_DEAD)
+    bool same = false;
+    if (destination && delivery->status != DELIVERY_DEAD) {
+        char *before = xstrdup_null(delivery->content_type);
         transform(destination, delivery);
-    bool same = delivery->content_type ? before && !strcmp(before, delivery->content_type) : !before;
-    free(before);
+        same = !batch->rerouted[i] &&
+               (delivery->content_type ? before && !strcmp(before, delivery->content_type) : !before);
+        free(before);
+    }
     if (delivery->status == DELIVERY_DEAD) {
-        settle_without_attempt(batch, delivery,
-                               (struct verdict){.status = DELIVERY_DEAD, .reason = delivery->dead_reason},
-                               delivery->last_error);
+        settlement_init(&batch->settlements[batch->settlement_count++], delivery,
+                        (struct verdict){.status = DELIVERY_DEAD, .reason = delivery->dead_reason},
+                        delivery->last_error);
         batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim, .ended = true};
         return;
     }
     if (destination->disabled) {
-        settle_without_attempt(batch, delivery,
-                               (struct verdict){.status = DELIVERY_WAITING, .delay_ms = DISABLED_WAIT_MS},
-                               "the destination is disabled");
+        settlement_init(&batch->settlements[batch->settlement_count++], delivery,
+                        (struct verdict){.status = DELIVERY_WAITING, .delay_ms = DISABLED_WAIT_MS},
+                        "the destination is disabled");
         batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
         return;
     }
@@ -233,9 +230,12 @@ int transform_stage_batch(struct transform_stage *stage, const struct queue_clai
     batch_init(&batch, claims);
     if (store_load_deliveries(stage->store, batch.ids, batch.count, 0, batch.deliveries, fault) < 0)
         goto out;
-    for (size_t i = 0; i < batch.count; i++)
-        if (batch.deliveries[i])
-            batch.destinations[i] = resolve(stage, batch.deliveries[i]);
+    for (size_t i = 0; i < batch.count; i++) {
+        if (!batch.deliveries[i])
+            continue;
+        batch.rerouted[i] = !batch.deliveries[i]->candidate_count;
+        batch.destinations[i] = resolve(stage, batch.deliveries[i]);
+    }
     if (load_bodies(stage, &batch, fault) < 0)
         goto out;
     for (size_t i = 0; i < batch.count; i++)
@@ -251,7 +251,6 @@ int transform_stage_poison(struct transform_stage *stage, const struct queue_cla
 {
     const struct queue_finish finish = {.claim = claim, .ended = true};
     struct settlement settlement = {
-        .destination = xstrdup(""),
         .error = xstrdup(why),
         .verdict = {.status = DELIVERY_DEAD, .reason = DEAD_POISON},
     };

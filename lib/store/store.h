@@ -91,7 +91,7 @@ int store_fail_job(struct store *store, const char *job_id, const char *why, str
  */
 int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
                           struct delivery **out, struct fault *fault);
-/* After transformation: content types of deliveries, or dead letters of reason `transform` (status DEAD). */
+/* After transformation: content types and candidates of deliveries, or dead letters of reason `transform` (status DEAD). */
 int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
                            struct fault *fault);
 
@@ -109,6 +109,9 @@ struct settlement {
     int64_t started_at_us, completed_at_us;
     struct verdict verdict;
 };
+/* One without an attempt, deferred: `error` may be NULL. */
+void settlement_init(struct settlement *settlement, const struct delivery *delivery, struct verdict verdict,
+                     const char *error);
 void settlement_release(struct settlement *settlement);
 /*
  * One transaction for the batch: attempt rows, delivery states, and by trigger the jobs' counters, their end

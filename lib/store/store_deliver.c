@@ -16,13 +16,14 @@
 // clang-format off
 static const char transformed_sql[] =
     "WITH i AS MATERIALIZED ("
-    "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[])"
-    "                  AS i (id, content_type, reason, error, dead)"
+    "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
+    "                  AS i (id, content_type, reason, error, dead, candidates)"
     "), l AS MATERIALIZED ("
     "    SELECT d.id FROM distribution_deliveries d WHERE d.id IN (SELECT id FROM i)"
     "    ORDER BY d.id FOR NO KEY UPDATE"
     ") UPDATE distribution_deliveries d"
     " SET content_type = i.content_type,"
+    "     candidates = i.candidates::jsonb,"
     "     status = CASE WHEN i.dead THEN 'dead' ELSE d.status END,"
     "     due_at = CASE WHEN i.dead THEN NULL ELSE d.due_at END,"
     "     dead_reason = i.reason,"
@@ -72,12 +73,36 @@ static const char settle_sql[] =
     " ON CONFLICT (id, started_at) DO NOTHING";
 // clang-format on
 
+void settlement_init(struct settlement *settlement, const struct delivery *delivery, struct verdict verdict,
+                     const char *error)
+{
+    *settlement = (struct settlement){
+        .destination = xstrdup_null(delivery_candidate(delivery)),
+        .kind = OUTCOME_DEFERRED,
+        .error = xstrdup_null(error),
+        .reason = "",
+        .verdict = verdict,
+    };
+    text_copy(settlement->delivery_id, sizeof settlement->delivery_id, delivery->id);
+    text_copy(settlement->job_id, sizeof settlement->job_id, delivery->job->id);
+}
+
 void settlement_release(struct settlement *settlement)
 {
     free(settlement->destination);
     free(settlement->error);
     free(settlement->response_body);
     *settlement = (struct settlement){0};
+}
+
+static void add_candidates(struct buf *array, const struct delivery *delivery)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < delivery->candidate_count; i++)
+        json_array_append_new(names, json_string(delivery->candidates[i]));
+    store_array_add_json(array, names);
+    json_decref(names);
 }
 
 static int save_transformed(struct store *store, struct delivery *const *items, size_t count,
@@ -87,7 +112,7 @@ static int save_transformed(struct store *store, struct delivery *const *items, 
     struct pg_params params;
     int status;
 
-    store_arrays_init(&arrays, 5);
+    store_arrays_init(&arrays, 6);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         bool dead = items[i]->status == DELIVERY_DEAD;
@@ -97,6 +122,7 @@ static int save_transformed(struct store *store, struct delivery *const *items, 
         pg_array_add(&arrays.items[2], dead ? dead_reason_names[items[i]->dead_reason] : NULL);
         store_array_add_clean(&arrays.items[3], items[i]->last_error);
         pg_array_add(&arrays.items[4], dead ? "t" : "f");
+        add_candidates(&arrays.items[5], items[i]);
     }
     status = store_arrays_bind(&arrays, &params, fault);
     if (!status)

@@ -232,3 +232,55 @@ received_sha() {
     [ "$code" = 75 ]
     jq -e '.status == "waiting"' "$BATS_TEST_TMPDIR/out"
 }
+
+@test "an unroutable dead letter is routed again when it is replayed" {
+    destination later '{"protocol": "null"}'
+    dist-submit --pipe --tenant acme --type t --to later <<<'{}' >"$BATS_TEST_TMPDIR/request"
+    rm "$DIST_CONFIG_DIR/destinations.d/later.json"
+    (dist-route <"$BATS_TEST_TMPDIR/request" | dist-transform |
+        { dist-deliver -D "$BATS_TEST_TMPDIR/dead" || true; }) >/dev/null
+    destination later '{"protocol": "null"}'
+    (dist-dlq replay --all -f "$BATS_TEST_TMPDIR/dead" | dist-transform | dist-deliver) >"$BATS_TEST_TMPDIR/out"
+    jq -e '.status == "delivered" and .destination == "later"' "$BATS_TEST_TMPDIR/out"
+}
+
+@test "the policy that the request names wins, the destination's numbers refine it" {
+    rest_destination named /in/named/status/503 '{"retry_policy": "exponential_backoff"}'
+    run -1 --separate-stderr deliver --to named --retry-policy none <<<'{}'
+    jq -e '.dead_reason == "exhausted" and .attempts == 1' <<<"$output"
+}
+
+@test "a shortage of descriptors defers, it does not kill" {
+    (umask 077 && echo secret-token >"$DIST_CONFIG_DIR/credentials.d/c1")
+    rest_destination short /in/short/delay/200 '{"credentials": "c1", "concurrency": 100}'
+    seq 1 40 | jq -c '{n: .}' | dist-submit --pipe --ndjson --tenant acme --type t --to short | dist-route |
+        dist-transform >"$BATS_TEST_TMPDIR/in"
+    (ulimit -n 30 && dist-deliver <"$BATS_TEST_TMPDIR/in") >"$BATS_TEST_TMPDIR/out"
+    [ "$(jq -r .status "$BATS_TEST_TMPDIR/out" | sort | uniq -c | tr -s ' ')" = " 40 delivered" ]
+}
+
+@test "a record that cannot be printed does not end the run" {
+    destination sink '{"protocol": "null"}'
+    dist-submit --pipe --tenant acme --type t --to sink <<<'{}' | dist-route | dist-transform >"$BATS_TEST_TMPDIR/good"
+    jq -c '.status = "dead" | .dead_reason = "rejected" | .error = ("\u007f" * 2000000)' "$BATS_TEST_TMPDIR/good" \
+        >"$BATS_TEST_TMPDIR/bad"
+    cat "$BATS_TEST_TMPDIR"/{good,bad,good} >"$BATS_TEST_TMPDIR/in"
+    run -1 --separate-stderr dist-deliver <"$BATS_TEST_TMPDIR/in"
+    [ "$(jq -r .status <<<"$output" | grep -c delivered)" = 2 ]
+    [[ $stderr == *"stdin:2: "* ]]
+}
+
+@test "a dead letter is written even where its result cannot be" {
+    rest_destination gone /in/gone/status/410
+    run -71 --separate-stderr bash -c "dist-submit --pipe -t acme -T t -d gone <<<'{}' | dist-route | dist-transform |
+        dist-deliver -D '$BATS_TEST_TMPDIR/dead' >/dev/full"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/dead")" = 1 ]
+}
+
+@test "half a line at the end of a dead letter file spoils no other" {
+    rest_destination gone /in/gone/status/410
+    printf '{"half' >"$BATS_TEST_TMPDIR/dead"
+    run -1 --separate-stderr deliver --to gone <<<'{}'
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/dead")" = 2 ]
+    tail -n 1 "$BATS_TEST_TMPDIR/dead" | jq -e '.dead_reason == "rejected"'
+}
