@@ -435,7 +435,6 @@ static void a_delivery_that_no_stage_wrote_is_refused(void **state)
         {"\"delivery\"", "\"request\"", "/kind: a request, where a delivery of dist-route is wanted"},
         {"\"delivery_id\":\"018d", "\"delivery_id\":\"", "/delivery_id: a UUID is wanted"},
         {"\"ops\"", "\"\"", "/target: "},
-        {"[\"hook\",\"mirror\"]", "[]", "/candidates: none, and the delivery is not dead"},
         {"[\"hook\",\"mirror\"]", "[\"hook\",7]", "/candidates/1: a name is wanted"},
         {"[\"hook\",\"mirror\"]", "[\"../x\"]", "/candidates/0: a name is wanted"},
         {"\"attempts\":0", "\"attempts\":-1", "/attempts: "},
