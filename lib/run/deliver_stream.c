@@ -44,14 +44,18 @@ struct engine {
     struct deliver_stream *stream;
     struct event *bell_event, *timer, *settle_timer;
     struct bell *bell;
-    struct strmap carried;      /* delivery id to struct carried * */
-    struct queue_claims claims; /* claimed and not yet loaded: kept while PostgreSQL is away */
+    struct strmap carried;        /* delivery id to struct carried * */
+    struct queue_claims claims;   /* claimed and not yet loaded: kept while PostgreSQL is away */
+    struct queue_claims suspects; /* two workers were lost over them: each is tried alone */
+    size_t bytes;                 /* of the bodies in hand */
+    bool unsettled;               /* the last outcomes could not be recorded: nothing new is taken */
     struct carried **settled;
     size_t settled_count, settled_cap;
     size_t lane_turn; /* where the next round over the lanes begins */
     int64_t reap_at_ms, renew_at_ms, pause_until_ms, stop_at_ms;
     uint64_t delivered, deferred, dead;
     bool stopping;
+    bool alone; /* a suspect is in hand: nothing is taken beside it */
     struct fault *fault;
     int result;
 };
@@ -60,6 +64,7 @@ static void on_settle(evutil_socket_t fd, short events, void *arg);
 
 static void carried_free(struct carried *carried)
 {
+    carried->engine->bytes -= carried->delivery->job->body_size;
     queue_claim_release(&carried->claim);
     delivery_free(carried->delivery);
     if (carried->settled)
@@ -132,7 +137,8 @@ static int record(struct engine *engine, size_t count, struct fault *fault)
         if (!carried->recorded)
             items[item_count++] = carried->settlement;
         finished[i].claim = &carried->claim;
-        finished[i].ended = carried->settlement.verdict.status != DELIVERY_WAITING;
+        finished[i].ended =
+            carried->settlement.verdict.status == DELIVERY_DELIVERED; /* a success is sticky */
     }
     int result = item_count ? store_settle(engine->stream->store, items, item_count, fault) : 0;
     for (size_t i = 0; result == 0 && i < count; i++)
@@ -149,7 +155,8 @@ static void settle(struct engine *engine)
     while (engine->settled_count) {
         struct fault problem = {0};
         size_t count = engine->settled_count < SETTLE_BATCH ? engine->settled_count : SETTLE_BATCH;
-        if (record(engine, count, &problem) < 0) {
+        engine->unsettled = record(engine, count, &problem) < 0;
+        if (engine->unsettled) {
             failed(engine, &problem);
             return;
         }
@@ -165,7 +172,7 @@ static void settle(struct engine *engine)
 /* An id that is not open any more, or cannot be worked on now: its entry goes, or goes back. */
 static int leave(struct engine *engine, const struct queue_claim *claim, bool back, struct fault *fault)
 {
-    const struct queue_finish finish = {.claim = claim, .ended = true};
+    const struct queue_finish finish = {.claim = claim};
     return back ? queue_release(engine->stream->queue, &claim, 1, fault)
                 : queue_finish(engine->stream->queue, &finish, 1, fault);
 }
@@ -176,6 +183,7 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
 
     *carried = (struct carried){.engine = engine, .claim = *claim, .delivery = delivery};
     claim->stream = NULL; /* it is the carried one's now */
+    engine->bytes += delivery->job->body_size;
     strmap_put(&engine->carried, delivery->id, carried);
     if (carried->claim.crashes >= POISON_CRASHES) {
         const struct verdict poison = {.status = DELIVERY_DEAD, .reason = DEAD_POISON};
@@ -211,18 +219,57 @@ static int start_last(struct engine *engine, struct delivery **delivery, struct 
     return 0;
 }
 
+/*
+ * How many more deliveries may be in hand: not only attempts in flight count, but also what is settled and
+ * not yet recorded. A suspect is alone.
+ */
+static size_t room(const struct engine *engine)
+{
+    size_t limit = engine->stream->stage->gate.limit;
+    size_t used = engine->carried.count + engine->claims.count;
+
+    if (engine->suspects.count || engine->alone || engine->bytes >= BODY_BUDGET)
+        return 0;
+    return used < limit ? limit - used : 0;
+}
+
+/* Takes what the claim owns. */
+static void claims_add(struct queue_claims *claims, const struct queue_claim *claim)
+{
+    if (claims->count == claims->cap) {
+        claims->cap = claims->cap ? claims->cap * 2 : 16;
+        claims->items = xreallocarray(claims->items, claims->cap, sizeof *claims->items);
+    }
+    claims->items[claims->count++] = *claim;
+}
+
+/* What two workers were lost over waits until nothing else is in hand. */
+static void set_suspects_aside(struct engine *engine)
+{
+    struct queue_claims *claims = &engine->claims, *suspects = &engine->suspects;
+
+    for (size_t i = 0; i < claims->count; i++) {
+        if (claims->items[i].crashes != POISON_CRASHES - 1 || engine->alone)
+            continue;
+        claims_add(suspects, &claims->items[i]);
+        claims->items[i--] = claims->items[--claims->count];
+    }
+}
+
 /* Loads what was claimed and starts it. What a fault leaves undone stays among the claims, for the next turn.
  */
 static int start_all(struct engine *engine, struct fault *fault)
 {
+    set_suspects_aside(engine);
     size_t count = engine->claims.count;
+    uint64_t budget = engine->bytes < BODY_BUDGET ? BODY_BUDGET - engine->bytes : 1;
     if (!count)
         return 0;
     const char **ids = xcalloc(count, sizeof *ids);
     struct delivery **deliveries = xcalloc(count, sizeof *deliveries);
     for (size_t i = 0; i < count; i++)
         ids[i] = engine->claims.items[i].id;
-    int result = store_load_deliveries(engine->stream->store, ids, count, BODY_BUDGET, deliveries, fault);
+    int result = store_load_deliveries(engine->stream->store, ids, count, budget, deliveries, fault);
     for (size_t i = count; result == 0 && i > 0; i--)
         result = start_last(engine, &deliveries[i - 1], fault);
     for (size_t i = 0; i < count; i++)
@@ -238,15 +285,27 @@ static size_t lane_room(const struct engine *engine, const char *lane)
     const struct deliver_stage *stage = engine->stream->stage;
     char *name = xmemdupz(lane, strcspn(lane, ":"));
     const struct destination *destination = catalog_destination(stage->catalog, name);
-    size_t room = destination ? gate_room_for(&stage->gate, destination) : gate_room(&stage->gate);
+    size_t want = destination ? gate_room_for(&stage->gate, destination) : gate_room(&stage->gate);
     free(name);
-    return room < LANE_BATCH ? room : LANE_BATCH;
+    if (want > room(engine))
+        want = room(engine);
+    return want < LANE_BATCH ? want : LANE_BATCH;
+}
+
+/* The next suspect, alone. */
+static int try_suspect(struct engine *engine, struct fault *fault)
+{
+    if (!engine->suspects.count || engine->carried.count || engine->claims.count)
+        return 0;
+    claims_add(&engine->claims, &engine->suspects.items[--engine->suspects.count]);
+    engine->alone = true;
+    return start_all(engine, fault);
 }
 
 /* One round over the lanes, beginning behind the one that began the last round. */
 static int take_lanes(struct engine *engine, char **lanes, size_t count, bool *more, struct fault *fault)
 {
-    for (size_t i = 0; i < count && gate_room(&engine->stream->stage->gate); i++) {
+    for (size_t i = 0; i < count && room(engine); i++) {
         const char *lane = lanes[(engine->lane_turn + i) % count];
         size_t want = lane_room(engine, lane);
         if (!want)
@@ -265,7 +324,7 @@ static int take(struct engine *engine, struct fault *fault)
 {
     bool more = true;
 
-    while (more && gate_room(&engine->stream->stage->gate)) {
+    while (more && room(engine)) {
         char **lanes;
         size_t count = 0;
         more = false;
@@ -302,44 +361,41 @@ static struct claim_list all_claims(struct engine *engine)
     strmap_each(&engine->carried, list_claim, &list);
     for (size_t i = 0; i < engine->claims.count; i++)
         list.items[list.count++] = &engine->claims.items[i];
+    for (size_t i = 0; i < engine->suspects.count; i++)
+        list.items[list.count++] = &engine->suspects.items[i];
     return list;
 }
 
-static int renew(struct engine *engine, struct fault *fault)
+/* Also while PostgreSQL is away: what is in hand then is not to be taken over and sent again. */
+static void renew(struct engine *engine, int64_t now_ms)
 {
+    struct fault problem = {0};
+
+    if (now_ms < engine->renew_at_ms)
+        return;
+    engine->renew_at_ms = now_ms + engine->stream->lease_ms / 3;
     struct claim_list list = all_claims(engine);
     bool *lost = xcalloc(list.count, sizeof *lost);
     /* a lost claim needs nothing: what became of it is fenced in PostgreSQL, and a success counts */
-    int result = list.count ? queue_renew(engine->stream->queue, list.items, list.count, lost, fault) : 0;
+    if (list.count && queue_renew(engine->stream->queue, list.items, list.count, lost, &problem) < 0)
+        msg(MSG_DEBUG, "%s", problem.text);
     free(lost);
     free(list.items);
-    return result;
 }
 
-static int reap(struct engine *engine, struct fault *fault)
+/* Takes over what lost its worker, and at once again where there is more of it. */
+static int reap(struct engine *engine, int64_t now_ms, struct fault *fault)
 {
-    size_t want = gate_room(&engine->stream->stage->gate);
+    size_t want = room(engine) < LANE_BATCH ? room(engine) : LANE_BATCH;
+    size_t before = engine->claims.count;
 
-    if (want > LANE_BATCH)
-        want = LANE_BATCH;
-    if (!want)
+    if (!want || now_ms < engine->reap_at_ms)
         return 0;
-    return queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &engine->claims,
-                      fault);
-}
-
-static int upkeep(struct engine *engine, int64_t now_ms, struct fault *fault)
-{
-    if (now_ms >= engine->renew_at_ms) {
-        if (renew(engine, fault) < 0)
-            return -1;
-        engine->renew_at_ms = now_ms + engine->stream->lease_ms / 3;
-    }
-    if (now_ms >= engine->reap_at_ms && !engine->stopping) {
-        if (reap(engine, fault) < 0)
-            return -1;
-        engine->reap_at_ms = now_ms + engine->stream->lease_ms / 4;
-    }
+    if (queue_reap(engine->stream->queue, QUEUE_READY, engine->stream->lease_ms, want, &engine->claims,
+                   fault) < 0)
+        return -1;
+    engine->reap_at_ms =
+        engine->claims.count - before == want ? now_ms : now_ms + engine->stream->lease_ms / 4;
     return 0;
 }
 
@@ -373,10 +429,13 @@ static void turn(struct engine *engine)
 
     reload(engine);
     check_stop(engine, now_ms);
-    if (now_ms < engine->pause_until_ms)
+    renew(engine, now_ms);
+    engine->alone = engine->alone && (engine->carried.count || engine->claims.count);
+    if (now_ms < engine->pause_until_ms || engine->unsettled)
         return;
-    if (store_open(engine->stream->store, &problem) < 0 || upkeep(engine, now_ms, &problem) < 0 ||
-        (!engine->stopping && (start_all(engine, &problem) < 0 || take(engine, &problem) < 0))) {
+    if (store_open(engine->stream->store, &problem) < 0 ||
+        (!engine->stopping && (reap(engine, now_ms, &problem) < 0 || start_all(engine, &problem) < 0 ||
+                               try_suspect(engine, &problem) < 0 || take(engine, &problem) < 0))) {
         failed(engine, &problem);
         return;
     }
@@ -458,6 +517,7 @@ static void tear_down(struct engine *engine)
     strmap_each(&engine->carried, abandon, NULL);
     strmap_release(&engine->carried, NULL);
     queue_claims_release(&engine->claims);
+    queue_claims_release(&engine->suspects);
     free(engine->settled);
     bell_stop(engine->bell);
     if (engine->timer)

@@ -86,6 +86,8 @@ int lines_run(struct lines *lines, struct fault *fault)
         if (result >= 0 && (!waiting || out.len >= FLUSH_BYTES) && flush(lines, &out, fault) < 0)
             result = -1;
     }
+    if (result < 0)
+        flush(lines, &out, NULL); /* what is done is done: an accepted id is to be seen */
     buf_release(&out);
     line_reader_release(&reader);
     if (result < 0)

@@ -53,7 +53,7 @@ struct work {
     struct queue *queue;
     int64_t lease_ms;
     struct queue_claims claims;
-    int64_t tick_at_ms, reap_at_ms;
+    int64_t tick_at_ms, reap_at_ms, renew_at_ms;
     uint64_t done;
 };
 
@@ -80,6 +80,31 @@ static int give_up_poison(struct work *work, struct fault *fault)
     return 0;
 }
 
+/*
+ * What two workers were lost over is worked on alone: the third one is to take nobody innocent with it. The
+ * others go back.
+ */
+static int isolate_suspect(struct work *work, struct fault *fault)
+{
+    struct queue_claims *claims = &work->claims;
+    size_t suspect = 0;
+
+    while (suspect < claims->count && claims->items[suspect].crashes < POISON_CRASHES - 1)
+        suspect++;
+    if (suspect == claims->count)
+        return 0;
+    struct queue_claim first = claims->items[0];
+    claims->items[0] = claims->items[suspect];
+    claims->items[suspect] = first;
+    while (claims->count > 1) {
+        const struct queue_claim *last = &claims->items[claims->count - 1];
+        if (queue_release(work->queue, &last, 1, fault) < 0)
+            return -1;
+        queue_claim_release(&claims->items[--claims->count]);
+    }
+    return 0;
+}
+
 static int take(struct work *work, int64_t now_ms, struct fault *fault)
 {
     const struct pump *pump = work->pump;
@@ -87,14 +112,16 @@ static int take(struct work *work, int64_t now_ms, struct fault *fault)
     if (now_ms >= work->reap_at_ms) {
         if (queue_reap(work->queue, pump->source, work->lease_ms, BATCH, &work->claims, fault) < 0)
             return -1;
-        work->reap_at_ms = now_ms + work->lease_ms / 4;
-        return give_up_poison(work, fault);
+        work->reap_at_ms = work->claims.count == BATCH ? now_ms : now_ms + work->lease_ms / 4;
+        if (give_up_poison(work, fault) < 0)
+            return -1;
+    } else if (queue_fetch(work->queue, pump->source, BATCH, &work->claims, fault) < 0) {
+        return -1;
     }
-    return queue_fetch(work->queue, pump->source, BATCH, &work->claims, fault);
+    return isolate_suspect(work, fault);
 }
 
-/* A batch that fails for another reason than an absent server is tried one by one: one bad row is not to hold
- * up the others. */
+/* A batch with a bad row in it is tried one by one, so that it does not hold up the others. */
 static int one_by_one(struct work *work, struct fault *fault)
 {
     const struct pump *pump = work->pump;
@@ -103,8 +130,9 @@ static int one_by_one(struct work *work, struct fault *fault)
         struct queue_claims single = {.items = claim, .count = 1, .cap = 1};
         struct fault problem = {0};
         if (pump->batch(pump->stage, &single, &problem) < 0) {
-            if (problem.class == FAULT_UNAVAILABLE || problem.class == FAULT_TEMP) {
-                *fault = problem;
+            if (problem.class != FAULT_INPUT) {
+                if (fault)
+                    *fault = problem;
                 return -1;
             }
             msg(MSG_ERROR, "%s: %s: given up", claim->id, problem.text);
@@ -117,31 +145,38 @@ static int one_by_one(struct work *work, struct fault *fault)
     return 0;
 }
 
-/* One turn. *wait_ms: how long the bell may be waited for, 0 where there was work. */
-static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
+/* The stage's own clockwork. Where it fails the work in hand goes on: that is what makes room again. */
+static int tick(struct work *work, int64_t now_ms, struct fault *fault)
 {
-    const struct pump *pump = work->pump;
-    int64_t now_ms = clock_mono_ms();
-    struct fault problem = {0};
+    enum { AFTER_FAILURE_MS = 1000 };
+    int64_t tick_ms;
 
-    *wait_ms = WAIT_MS;
-    if (pump->tick && now_ms >= work->tick_at_ms) {
-        int64_t tick_ms;
-        if (pump->tick(pump->stage, &tick_ms, fault) < 0)
-            return -1;
-        work->tick_at_ms = clock_mono_ms() + tick_ms;
-    }
-    if (pump->tick && work->tick_at_ms - now_ms < *wait_ms)
-        *wait_ms = work->tick_at_ms > now_ms ? work->tick_at_ms - now_ms : 1;
-    if (!work->claims.count && take(work, now_ms, fault) < 0)
-        return -1;
-    if (!work->claims.count)
+    if (!work->pump->tick || now_ms < work->tick_at_ms)
         return 0;
-    *wait_ms = 0;
+    int result = work->pump->tick(work->pump->stage, &tick_ms, fault);
+    work->tick_at_ms = clock_mono_ms() + (result < 0 ? AFTER_FAILURE_MS : tick_ms);
+    return result;
+}
+
+/* How long the bell may be waited for before the clockwork is due. */
+static int64_t bell_ms(const struct work *work)
+{
+    int64_t left_ms = work->tick_at_ms - clock_mono_ms();
+
+    if (!work->pump->tick || left_ms > WAIT_MS)
+        return WAIT_MS;
+    return left_ms > 0 ? left_ms : 1;
+}
+
+static int run_batch(struct work *work, struct fault *fault)
+{
+    struct fault problem = {0};
     size_t count = work->claims.count;
-    if (pump->batch(pump->stage, &work->claims, &problem) < 0) {
-        if (problem.class == FAULT_UNAVAILABLE || problem.class == FAULT_TEMP) {
-            *fault = problem;
+
+    if (work->pump->batch(work->pump->stage, &work->claims, &problem) < 0) {
+        if (problem.class != FAULT_INPUT) {
+            if (fault)
+                *fault = problem;
             return -1;
         }
         if (one_by_one(work, fault) < 0)
@@ -152,14 +187,52 @@ static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
     return 0;
 }
 
+/* One turn. *wait_ms: how long the bell may be waited for, 0 where there was work. */
+static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
+{
+    int64_t now_ms = clock_mono_ms();
+    int ticked = tick(work, now_ms, fault);
+
+    if (!work->claims.count && take(work, now_ms, ticked < 0 ? NULL : fault) < 0)
+        return -1;
+    *wait_ms = work->claims.count ? 0 : bell_ms(work);
+    if (work->claims.count && run_batch(work, ticked < 0 ? NULL : fault) < 0)
+        return -1;
+    return ticked;
+}
+
+/* The claims in hand as an array; the caller frees it. */
+static const struct queue_claim **in_hand(struct work *work)
+{
+    const struct queue_claim **claims = xcalloc(work->claims.count, sizeof *claims);
+    for (size_t i = 0; i < work->claims.count; i++)
+        claims[i] = &work->claims.items[i];
+    return claims;
+}
+
+/* While PostgreSQL is away a batch waits here for longer than its lease: nobody else is to take it. */
+static void renew(struct work *work)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct fault problem = {0};
+
+    if (!work->claims.count || now_ms < work->renew_at_ms)
+        return;
+    const struct queue_claim **claims = in_hand(work);
+    bool *lost = xcalloc(work->claims.count, sizeof *lost);
+    if (queue_renew(work->queue, claims, work->claims.count, lost, &problem) < 0)
+        msg(MSG_DEBUG, "%s", problem.text);
+    work->renew_at_ms = now_ms + work->lease_ms / 3;
+    free(lost);
+    free(claims);
+}
+
 static void hand_back(struct work *work)
 {
     size_t count = work->claims.count;
-    const struct queue_claim **claims = xcalloc(count, sizeof *claims);
+    const struct queue_claim **claims = in_hand(work);
     struct fault problem = {0};
 
-    for (size_t i = 0; i < count; i++)
-        claims[i] = &work->claims.items[i];
     if (count && queue_release(work->queue, claims, count, &problem) < 0)
         msg(MSG_WARNING, "%zu entries come back when their lease is over: %s", count, problem.text);
     free(claims);
@@ -180,6 +253,7 @@ static int pump_streams(struct work *work, struct fault *fault)
             pump->attach(pump->stage, work->service->catalog, work->store, work->queue);
             catalog_free(old);
         }
+        renew(work);
         if (store_open(work->store, &problem) == 0 && turn(work, &wait_ms, &problem) == 0) {
             service_good(work->service);
             notify_status("%llu done", (unsigned long long)work->done);

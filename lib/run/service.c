@@ -90,7 +90,7 @@ bool service_turn(struct service *service, struct catalog **old)
 void service_good(struct service *service)
 {
     if (service->failures)
-        msg(MSG_INFO, "the servers answer again");
+        msg(MSG_INFO, "it works again");
     service->failures = 0;
     if (!service->ready) {
         service->ready = true;
@@ -102,11 +102,12 @@ void service_good(struct service *service)
 int service_failed(struct service *service, const struct fault *fault, int64_t *pause_ms)
 {
     enum { FIRST_MS = 50, LONGEST_MS = 2000 };
+    bool passing = fault->class == FAULT_UNAVAILABLE || fault->class == FAULT_TEMP;
 
-    if (fault->class != FAULT_UNAVAILABLE && fault->class != FAULT_TEMP)
+    if (!passing && !service->ready)
         return -1;
     if (!service->failures)
-        msg(MSG_WARNING, "%s; trying again until it answers", fault->text);
+        msg(passing ? MSG_WARNING : MSG_ERROR, "%s; trying again until it works", fault->text);
     notify_status("waiting: %s", fault->text);
     int64_t pause = service->failures < 6 ? FIRST_MS << service->failures : LONGEST_MS;
     *pause_ms = pause < LONGEST_MS ? pause : LONGEST_MS;

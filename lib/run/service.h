@@ -37,7 +37,9 @@ bool service_turn(struct service *service, struct catalog **old);
 /* The servers answered: ready, and the end of any trouble. */
 void service_good(struct service *service);
 /*
- * A call failed. 0: a server is away or busy; call again after *pause_ms. -1: not to be mended by waiting.
+ * A call failed. 0: call again after *pause_ms. -1: the service has never worked, and waiting does not mend
+ * that. Once it has worked nothing ends it: a password that is being changed, a database that is being
+ * restored and a full disk pass, and what is in hand is not to be sent twice because of them.
  */
 int service_failed(struct service *service, const struct fault *fault, int64_t *pause_ms);
 

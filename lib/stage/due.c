@@ -15,9 +15,10 @@
 #include "xalloc.h"
 
 enum {
-    TICK_MS = 100,             /* how late a retry may be */
-    SWEEP_MS = 2000,           /* between two looks at what is overdue */
-    MAINTAIN_MS = 3600 * 1000, /* between two makings of partitions */
+    TICK_MS = 100,                 /* how late a retry may be */
+    SWEEP_MS = 2000,               /* between two looks at what is overdue */
+    MAINTAIN_MS = 3600 * 1000,     /* between two makings of partitions, */
+    MAINTAIN_AGAIN_MS = 60 * 1000, /* and after one that failed: there are two months ahead */
     CLAIM_BATCH = 1000,
     CLAIM_ROUNDS = 10,  /* of claiming in one tick, so that a large backlog does not hold up the caller */
     SWEEP_BATCH = 5000, /* rows looked at in one sweep */
@@ -103,10 +104,13 @@ static int check_epoch(struct due *due, struct fault *fault)
 
     if (queue_epoch(due->queue, epoch, fault) < 0 || store_see_epoch(due->store, epoch, &changed, fault) < 0)
         return -1;
-    if (!changed)
-        return 0;
-    msg(MSG_INFO, "Redis is new or was emptied: everything that is open is queued again");
-    return republish(due, fault);
+    if (changed)
+        msg(MSG_INFO, "Redis is new or was emptied: everything that is open is queued again");
+    due->republish = due->republish || changed;
+    if (due->republish && republish(due, fault) < 0)
+        return -1;
+    due->republish = false;
+    return 0;
 }
 
 static int upkeep(struct due *due, struct fault *fault)
@@ -127,9 +131,11 @@ int due_tick(struct due *due, int64_t *wait_ms, struct fault *fault)
 
     *wait_ms = TICK_MS;
     if (now_ms >= due->maintain_at_ms) {
-        if (store_make_partitions(due->store, fault) < 0)
-            return -1;
-        due->maintain_at_ms = now_ms + MAINTAIN_MS;
+        struct fault problem = {0};
+        bool made = store_make_partitions(due->store, &problem) == 0;
+        if (!made)
+            msg(MSG_WARNING, "no partitions were made: %s", problem.text);
+        due->maintain_at_ms = now_ms + (made ? MAINTAIN_MS : MAINTAIN_AGAIN_MS);
     }
     if (now_ms >= due->sweep_at_ms || redis_generation(queue_redis(due->queue)) != due->generation) {
         if (upkeep(due, fault) < 0)

@@ -9,6 +9,7 @@
 #ifndef DIST_DUE_H
 #define DIST_DUE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "fault.h"
 #include "queue.h"
@@ -20,6 +21,7 @@ struct due {
     struct queue *queue; /* borrowed */
     int64_t lease_ms;
     unsigned generation;                 /* of the Redis connection whose epoch was looked at */
+    bool republish;                      /* everything is to be published again, and was not yet */
     int64_t sweep_at_ms, maintain_at_ms; /* clock_mono_ms() of the next sweep and of the next upkeep */
     char delivery_cursor[UID_TEXT_SIZE], job_cursor[UID_TEXT_SIZE]; /* where the sweep goes on */
 };

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "digest.h"
 #include "ceilings.h"
@@ -96,13 +97,32 @@ static void publish(struct submit *submit)
         msg(MSG_DEBUG, "accepted, and dist-route will queue it: %s", problem.text);
 }
 
+/*
+ * Where the answer to a COMMIT is lost nobody knows whether it happened. Storing the same batch again finds
+ * out: what was committed is accepted as it is, and the caller need not submit it a second time under other
+ * ids.
+ */
+static int store(struct submit *submit, struct fault *fault)
+{
+    enum { TRIES = 4 };
+    struct timespec pause = {.tv_nsec = 250 * 1000 * 1000};
+
+    for (int tries = 1;; tries++) {
+        if (store_submit(submit->store, submit->items, submit->count, submit->max_age_ms, fault) == 0)
+            return 0;
+        if (fault->class != FAULT_UNAVAILABLE || tries == TRIES)
+            return -1;
+        nanosleep(&pause, NULL);
+    }
+}
+
 int submit_flush(struct submit *submit,
                  void (*each)(void *arg, const struct submission *item, uint64_t number), void *arg,
                  struct fault *fault)
 {
     if (!submit->count)
         return 0;
-    if (store_submit(submit->store, submit->items, submit->count, submit->max_age_ms, fault) < 0)
+    if (store(submit, fault) < 0)
         return -1;
     publish(submit);
     for (size_t i = 0; i < submit->count; i++)

@@ -162,7 +162,7 @@ static void plan_one(struct batch *batch, size_t i, const struct queue_claim *cl
     const struct destination *destination = batch->destinations[i];
 
     if (!delivery) {
-        batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim, .ended = true};
+        batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
         return;
     }
     if (destination && delivery->status != DELIVERY_DEAD && transform_needs_body(destination) &&
@@ -182,7 +182,7 @@ static void plan_one(struct batch *batch, size_t i, const struct queue_claim *cl
         settlement_init(&batch->settlements[batch->settlement_count++], delivery,
                         (struct verdict){.status = DELIVERY_DEAD, .reason = delivery->dead_reason},
                         delivery->last_error);
-        batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim, .ended = true};
+        batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
         return;
     }
     if (destination->disabled) {
