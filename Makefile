@@ -132,7 +132,9 @@ install: all
 	for page in $(pages); do \
 		folder=$(DESTDIR)$(PREFIX)/share/man/man$${page##*.}; \
 		install -d $$folder && install -m 0644 $$page $$folder || exit 1; done
-	install -m 0644 systemd/*.service systemd/*.target $(DESTDIR)$(UNITDIR)
+	for unit in systemd/*; do \
+		to=$(DESTDIR)$(UNITDIR)/$${unit##*/}; \
+		sed 's|/usr/local/bin|$(PREFIX)/bin|g' $$unit > $$to && chmod 0644 $$to || exit 1; done
 	install -m 0644 completions/dist.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/dist.bash
 	for tool in $(tools); do \
 		ln -sf dist.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$tool || exit 1; done

@@ -42,14 +42,14 @@ static int run_init(const struct tool *tool, char **words, int count, struct fau
 {
     (void)words;
     (void)count;
-    return admin_migrate(tool, true, fault);
+    return admin_folders(tool, fault) < 0 ? -1 : admin_migrate(tool, fault);
 }
 
 static int run_migrate(const struct tool *tool, char **words, int count, struct fault *fault)
 {
     (void)words;
     (void)count;
-    return admin_migrate(tool, false, fault);
+    return admin_migrate(tool, fault);
 }
 
 static int run_tenant_add(const struct tool *tool, char **words, int count, struct fault *fault)
@@ -103,22 +103,24 @@ static int run_doctor(const struct tool *tool, char **words, int count, struct f
     return admin_doctor(tool, fault);
 }
 
-/* One row per subcommand: its words, and how many operands it takes behind them. */
+/* One row per subcommand: its words, how many operands it takes behind them, and whether it makes the folder.
+ */
 static const struct {
     const char *first, *second;
     int least, most;
+    bool makes_folder;
     int (*run)(const struct tool *tool, char **words, int count, struct fault *fault);
 } commands[] = {
-    {"init", NULL, 0, 0, run_init},
-    {"migrate", NULL, 0, 0, run_migrate},
-    {"tenant", "add", 1, 1, run_tenant_add},
-    {"tenant", "list", 0, 0, run_tenant_list},
-    {"tenant", "disable", 1, 1, run_tenant_disable},
-    {"tenant", "enable", 1, 1, run_tenant_enable},
-    {"destination", "list", 0, 0, run_destination_list},
-    {"destination", "check", 0, 10000, run_destination_check},
-    {"config", NULL, 0, 0, run_config},
-    {"doctor", NULL, 0, 0, run_doctor},
+    {"init", NULL, 0, 0, true, run_init},
+    {"migrate", NULL, 0, 0, false, run_migrate},
+    {"tenant", "add", 1, 1, false, run_tenant_add},
+    {"tenant", "list", 0, 0, false, run_tenant_list},
+    {"tenant", "disable", 1, 1, false, run_tenant_disable},
+    {"tenant", "enable", 1, 1, false, run_tenant_enable},
+    {"destination", "list", 0, 0, false, run_destination_list},
+    {"destination", "check", 0, 10000, false, run_destination_check},
+    {"config", NULL, 0, 0, false, run_config},
+    {"doctor", NULL, 0, 0, false, run_doctor},
 };
 
 static int run(const struct tool *tool, int count, char **words, struct fault *fault)
@@ -131,6 +133,8 @@ static int run(const struct tool *tool, int count, char **words, struct fault *f
         if (count - own < commands[i].least || count - own > commands[i].most)
             return tool_usage(tool, fault, "wrong number of arguments for '%s%s%s'", commands[i].first,
                               commands[i].second ? " " : "", commands[i].second ? commands[i].second : "");
+        if (!commands[i].makes_folder && tool_folder(tool, fault) < 0)
+            return -1;
         return commands[i].run(tool, words + own, count - own, fault);
     }
     return tool_usage(tool, fault, count ? "unknown command '%s'" : "say what is to be done%s",
@@ -143,7 +147,7 @@ int main(int argc, char **argv)
     struct tool tool;
     int operands;
 
-    if (!tool_begin(&tool, &tool_options, argc, argv, &operands, NULL))
+    if (!tool_begin_without_folder(&tool, &tool_options, argc, argv, &operands, NULL))
         return tool.exit_code;
     return tool_end(&tool, run(&tool, operands, argv + 1, &fault), &fault);
 }

@@ -24,7 +24,8 @@ static const struct option options[] = {
      "for this destination or group", NULL},
     {0, "reason", "word", OPTION_STRING, &letters.filter.reason, 0, 0, "that died for this reason",
      dead_reason_names},
-    {0, "error", "text", OPTION_STRING, &letters.filter.error, 0, 0, "with this in the error's text", NULL},
+    {0, "error", "text", OPTION_STRING, &letters.filter.error, 0, 0,
+     "with this in the error's text, in any case", NULL},
     {0, "since", "when", OPTION_TIME, &letters.filter.since_us, 0, 0, "that died at or after", NULL},
     {0, "until", "when", OPTION_TIME, &letters.filter.until_us, 0, 0, "that died before", NULL},
     {0, "limit", "number", OPTION_INT, &letters.filter.limit, 1, INT64_C(1000000000), "at most so many",
@@ -32,12 +33,15 @@ static const struct option options[] = {
     {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const char *const usage[] = {
-    "list [-j] [-f file] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] [--since "
-    "when] "
+    "list [-j] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] [--since when] "
     "[--until when] [--limit number] [id ...]",
+    "list -f file [-j] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] "
+    "[--limit number] [id ...]",
     "show [-j] [-f file] [--body] id ...",
-    "replay [-n] [-f file] [--all] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] "
+    "replay [-n] [--all] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] "
     "[--since when] [--until when] [--limit number] [id ... | -]",
+    "replay -f file [-n] [--all] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] "
+    "[--limit number] [id ... | -]",
     "drop [-n] [--all] [-t tenant] [-T type] [-d destination] [--reason word] [--error text] [--since when] "
     "[--until when] [--limit number] [id ... | -]",
     NULL,
@@ -51,8 +55,7 @@ static const struct tool_options tool_options = {
     .options = options,
     .subcommands = subcommands,
     .notes = "Ids are those of deliveries or of distributions; '-' reads them from standard input, one per "
-             "line, bare "
-             "or as lines of 'dist-dlq list --json'.",
+             "line, bare or as lines of 'dist-dlq list --json'.",
 };
 
 static int check_call(const struct tool *tool, int count, struct fault *fault)
@@ -79,6 +82,17 @@ static int check_call(const struct tool *tool, int count, struct fault *fault)
     return 0;
 }
 
+static int run_store(const struct tool *tool, struct fault *fault)
+{
+    struct store *store = tool_store(tool);
+    int result = store_open(store, fault);
+
+    if (result == 0)
+        result = dead_letters_run(&letters, store, fault);
+    store_free(store);
+    return result;
+}
+
 static int run(const struct tool *tool, int count, char **words, struct fault *fault)
 {
     char **ids = NULL;
@@ -94,22 +108,12 @@ static int run(const struct tool *tool, int count, char **words, struct fault *f
     letters.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD");
     if (check_call(tool, count - 1, fault) < 0)
         return -1;
-    if (from_stdin && dead_letters_read_ids(&ids, &id_count, fault) < 0)
-        return -1;
+    int result = from_stdin ? dead_letters_read_ids(&ids, &id_count, fault) : 0;
     letters.filter.ids = from_stdin ? (const char *const *)ids : (const char *const *)words + 1;
     letters.filter.id_count = from_stdin ? id_count : (size_t)count - 1;
-    int result = 0;
-    if (from_stdin && !id_count) {
-        result = 0; /* an empty list names nothing: not everything */
-    } else if (file) {
-        result = dead_letters_file(&letters, file, fault);
-    } else {
-        struct store *store = tool_store(tool);
-        result = store_open(store, fault);
-        if (result == 0)
-            result = dead_letters_run(&letters, store, fault);
-        store_free(store);
-    }
+    bool nothing = from_stdin && !id_count; /* an empty list names nothing: not everything */
+    if (result == 0 && !nothing)
+        result = file ? dead_letters_file(&letters, file, fault) : run_store(tool, fault);
     dead_letters_free_ids(ids, id_count);
     return result;
 }

@@ -137,7 +137,8 @@ int clock_parse(const char *text, int64_t *wall_us, struct fault *fault)
     parts.tm_mon = month - 1;
     time_us = ((int64_t)timegm(&parts) - offset_seconds) * second_us + us;
     if (time_us <= 0 || time_us > latest_us)
-        return fault_set(fault, FAULT_INPUT, "'%.80s' is not behind 1970-01-01T00:00:00Z and in the years to 9999", text);
+        return fault_set(fault, FAULT_INPUT,
+                         "'%.80s' is not behind 1970-01-01T00:00:00Z and in the years to 9999", text);
     *wall_us = time_us;
     return 0;
 }

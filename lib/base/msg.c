@@ -69,11 +69,11 @@ static bool environment_has(const char *name)
     return value != NULL && value[0] != '\0';
 }
 
-void msg_open(const char *program, bool service)
+void msg_open(const char *program, bool service, const char *format)
 {
     static const char *const forms[] = {
         [FORM_TEXT] = "text", [FORM_JSON] = "json", [FORM_JOURNAL] = "journal"};
-    const char *wanted = getenv("DIST_LOG_FORMAT");
+    const char *wanted = format != NULL ? format : getenv("DIST_LOG_FORMAT");
     const char *term = getenv("TERM");
     bool known = wanted == NULL || wanted[0] == '\0';
 

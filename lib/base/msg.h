@@ -2,10 +2,11 @@
  * msg - one line on stderr per event
  *
  * Three forms of the same event: text for people ("dist-route: ..."), one JSON object per line (the
- * specification's section 7.2), or text behind a journal priority ("<6>..."). msg_open() chooses:
- * DIST_LOG_FORMAT (text, json, journal) if set; for a service whose stderr is no terminal, journal under
- * systemd (JOURNAL_STREAM) and json elsewhere; text in every other case. Colour only on a terminal and
- * without NO_COLOR. The one writer of stderr in the project, and the only global state beside signal flags.
+ * specification's section 7.2), or text behind a journal priority ("<6>..."). msg_open() chooses: `format`
+ * (text, json, journal), or DIST_LOG_FORMAT in the environment, if there is one; for a service whose stderr
+ * is no terminal, journal under systemd (JOURNAL_STREAM) and json elsewhere; text in every other case. Colour
+ * only on a terminal and without NO_COLOR. The one writer of stderr in the project, and the only global state
+ * beside signal flags.
  *
  * Text is cut at 2000 bytes; control characters, and bytes that are not UTF-8, become '?'. errno is kept. A
  * line that stderr does not take is lost: no call fails or waits for more than one write(2).
@@ -19,8 +20,11 @@
 
 enum msg_level { MSG_ERROR, MSG_WARNING, MSG_INFO, MSG_DEBUG };
 
-/* `program` is borrowed for good: a literal. */
-void msg_open(const char *program, bool service);
+/*
+ * `program` is borrowed for good: a literal. `format` may be NULL: the environment's. It may be called again,
+ * when more is known; the level stays.
+ */
+void msg_open(const char *program, bool service, const char *format);
 const char *msg_program(void);
 void msg_set_level(enum msg_level level); /* the least important level that is printed; MSG_INFO at first */
 bool msg_would_print(enum msg_level level);

@@ -4,6 +4,7 @@
  */
 #include "excerpt.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,15 +72,130 @@ void excerpt_last_line(const struct buf *said, char line[EXCERPT_SIZE])
     find(said, true, line);
 }
 
+/* The character of four hexadecimal digits; -1 where there are none. */
+static long read_hex(const char *at, const char *end)
+{
+    long value = 0;
+
+    if (end - at < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        int c = tolower((unsigned char)at[i]);
+        if (!isxdigit(c))
+            return -1;
+        value = value * 16 + (isdigit(c) ? c - '0' : c - 'a' + 10);
+    }
+    return value;
+}
+
+static size_t put_utf8(long code, char out[4])
+{
+    static const struct {
+        long below;
+        int lead;
+    } forms[] = {{0x80, 0}, {0x800, 0xc0}, {0x10000, 0xe0}, {0x110000, 0xf0}};
+    size_t size = 1;
+
+    while (code >= forms[size - 1].below)
+        size++;
+    for (size_t i = size; i-- > 1; code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)(forms[size - 1].lead | code);
+    return size;
+}
+
+/* "\ud83d\ude00" is one character; half a pair stands for itself. */
+static const char *read_unicode(const char *at, const char *end, char out[4], size_t *size)
+{
+    long code = read_hex(at, end), low;
+
+    if (code < 0)
+        return NULL;
+    at += 4;
+    if (code >= 0xd800 && code < 0xdc00 && end - at >= 6 && at[0] == '\\' && at[1] == 'u') {
+        low = read_hex(at + 2, end);
+        if (low >= 0xdc00 && low < 0xe000) {
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            at += 6;
+        }
+    }
+    *size = put_utf8(code, out);
+    return at;
+}
+
+/* One character of a JSON string: the bytes that it means, and where the next one begins. NULL: it is cut, or
+ * none. */
+static const char *read_escaped(const char *at, const char *end, char out[4], size_t *size)
+{
+    static const char letters[] = "\"\\/bfnrt", meanings[] = "\"\\/\b\f\n\r\t";
+    const char *found;
+
+    *size = 1;
+    out[0] = *at++;
+    if (out[0] != '\\')
+        return at;
+    if (at == end)
+        return NULL;
+    if (*at == 'u')
+        return read_unicode(at + 1, end, out, size);
+    found = memchr(letters, *at, sizeof letters - 1);
+    if (!found)
+        return NULL;
+    out[0] = meanings[found - letters];
+    return at + 1;
+}
+
+static const char *read_plain(const char *at, const char *end, char out[4], size_t *size)
+{
+    (void)end;
+    *size = 1;
+    out[0] = *at;
+    return at + 1;
+}
+
+typedef const char *(*reader)(const char *at, const char *end, char out[4], size_t *size);
+
+/* The end of an occurrence that begins at `at`, or NULL. With `cut`, the end of the text ends it too. */
+static const char *occurrence(const char *at, const char *end, const char *secret, reader read, bool cut)
+{
+    char bytes[4];
+    size_t size;
+
+    for (; *secret; secret += size) {
+        const char *next = at < end ? read(at, end, bytes, &size) : NULL;
+        if (!next) /* an escape sequence is 12 bytes at the most */
+            return cut && end - at < 12 ? end : NULL;
+        if (strncmp(secret, bytes, size) != 0)
+            return NULL;
+        at = next;
+    }
+    return at;
+}
+
+static void mask_as(struct buf *said, const char *secret, reader read)
+{
+    char *end = said->data + said->len;
+    bool full = said->len == said->max;
+
+    for (char *from = said->data; from < end;) {
+        const char *to = occurrence(from, end, secret, read, full);
+        if (to)
+            memset(from, '*', (size_t)(to - from));
+        from += to ? to - from : 1;
+    }
+}
+
 void excerpt_mask(struct buf *said, const char *secret)
 {
     size_t size = secret ? strlen(secret) : 0;
-    char *from = said->data, *found;
 
-    if (size < 4)
+    if (!size || !said->len || strcmp(said->data, EXCERPT_WITHHELD) == 0)
         return;
-    while ((found = memmem(from, (size_t)(said->data + said->len - from), secret, size))) {
-        memset(found, '*', size);
-        from = found + size;
+    if (size < EXCERPT_SECRET_LEAST) {
+        buf_clear(said);
+        buf_adds(said, EXCERPT_WITHHELD);
+        return;
     }
+    mask_as(said, secret, read_plain);
+    mask_as(said, secret, read_escaped);
 }

@@ -14,7 +14,7 @@
 
 enum {
     ATTEMPTS_MAX = 1000000,
-    ERROR_MAX = 4096, /* bytes of an error's text: we write far shorter ones */
+    ERROR_MAX = 4096,    /* bytes of an error's text: we write far shorter ones */
     JOB_FIELDS_MAX = 16, /* members of a job in a line */
 };
 

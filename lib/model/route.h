@@ -21,8 +21,8 @@
 int route_job(const struct catalog *catalog, struct job *job, struct delivery_list *deliveries,
               struct fault *fault);
 
-/* The candidates of a delivery that has none: a dead letter that was unroutable, once it is replayed. -1: it still
- * is. */
+/* The candidates of a delivery that has none: a dead letter that was unroutable, once it is replayed. -1: it
+ * still is. */
 int route_delivery(const struct catalog *catalog, struct delivery *delivery, struct fault *fault);
 
 /*

@@ -3,16 +3,10 @@
  */
 #include "admin.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "clock.h"
-#include "fdio.h"
 #include "json.h"
 #include "msg.h"
 #include "table.h"
@@ -25,34 +19,8 @@ static void applied(void *arg, int version, const char *name)
     msg(MSG_INFO, "applied migration %s", name);
 }
 
-static int make_folder(const char *path, mode_t mode, struct fault *fault)
+int admin_migrate(const struct tool *tool, struct fault *fault)
 {
-    if (mkdir(path, mode) < 0 && errno != EEXIST)
-        return fault_errno(fault, errno, "cannot make %s", path);
-    return 0;
-}
-
-static int make_folders(const struct tool *tool, struct fault *fault)
-{
-    static const struct {
-        const char *name;
-        mode_t mode;
-    } folders[] = {{"", 0755}, {"/destinations.d", 0755}, {"/credentials.d", 0750}};
-
-    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
-        char *path = xasprintf("%s%s", conf_dir(tool->conf), folders[i].name);
-        int result = make_folder(path, folders[i].mode, fault);
-        free(path);
-        if (result < 0)
-            return -1;
-    }
-    return 0;
-}
-
-int admin_migrate(const struct tool *tool, bool folders, struct fault *fault)
-{
-    if (folders && make_folders(tool, fault) < 0)
-        return -1;
     struct store *store = tool_store(tool);
     int have, want;
     int result = store_migrate(store, applied, NULL, fault);

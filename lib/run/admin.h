@@ -10,15 +10,18 @@
 #include "fault.h"
 #include "tool.h"
 
-/* The schema's missing migrations; with `folders` also the configuration folder and what belongs into it. */
-int admin_migrate(const struct tool *tool, bool folders, struct fault *fault);
+/* The configuration folder and what belongs into it, as far as it is missing. Needs no server. */
+int admin_folders(const struct tool *tool, struct fault *fault);
+/* The schema's missing migrations. */
+int admin_migrate(const struct tool *tool, struct fault *fault);
 
 int admin_tenant_add(const struct tool *tool, const char *tenant_id, const char *name, struct fault *fault);
 int admin_tenant_disable(const struct tool *tool, const char *tenant_id, bool disabled, struct fault *fault);
 int admin_tenant_list(const struct tool *tool, bool json, struct fault *fault);
 
 int admin_destination_list(const struct tool *tool, bool json, struct fault *fault);
-/* Forms, credentials and commands of all destinations, or of those named: every mistake, then 78. */
+/* Forms, credentials and commands of all destinations, or of those named, groups too: every mistake, then 78.
+ */
 int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault);
 
 /* The settings in force, their origins; tool_begin() has checked dist.conf and the environment already. */

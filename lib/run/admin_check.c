@@ -88,35 +88,59 @@ static int check_one(const struct tool *tool, const struct destination *destinat
     return 0;
 }
 
+/* What has been checked so far. */
+struct checking {
+    const struct tool *tool;
+    const struct catalog *catalog;
+    size_t total, mistakes;
+};
+
+static void check_destination(struct checking *checking, const char *name)
+{
+    const struct destination *destination = catalog_destination(checking->catalog, name);
+    struct fault problem = {0};
+
+    checking->total++;
+    if (!destination) {
+        const char *nearest = catalog_nearest(checking->catalog, name);
+        msg(MSG_ERROR, "%s: no such destination%s%s%s", name, nearest ? "; did you mean '" : "",
+            nearest ? nearest : "", nearest ? "'?" : "");
+        checking->mistakes++;
+    } else if (check_one(checking->tool, destination, &problem) < 0) {
+        msg(MSG_ERROR, "%s: %s: %s", destination->origin, name, problem.text);
+        checking->mistakes++;
+    }
+}
+
+static void check_named(struct checking *checking, const char *name)
+{
+    const struct group *group = catalog_group(checking->catalog, name);
+
+    if (!group)
+        check_destination(checking, name);
+    for (size_t i = 0; group && i < group->member_count; i++)
+        check_destination(checking, group->members[i]);
+}
+
 int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault)
 {
     struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
+    struct checking checking = {.tool = tool, .catalog = catalog};
     size_t known = 0;
-    int mistakes = 0;
 
     if (!catalog)
         return -1;
     const char **all = catalog_names(catalog, &known);
-    size_t total = count ? (size_t)count : known;
-    for (size_t i = 0; i < total; i++) {
-        const char *name = count ? names[i] : all[i];
-        const struct destination *destination = catalog_destination(catalog, name);
-        struct fault problem = {0};
-        if (!destination) {
-            const char *nearest = catalog_nearest(catalog, name);
-            msg(MSG_ERROR, "%s: no such destination%s%s%s", name, nearest ? "; did you mean '" : "",
-                nearest ? nearest : "", nearest ? "'?" : "");
-            mistakes++;
-        } else if (check_one(tool, destination, &problem) < 0) {
-            msg(MSG_ERROR, "%s: %s: %s", destination->origin, name, problem.text);
-            mistakes++;
-        }
-    }
+    for (int i = 0; i < count; i++)
+        check_named(&checking, names[i]);
+    for (size_t i = 0; count == 0 && i < known; i++)
+        check_destination(&checking, all[i]);
     free(all);
     catalog_free(catalog);
-    if (!mistakes)
+    if (!checking.mistakes)
         return 0;
-    return fault_set(fault, FAULT_CONFIG, "%d of %zu destinations cannot be delivered to", mistakes, total);
+    return fault_set(fault, FAULT_CONFIG, "%zu of %zu destinations cannot be delivered to", checking.mistakes,
+                     checking.total);
 }
 
 static int examine_store(const struct tool *tool, struct fault *fault)

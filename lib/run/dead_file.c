@@ -4,9 +4,11 @@
  * The file is a list of delivery envelopes and is only read: a replay writes envelopes to standard output,
  * for dist-transform, with a fresh attempt budget and the same message id.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "dead_letters.h"
@@ -15,41 +17,39 @@
 #include "fdio.h"
 #include "ceilings.h"
 #include "lines.h"
-#include "text.h"
+#include "tool.h"
 
 struct reading {
     struct dead_letters *letters;
     struct dead_list list;
+    struct dead_ids ids;
+    uint64_t last_line; /* that the file had when it was opened */
     uint64_t selected;
 };
 
-static bool has_id(const struct dead_filter *filter, const struct delivery *delivery)
-{
-    for (size_t i = 0; i < filter->id_count; i++)
-        if (!strcmp(filter->ids[i], delivery->id) || !strcmp(filter->ids[i], delivery->job->distribution_id))
-            return true;
-    return !filter->id_count;
-}
-
 static const char *destination_of(const struct delivery *delivery)
 {
-    return delivery->candidate_count ? delivery_candidate(delivery) : delivery->target;
+    const char *destination = dead_destination(delivery);
+    return destination ? destination : delivery->target;
 }
 
+/* The store's filters: see list_sql in store_dead.c. */
 static bool matches(const struct dead_filter *filter, const struct delivery *delivery)
 {
     const struct job *job = delivery->job;
+    const char *reason = dead_reason(delivery);
+
     if ((filter->tenant_id && strcmp(filter->tenant_id, job->tenant_id)) ||
         (filter->data_type && strcmp(filter->data_type, job->data_type)) ||
         (filter->destination && strcmp(filter->destination, destination_of(delivery)) &&
          strcmp(filter->destination, delivery->target)) ||
-        (filter->reason && strcmp(filter->reason, dead_reason_names[delivery->dead_reason])) ||
-        (filter->error && !(delivery->last_error && strstr(delivery->last_error, filter->error))))
+        (filter->reason && !(reason && !strcmp(filter->reason, reason))) ||
+        (filter->error && !(delivery->last_error && strcasestr(delivery->last_error, filter->error))))
         return false;
-    return has_id(filter, delivery);
+    return true;
 }
 
-static int list_one(struct reading *reading, const struct delivery *delivery)
+static int list_one(struct reading *reading, const struct delivery *delivery, struct fault *fault)
 {
     struct job *job = delivery->job;
     struct dead_view view = {
@@ -60,12 +60,13 @@ static int list_one(struct reading *reading, const struct delivery *delivery)
         .target = delivery->target,
         .destination = (char *)destination_of(delivery),
         .priority = (char *)priority_names[job->priority],
-        .reason = (char *)dead_reason_names[delivery->dead_reason],
+        .reason = (char *)dead_reason(delivery),
         .error = delivery->last_error,
         .attempts = delivery->attempts,
         .submitted_at_us = job->submitted_at_us,
         .body_size = (int64_t)job->body_size,
     };
+    reading->list.fault = fault;
     return dead_list_row(&reading->list, &view);
 }
 
@@ -82,16 +83,19 @@ static int record(void *arg, char *line, size_t size, uint64_t number, struct bu
 {
     struct reading *reading = arg;
     const struct dead_letters *letters = reading->letters;
+    const struct dead_filter *filter = &letters->filter;
     struct delivery *delivery;
     int result = 0;
-    (void)number;
 
+    if (number > reading->last_line || (filter->limit && reading->selected >= (uint64_t)filter->limit))
+        return 0;
     if (envelope_read_delivery(line, size, letters->max_payload, &delivery, fault) < 0)
         return -1;
-    if (matches(&letters->filter, delivery)) {
+    if (matches(filter, delivery) &&
+        (!filter->id_count || dead_ids_note(&reading->ids, delivery->id, delivery->job->distribution_id))) {
         reading->selected++;
         if (letters->action == DEAD_LIST)
-            result = list_one(reading, delivery);
+            result = list_one(reading, delivery, fault);
         else if (letters->action == DEAD_SHOW)
             result = dead_show(delivery, letters->json, letters->body, letters->max_payload, fault);
         else if (!letters->dry_run)
@@ -99,6 +103,48 @@ static int record(void *arg, char *line, size_t size, uint64_t number, struct bu
     }
     delivery_free(delivery);
     return result;
+}
+
+/*
+ * The lines are counted before the first of them is acted on: the reader of a replay may append to the file,
+ * and would be handed its own letters again, without end. What is no regular file ends by itself.
+ */
+static int count_lines(int fd, uint64_t *count, struct fault *fault)
+{
+    struct line_reader reader;
+    struct stat status;
+    enum line_status line_status;
+    char *line;
+    size_t size;
+
+    *count = UINT64_MAX;
+    if (fstat(fd, &status) != 0)
+        return fault_errno(fault, errno, "fstat");
+    if (!S_ISREG(status.st_mode))
+        return 0;
+    line_reader_init(&reader, fd, 0); /* every line is too long for it, and none is kept */
+    do
+        line_status = line_reader_next(&reader, &line, &size, fault);
+    while (line_status != LINE_END && line_status != LINE_FAULT);
+    *count = reader.number;
+    line_reader_release(&reader);
+    if (line_status == LINE_FAULT)
+        return -1;
+    return lseek(fd, 0, SEEK_SET) < 0 ? fault_errno(fault, errno, "lseek") : 0;
+}
+
+static int read_file(struct reading *reading, struct lines *lines, struct fault *fault)
+{
+    if (count_lines(lines->in, &reading->last_line, fault) < 0)
+        return fault_wrap(fault, "%s", lines->name);
+    dead_list_begin(&reading->list, reading->letters->json, fault);
+    int result = lines_run(lines, fault);
+    reading->list.fault = fault;
+    int shown = dead_list_end(&reading->list, result < 0 ? -1 : 0);
+    if (shown < 0 || (reading->letters->dry_run && print_text(fault, "%llu would be replayed\n",
+                                                              (unsigned long long)reading->selected) < 0))
+        return -1;
+    return dead_ids_report(&reading->ids, reading->selected) ? EXIT_REJECTED : result;
 }
 
 int dead_letters_file(struct dead_letters *letters, const char *path, struct fault *fault)
@@ -115,14 +161,9 @@ int dead_letters_file(struct dead_letters *letters, const char *path, struct fau
     };
     if (lines.in < 0)
         return -1;
-    dead_list_begin(&reading.list, letters->json, fault);
-    int result = lines_run(&lines, fault);
+    dead_ids_init(&reading.ids, &letters->filter);
+    int result = read_file(&reading, &lines, fault);
+    dead_ids_release(&reading.ids);
     close(lines.in);
-    int shown = dead_list_end(&reading.list, result < 0 ? result : 0);
-    if (shown < 0)
-        return -1;
-    if (letters->dry_run &&
-        print_text(fault, "%llu would be replayed\n", (unsigned long long)reading.selected) < 0)
-        return -1;
     return result;
 }

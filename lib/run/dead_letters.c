@@ -1,5 +1,7 @@
 /*
- * dead_letters - see dead_letters.h
+ * dead_letters - dist-dlq on the store: see dead_letters.h
+ *
+ * What is replayed, dropped or shown is chosen first, ids and all, and then worked on.
  */
 #include "dead_letters.h"
 
@@ -8,19 +10,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
+#include "buf.h"
 #include "dead_show.h"
-#include "envelope.h"
-#include "fdio.h"
-#include "ceilings.h"
+#include "job.h"
+#include "json.h"
 #include "lines.h"
 #include "msg.h"
 #include "table.h"
 #include "text.h"
 #include "tool.h"
+#include "uid.h"
 #include "xalloc.h"
 
-enum { BATCH = 500, ID_LINE = 1024 * 1024 };
+enum { BATCH = 500, ID_LINE = 1024 * 1024, NAMED_MISSING = 5 };
 
 struct collected {
     char **ids;
@@ -36,6 +38,15 @@ static void collect(struct collected *collected, const char *id)
     collected->ids[collected->count++] = xstrdup(id);
 }
 
+/* Ids of deliveries are ids of distributions as far as their form goes. */
+static int collect_checked(struct collected *collected, const char *id, struct fault *fault)
+{
+    if (!job_distribution_id_is_valid(id))
+        return fault_set(fault, FAULT_INPUT, "this is no id");
+    collect(collected, id);
+    return 0;
+}
+
 static int id_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out,
                      struct fault *fault)
 {
@@ -43,21 +54,19 @@ static int id_record(void *arg, char *line, size_t size, uint64_t number, struct
     (void)number;
     (void)out;
 
+    if (strlen(line) != size)
+        return fault_set(fault, FAULT_INPUT, "a NUL is in no id");
     char *id = text_trim(line);
-    if (*id != '{') {
-        if (strlen(line) != size && strlen(id) > 100)
-            return fault_set(fault, FAULT_INPUT, "this is no id");
-        collect(collected, id);
-        return 0;
-    }
-    json_t *object = json_read(line, size, fault);
+    if (*id != '{')
+        return collect_checked(collected, id, fault);
+    json_t *object = json_read(id, strlen(id), fault);
     if (!object)
         return -1;
     const char *value = json_string_value(json_object_get(object, "delivery_id"));
-    if (value)
-        collect(collected, value);
+    int result = value ? collect_checked(collected, value, fault)
+                       : fault_set(fault, FAULT_INPUT, "the object has no \"delivery_id\"");
     json_decref(object);
-    return value ? 0 : fault_set(fault, FAULT_INPUT, "the object has no \"delivery_id\"");
+    return result;
 }
 
 int dead_letters_read_ids(char ***ids, size_t *count, struct fault *fault)
@@ -87,33 +96,186 @@ void dead_letters_free_ids(char **ids, size_t count)
     free(ids);
 }
 
-static int list(const struct dead_letters *letters, struct store *store, struct fault *fault)
-{
-    struct dead_list shown;
+/* What an id of a strmap points at: its value is never NULL. */
+static char is_missing, has_named;
 
-    dead_list_begin(&shown, letters->json, fault);
-    int result = store_dead_list(store, &letters->filter, dead_list_row, &shown, fault);
-    return dead_list_end(&shown, result);
+void dead_ids_init(struct dead_ids *ids, const struct dead_filter *filter)
+{
+    *ids = (struct dead_ids){.filter = filter};
+    strmap_init(&ids->named);
+    for (size_t i = 0; i < filter->id_count; i++)
+        strmap_put(&ids->named, filter->ids[i], &is_missing);
+    ids->missing = ids->named.count;
 }
 
-static int show(const struct dead_letters *letters, struct store *store, struct fault *fault)
+void dead_ids_release(struct dead_ids *ids)
 {
-    for (size_t i = 0; i < letters->filter.id_count; i++) {
-        struct delivery *delivery;
-        if (store_dead_load(store, letters->filter.ids[i], &delivery, fault) < 0)
+    strmap_release(&ids->named, NULL);
+}
+
+static bool note_one(struct dead_ids *ids, const char *id)
+{
+    const void *state = strmap_get(&ids->named, id);
+
+    if (state == &is_missing) {
+        strmap_put(&ids->named, id, &has_named);
+        ids->missing--;
+    }
+    return state != NULL;
+}
+
+bool dead_ids_note(struct dead_ids *ids, const char *delivery_id, const char *distribution_id)
+{
+    bool delivery = note_one(ids, delivery_id);
+    bool distribution = note_one(ids, distribution_id);
+    return delivery || distribution;
+}
+
+/* What is left is unknown where the limit ended the search. */
+static bool is_cut(const struct dead_filter *filter, uint64_t selected)
+{
+    return filter->limit && selected >= (uint64_t)filter->limit;
+}
+
+int dead_ids_report(const struct dead_ids *ids, uint64_t selected)
+{
+    struct buf names;
+    size_t told = 0;
+
+    if (!ids->missing || is_cut(ids->filter, selected))
+        return 0;
+    buf_init(&names, NAMED_MISSING * 128);
+    for (size_t i = 0; i < ids->filter->id_count && told < NAMED_MISSING; i++)
+        if (strmap_get(&ids->named, ids->filter->ids[i]) == &is_missing)
+            buf_addf(&names, "%s%.100s", told++ ? ", " : "", ids->filter->ids[i]);
+    if (ids->missing > told)
+        buf_addf(&names, " and %zu more", ids->missing - told);
+    msg(MSG_WARNING, "%zu of %zu ids name no dead letter: %s", ids->missing, ids->named.count, names.data);
+    buf_release(&names);
+    return EXIT_REJECTED;
+}
+
+/* The letters of a filter, as they come from the store. */
+struct selection {
+    struct dead_ids ids;
+    struct collected letters;
+    struct dead_list *shown; /* or NULL: they are collected */
+    uint64_t count;
+};
+
+static int select_row(void *arg, const struct dead_view *view)
+{
+    struct selection *selection = arg;
+
+    selection->count++;
+    dead_ids_note(&selection->ids, view->delivery_id, view->distribution_id);
+    if (selection->shown)
+        return dead_list_row(selection->shown, view);
+    collect(&selection->letters, view->delivery_id);
+    return 0;
+}
+
+static int found_row(void *arg, const struct dead_view *view)
+{
+    bool *found = arg;
+    (void)view;
+    *found = true;
+    return 0;
+}
+
+/* The store takes more than a row tells: a UUID in upper case, and the one of the distribution's row. */
+static int ask_for_missing(struct store *store, struct selection *selection, struct fault *fault)
+{
+    struct dead_filter filter = *selection->ids.filter;
+    const struct dead_filter *asked = selection->ids.filter;
+
+    for (size_t i = 0; i < asked->id_count && selection->ids.missing; i++) {
+        bool found = false;
+        if (!uid_is(asked->ids[i]) || strmap_get(&selection->ids.named, asked->ids[i]) != &is_missing)
+            continue;
+        filter.ids = &asked->ids[i];
+        filter.id_count = 1;
+        filter.limit = 1;
+        if (store_dead_list(store, &filter, found_row, &found, fault) < 0)
             return -1;
-        int result = dead_show(delivery, letters->json, letters->body, letters->max_payload, fault);
-        delivery_free(delivery);
-        if (result < 0)
-            return -1;
+        if (found)
+            note_one(&selection->ids, asked->ids[i]);
     }
     return 0;
 }
 
-static int select_row(void *arg, const struct dead_view *view)
+static int select_letters(struct store *store, const struct dead_filter *filter, struct dead_list *shown,
+                          struct selection *selection, struct fault *fault)
+{
+    *selection = (struct selection){.shown = shown};
+    dead_ids_init(&selection->ids, filter);
+    if (store_dead_list(store, filter, select_row, selection, fault) < 0)
+        return -1;
+    return is_cut(filter, selection->count) ? 0 : ask_for_missing(store, selection, fault);
+}
+
+static void selection_release(struct selection *selection)
+{
+    dead_ids_release(&selection->ids);
+    dead_letters_free_ids(selection->letters.ids, selection->letters.count);
+}
+
+static int list(const struct dead_letters *letters, struct store *store, struct fault *fault)
+{
+    struct selection selection;
+    struct dead_list shown;
+
+    dead_list_begin(&shown, letters->json, fault);
+    int result = select_letters(store, &letters->filter, &shown, &selection, fault);
+    result = dead_list_end(&shown, result);
+    if (result == 0)
+        result = dead_ids_report(&selection.ids, selection.count);
+    selection_release(&selection);
+    return result;
+}
+
+static int collect_row(void *arg, const struct dead_view *view)
 {
     collect(arg, view->delivery_id);
     return 0;
+}
+
+/* Id by id, so that they are shown in the order in which they were named. */
+static int choose_shown(const struct dead_filter *asked, struct store *store, struct collected *chosen,
+                        struct fault *fault)
+{
+    struct dead_filter filter = *asked;
+
+    filter.id_count = 1;
+    for (size_t i = 0; i < asked->id_count && !is_cut(asked, chosen->count); i++) {
+        char shown[120];
+        size_t before = chosen->count;
+        filter.ids = &asked->ids[i];
+        filter.limit = asked->limit ? asked->limit - (int64_t)before : 0;
+        if (store_dead_list(store, &filter, collect_row, chosen, fault) < 0)
+            return -1;
+        text_copy(shown, sizeof shown, asked->ids[i]);
+        if (chosen->count == before)
+            return fault_set(fault, FAULT_INPUT, "'%s' names no dead letter", text_printable(shown));
+    }
+    return 0;
+}
+
+static int show(const struct dead_letters *letters, struct store *store, struct fault *fault)
+{
+    struct collected chosen = {0};
+    int result = choose_shown(&letters->filter, store, &chosen, fault);
+
+    for (size_t i = 0; result == 0 && i < chosen.count; i++) {
+        struct delivery *delivery;
+        result = store_dead_load(store, chosen.ids[i], &delivery, fault);
+        if (result < 0)
+            break;
+        result = dead_show(delivery, letters->json, letters->body, letters->max_payload, fault);
+        delivery_free(delivery);
+    }
+    dead_letters_free_ids(chosen.ids, chosen.count);
+    return result;
 }
 
 static int act_on(const struct dead_letters *letters, struct store *store, const struct collected *selected,
@@ -137,21 +299,18 @@ static int act_on(const struct dead_letters *letters, struct store *store, const
 /* The selection is taken first, so that it cannot change while it is worked on. */
 static int replay_or_drop(const struct dead_letters *letters, struct store *store, struct fault *fault)
 {
-    struct collected selected = {0};
+    struct selection selection;
     const char *verb = letters->action == DEAD_REPLAY ? "replayed" : "dropped";
     size_t done = 0;
 
-    int result = store_dead_list(store, &letters->filter, select_row, &selected, fault);
+    int result = select_letters(store, &letters->filter, NULL, &selection, fault);
     if (result == 0 && letters->dry_run)
-        result = print_text(fault, "%zu would be %s\n", selected.count, verb);
-    else if (result == 0 && (result = act_on(letters, store, &selected, &done, fault)) == 0)
+        result = print_text(fault, "%zu would be %s\n", selection.letters.count, verb);
+    else if (result == 0 && (result = act_on(letters, store, &selection.letters, &done, fault)) == 0)
         result = print_text(fault, "%zu %s\n", done, verb);
-    if (result == 0 && letters->filter.id_count > selected.count) {
-        msg(MSG_WARNING, "%zu of %zu ids name no dead letter", letters->filter.id_count - selected.count,
-            letters->filter.id_count);
-        result = EXIT_REJECTED;
-    }
-    dead_letters_free_ids(selected.ids, selected.count);
+    if (result == 0)
+        result = dead_ids_report(&selection.ids, selection.count);
+    selection_release(&selection);
     return result;
 }
 

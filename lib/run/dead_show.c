@@ -8,13 +8,26 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "ceilings.h"
 #include "clock.h"
 #include "envelope.h"
 #include "fdio.h"
-#include "ceilings.h"
 #include "num.h"
-#include "text.h"
-#include "xalloc.h"
+#include "utf8.h"
+
+const char *dead_destination(const struct delivery *delivery)
+{
+    int made = delivery->attempts - delivery->budget_start;
+
+    if (!delivery->candidate_count)
+        return NULL;
+    return delivery->candidates[made > 0 ? (size_t)(made - 1) % delivery->candidate_count : 0];
+}
+
+const char *dead_reason(const struct delivery *delivery)
+{
+    return delivery->status == DELIVERY_DEAD ? dead_reason_names[delivery->dead_reason] : NULL;
+}
 
 void dead_list_begin(struct dead_list *list, bool json, struct fault *fault)
 {
@@ -28,11 +41,12 @@ static int row_json(const struct dead_view *view, struct fault *fault)
 {
     char died[CLOCK_TEXT_SIZE], submitted[CLOCK_TEXT_SIZE];
     json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s, s:s?, s:i, s:i, s:s, s:s, s:I}", "delivery_id",
+        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:i, s:o, s:s?, s:s, s:I}", "delivery_id",
         view->delivery_id, "distribution_id", view->distribution_id, "tenant_id", view->tenant_id,
         "data_type", view->data_type, "target", view->target, "destination", view->destination, "priority",
         view->priority, "reason", view->reason, "error", view->error, "attempts", view->attempts,
-        "status_code", view->last_code, "died_at", clock_format(view->died_at_us, died), "submitted_at",
+        "status_code", view->last_code ? json_integer(view->last_code) : json_null(), "died_at",
+        view->died_at_us ? clock_format(view->died_at_us, died) : NULL, "submitted_at",
         clock_format(view->submitted_at_us, submitted), "size", (json_int_t)view->body_size);
     if (!row)
         return fault_set(fault, FAULT_BUG, "%s cannot be written as JSON", view->delivery_id);
@@ -48,8 +62,10 @@ int dead_list_row(void *arg, const struct dead_view *view)
     struct dead_list *list = arg;
     char attempts[16], died[CLOCK_TEXT_SIZE];
 
-    if (list->json)
-        return row_json(view, list->fault);
+    if (list->json) {
+        list->failed = row_json(view, list->fault) < 0;
+        return list->failed ? -1 : 0;
+    }
     snprintf(attempts, sizeof attempts, "%d", view->attempts);
     table_row(&list->table,
               (const char *[]){view->delivery_id, view->tenant_id,
@@ -60,6 +76,8 @@ int dead_list_row(void *arg, const struct dead_view *view)
 
 int dead_list_end(struct dead_list *list, int result)
 {
+    if (list->failed)
+        result = -1;
     if (result == 0)
         result = table_print(&list->table, list->fault);
     table_release(&list->table);
@@ -78,40 +96,47 @@ static int show_envelope(const struct delivery *delivery, uint64_t max_payload, 
     return result;
 }
 
-/* A body goes to a terminal only where it is text. */
+/* A body goes to a terminal only where it is text, without C0 and C1. */
 static bool is_presentable(const struct job *job)
 {
-    for (size_t i = 0; i < job->body_size; i++) {
-        unsigned char c = (unsigned char)job->body[i];
-        if (c == 0x7f || (c < 0x20 && c != '\n' && c != '\t' && c != '\r'))
+    for (size_t i = 0, length; i < job->body_size; i += length) {
+        uint32_t point;
+        length = utf8_decode(job->body + i, job->body_size - i, &point);
+        if (!length || (point >= 0x7f && point < 0xa0) ||
+            (point < 0x20 && point != '\n' && point != '\t' && point != '\r'))
             return false;
     }
-    return text_is_utf8(job->body, job->body_size, NULL);
+    return true;
+}
+
+static int show_facts(const struct delivery *delivery, struct fault *fault)
+{
+    const struct job *job = delivery->job;
+    const char *destination = dead_destination(delivery), *reason = dead_reason(delivery);
+    char submitted[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
+    struct facts facts;
+
+    facts_init(&facts);
+    facts_add(&facts, "delivery", "%s", delivery->id);
+    facts_add(&facts, "distribution", "%s", job->distribution_id);
+    facts_add(&facts, "tenant", "%s", job->tenant_id);
+    facts_add(&facts, "type", "%s, priority %s", job->data_type, priority_names[job->priority]);
+    facts_add(&facts, "target", "%s", delivery->target);
+    facts_add(&facts, "destination", "%s", destination ? destination : "-");
+    facts_add(&facts, "reason", "%s", reason ? reason : "-");
+    facts_add(&facts, "error", "%s", delivery->last_error ? delivery->last_error : "-");
+    facts_add(&facts, "attempts", "%d", delivery->attempts);
+    facts_add(&facts, "submitted", "%s", clock_format(job->submitted_at_us, submitted));
+    facts_add(&facts, "body", "%s, %s%s", delivery_content_type(delivery),
+              num_format_size(job->body_size, size), job->body_size < 1024 ? " bytes" : "");
+    return facts_print(&facts, fault);
 }
 
 static int show_text(const struct delivery *delivery, struct fault *fault)
 {
     const struct job *job = delivery->job;
-    char submitted[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
 
-    if (print_text(
-            fault,
-            "delivery      %s\n"
-            "distribution  %s\n"
-            "tenant        %s\n"
-            "type          %s, priority %s\n"
-            "target        %s\n"
-            "destination   %s\n"
-            "reason        %s\n"
-            "error         %s\n"
-            "attempts      %d\n"
-            "submitted     %s\n"
-            "body          %s, %s\n\n",
-            delivery->id, job->distribution_id, job->tenant_id, job->data_type, priority_names[job->priority],
-            delivery->target, delivery->candidate_count ? delivery_candidate(delivery) : "-",
-            dead_reason_names[delivery->dead_reason], delivery->last_error ? delivery->last_error : "-",
-            delivery->attempts, clock_format(job->submitted_at_us, submitted),
-            delivery_content_type(delivery), num_format_size(job->body_size, size)) < 0)
+    if (show_facts(delivery, fault) < 0)
         return -1;
     if (!is_presentable(job))
         return print_text(fault, "(not text; --body writes its bytes)\n");

@@ -10,6 +10,7 @@
 #include "num.h"
 #include "status_show.h"
 #include "table.h"
+#include "text.h"
 #include "tool.h"
 
 enum { RESULT_LINE = 64 * 1024 };
@@ -20,19 +21,22 @@ struct tally {
     uint64_t total;
 };
 
-static void add_row(const struct result *result, struct buf *out)
+/* Changes the result's texts into printable ones. Where no attempt was made, the target stands for the
+ * destination. */
+static void add_row(struct result *result, struct buf *out)
 {
     char code[16], took[NUM_DURATION_SIZE], state[64];
+    char *destination = result->destination ? result->destination : result->target;
 
     snprintf(code, sizeof code, "%d", result->response_code);
     snprintf(state, sizeof state, "%s%s%s%s", delivery_status_names[result->status],
              result->status == DELIVERY_DEAD ? " (" : "",
              result->status == DELIVERY_DEAD ? dead_reason_names[result->dead_reason] : "",
              result->status == DELIVERY_DEAD ? ")" : "");
-    buf_addf(out, "%-36s  %-20s  %-18s  %8d  %4s  %6s  %s\n", result->distribution_id, result->destination,
-             state, result->attempts, result->response_code ? code : "-",
+    buf_addf(out, "%-36s  %-20s  %-18s  %8d  %4s  %6s  %s\n", text_printable(result->distribution_id),
+             text_printable(destination), state, result->attempts, result->response_code ? code : "-",
              result->attempts ? num_format_duration(result->latency_ms, took) : "-",
-             result->error ? result->error : "");
+             result->error ? text_printable(result->error) : "");
 }
 
 static int record(void *arg, char *line, size_t size, uint64_t number, struct buf *out, struct fault *fault)

@@ -43,23 +43,22 @@ static const char *code_text(int code, char text[16])
 
 static int print_head(const struct job_view *view, struct fault *fault)
 {
-    char submitted[CLOCK_TEXT_SIZE], completed[CLOCK_TEXT_SIZE], expires[CLOCK_TEXT_SIZE],
-        size[NUM_SIZE_SIZE];
-    return print_text(
-        fault,
-        "distribution  %s\n"
-        "status        %s (%d %%)\n"
-        "tenant        %s\n"
-        "type          %s, priority %s\n"
-        "body          %s, %s\n"
-        "submitted     %s\n"
-        "completed     %s\n"
-        "expires       %s\n%s%s%s\n",
-        view->distribution_id, job_status_names[view->status], response_progress(view), view->tenant_id,
-        view->data_type, view->priority, view->content_type, num_format_size((uint64_t)view->body_size, size),
-        time_text(view->submitted_at_us, submitted), time_text(view->completed_at_us, completed),
-        time_text(view->expires_at_us, expires), view->error ? "error         " : "",
-        view->error ? view->error : "", view->error ? "\n" : "");
+    char time[CLOCK_TEXT_SIZE], size[NUM_SIZE_SIZE];
+    struct facts facts;
+
+    facts_init(&facts);
+    facts_add(&facts, "distribution", "%s", view->distribution_id);
+    facts_add(&facts, "status", "%s (%d %%)", job_status_names[view->status], response_progress(view));
+    facts_add(&facts, "tenant", "%s", view->tenant_id);
+    facts_add(&facts, "type", "%s, priority %s", view->data_type, view->priority);
+    facts_add(&facts, "body", "%s, %s%s", view->content_type,
+              num_format_size((uint64_t)view->body_size, size), view->body_size < 1024 ? " bytes" : "");
+    facts_add(&facts, "submitted", "%s", time_text(view->submitted_at_us, time));
+    facts_add(&facts, "completed", "%s", time_text(view->completed_at_us, time));
+    facts_add(&facts, "expires", "%s", time_text(view->expires_at_us, time));
+    if (view->error)
+        facts_add(&facts, "error", "%s", view->error);
+    return facts_print(&facts, fault);
 }
 
 static void add_delivery(struct table *table, const struct delivery_view *delivery)

@@ -13,7 +13,7 @@
 #include "text.h"
 #include "xalloc.h"
 
-enum { TABLE_BYTES = 64 * 1024 * 1024 };
+enum { TABLE_BYTES = 64 * 1024 * 1024, FLUSH_BYTES = 64 * 1024 };
 
 void table_init(struct table *table, const char *const *heading, size_t columns)
 {
@@ -81,11 +81,43 @@ int table_print(struct table *table, struct fault *fault)
             widths[i % table->columns] = cell;
     }
     buf_init(&out, TABLE_BYTES);
-    for (size_t row = 0; row < table->rows; row++)
+    int result = 0;
+    for (size_t row = 0; row < table->rows && result == 0; row++) {
         add_row(table, row, widths, &out);
-    int result = fdio_write_all(STDOUT_FILENO, out.data, out.len, fault);
+        if (out.len < FLUSH_BYTES && row + 1 < table->rows)
+            continue;
+        result = fdio_write_all(STDOUT_FILENO, out.data, out.len, fault);
+        buf_clear(&out);
+    }
     buf_release(&out);
     forget_rows(table, 1);
+    return result;
+}
+
+void facts_init(struct facts *facts)
+{
+    buf_init(&facts->text, TABLE_BYTES);
+}
+
+void facts_add(struct facts *facts, const char *name, const char *format, ...)
+{
+    struct buf *text = &facts->text;
+    va_list arguments;
+
+    buf_addf(text, "%-14s", name);
+    size_t start = text->len;
+    va_start(arguments, format);
+    buf_vaddf(text, format, arguments);
+    va_end(arguments);
+    buf_cut(text, start + strlen(text_printable(text->data + start)));
+    buf_addc(text, '\n');
+}
+
+int facts_print(struct facts *facts, struct fault *fault)
+{
+    buf_addc(&facts->text, '\n');
+    int result = fdio_write_all(STDOUT_FILENO, facts->text.data, facts->text.len, fault);
+    buf_release(&facts->text);
     return result;
 }
 

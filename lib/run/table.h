@@ -8,6 +8,7 @@
 #define DIST_TABLE_H
 
 #include <stddef.h>
+#include "buf.h"
 #include "fault.h"
 
 enum { TABLE_COLUMNS = 12 };
@@ -25,7 +26,18 @@ void table_row(struct table *table, const char *const *cells);
 /* To standard output; a table without rows prints nothing, its heading neither. The rows are gone then. */
 int table_print(struct table *table, struct fault *fault);
 
-/* Text to standard output, for what is no table. */
+/* What is known of one thing, for people: a line "name          value" each. */
+struct facts {
+    struct buf text;
+};
+void facts_init(struct facts *facts);
+/* Control characters of the value, newlines among them, become '?'. */
+void facts_add(struct facts *facts, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* To standard output, with an empty line behind them; then they are gone. */
+int facts_print(struct facts *facts, struct fault *fault);
+
+/* Text to standard output, for what is no table. It is printed as it is. */
 int print_text(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

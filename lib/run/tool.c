@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,8 +36,40 @@ static void apply_log_level(const struct conf *conf)
             msg_set_level((enum msg_level)i);
 }
 
-bool tool_begin(struct tool *tool, const struct tool_options *options, int argc, char **argv, int *operands,
-                const bool *service)
+static bool is_closed(int fd)
+{
+    return fcntl(fd, F_GETFD) < 0 && errno == EBADF;
+}
+
+/* A new descriptor takes the lowest number that is free: a socket that became 2 would get our messages. */
+static int open_standard(struct fault *fault)
+{
+    bool no_output = is_closed(STDOUT_FILENO);
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (is_closed(fd) && open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY) < 0)
+            return fault_errno(fault, errno, "cannot open /dev/null");
+    return no_output ? fault_set(fault, FAULT_SYSTEM, "standard output is closed") : 0;
+}
+
+/* The settings, and what stderr looks like by them; each mistake has had its line. */
+static int load_settings(struct tool *tool, bool service)
+{
+    const char *name = tool->options->tool;
+    struct fault fault = {0};
+
+    if (service)
+        msg_open(name, true, NULL);
+    tool->conf = conf_new();
+    if (conf_load(tool->conf, tool_mistake, NULL, &fault) < 0)
+        return fault_exit_code(fault.class);
+    msg_open(name, service, conf_text(tool->conf, "DIST_LOG_FORMAT"));
+    apply_log_level(tool->conf);
+    return 0;
+}
+
+bool tool_begin_without_folder(struct tool *tool, const struct tool_options *options, int argc, char **argv,
+                               int *operands, const bool *service)
 {
     struct fault fault = {0};
 
@@ -44,27 +77,41 @@ bool tool_begin(struct tool *tool, const struct tool_options *options, int argc,
     umask(umask(0) | 007); /* reports are nobody else's business; a stricter mask stays */
     fdio_ignore_sigpipe();
     json_set_alloc_funcs(xmalloc, free); /* out of memory ends the process there too */
-    msg_open(options->tool, false);
-    switch (options_parse(options, argc, argv, operands, &fault)) {
-    case OPTIONS_DONE:
-        return false;
-    case OPTIONS_FAULT:
+    int standard = open_standard(&fault);
+    msg_open(options->tool, false, NULL);
+    enum options_result parsed =
+        standard < 0 ? OPTIONS_FAULT : options_parse(options, argc, argv, operands, &fault);
+    if (parsed == OPTIONS_FAULT)
         tool->exit_code = tool_end(tool, -1, &fault);
+    if (parsed != OPTIONS_RUN)
         return false;
-    case OPTIONS_RUN:
-        break;
-    }
-    if (service && *service)
-        msg_open(options->tool, true);
-    tool->conf = conf_new();
-    if (conf_load(tool->conf, tool_mistake, NULL, &fault) < 0) {
-        tool->exit_code = fault_exit_code(fault.class); /* each mistake has had its line */
-        options_release(options);
-        conf_free(tool->conf);
+    tool->exit_code = load_settings(tool, service && *service);
+    if (tool->exit_code != 0)
+        tool_end(tool, 0, NULL);
+    return tool->exit_code == 0;
+}
+
+bool tool_begin(struct tool *tool, const struct tool_options *options, int argc, char **argv, int *operands,
+                const bool *service)
+{
+    struct fault fault = {0};
+
+    if (!tool_begin_without_folder(tool, options, argc, argv, operands, service))
         return false;
-    }
-    apply_log_level(tool->conf);
-    return true;
+    if (tool_folder(tool, &fault) == 0)
+        return true;
+    tool->exit_code = tool_end(tool, -1, &fault);
+    return false;
+}
+
+int tool_folder(const struct tool *tool, struct fault *fault)
+{
+    const char *folder = conf_dir(tool->conf);
+    struct stat status;
+
+    if (!conf_dir_given(tool->conf) || stat(folder, &status) == 0 || errno != ENOENT)
+        return 0;
+    return fault_set(fault, FAULT_CONFIG, "DIST_CONFIG_DIR: %s: no such folder", folder);
 }
 
 int tool_end(struct tool *tool, int result, const struct fault *fault)
@@ -148,6 +195,26 @@ static void note_mistake(struct reading *reading, const struct fault *fault)
     reading->mistakes++;
 }
 
+/* A FIFO or a device in a form's place must not stop the process: hence O_NONBLOCK, and regular files only.
+ */
+static int read_regular(const char *path, struct buf *text, struct fault *fault)
+{
+    struct stat status;
+    int fd = fdio_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, fault);
+    int result;
+
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) < 0)
+        result = fault_errno(fault, errno, "cannot be examined");
+    else if (!S_ISREG(status.st_mode))
+        result = fault_set(fault, FAULT_INPUT, "is no regular file");
+    else
+        result = fdio_read_all(fd, text, fault);
+    close(fd);
+    return result == 0 ? 0 : fault_wrap(fault, "%s", path);
+}
+
 static void read_form(struct reading *reading, const char *folder, const char *file)
 {
     struct fault fault = {0};
@@ -157,7 +224,7 @@ static void read_form(struct reading *reading, const char *folder, const char *f
     char *stem = xmemdupz(file, strlen(file) - strlen(".json"));
 
     buf_init(&text, LIMIT_CONFIG_FILE);
-    if (fdio_read_file(path, LIMIT_CONFIG_FILE, &text, &fault) < 0) {
+    if (read_regular(path, &text, &fault) < 0) {
         note_mistake(reading, &fault);
     } else if (catalog_add(reading->catalog, text.data, text.len, stem, origin, &fault) < 0) {
         fault_wrap(&fault, "%s", path);
@@ -186,6 +253,8 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
     int count = scandir(folder, &entries, is_form, alphasort);
     if (count < 0 && errno != ENOENT) {
         fault_errno(&problem, errno, "cannot read %s", folder);
+        note_mistake(&reading, &problem);
+    } else if (count < 0 && tool_folder(tool, &problem) < 0) {
         note_mistake(&reading, &problem);
     }
     for (int i = 0; i < count; i++) {

@@ -28,9 +28,18 @@ struct tool {
 /*
  * Parses the command line and loads the settings. False: everything has been said and exit_code is to be
  * returned from main. `service` (may be NULL) is looked at after parsing: true makes stderr a service's log.
+ *
+ * Standard input and standard error that are closed become /dev/null, so that nothing else takes their
+ * numbers; a closed standard output is a fault (SYSTEM), since results would get lost. A DIST_CONFIG_DIR that
+ * is not there is a fault (CONFIG).
  */
 bool tool_begin(struct tool *tool, const struct tool_options *options, int argc, char **argv, int *operands,
                 const bool *service);
+/* The same for a tool that can make the folder: it calls tool_folder() where it needs it. */
+bool tool_begin_without_folder(struct tool *tool, const struct tool_options *options, int argc, char **argv,
+                               int *operands, const bool *service);
+/* CONFIG where DIST_CONFIG_DIR names a folder that is not there. */
+int tool_folder(const struct tool *tool, struct fault *fault);
 /* Reports `fault` where result is negative, and gives the exit code: result itself where it is not. */
 int tool_end(struct tool *tool, int result, const struct fault *fault);
 
@@ -45,8 +54,9 @@ struct redis *tool_redis(const struct tool *tool);
 struct queue *tool_queue(const struct tool *tool);
 
 /*
- * The forms in destinations.d below the configuration folder. Every mistake goes to `mistake` with its file;
- * if there was one, the result is NULL and the fault (CONFIG) says how many.
+ * The forms in destinations.d below the configuration folder, regular files all. Every mistake goes to
+ * `mistake` with its file; if there was one, the result is NULL and the fault (CONFIG) says how many. So it
+ * is where DIST_CONFIG_DIR names a folder that is not there (any more); no destinations.d is none.
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);

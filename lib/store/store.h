@@ -91,7 +91,8 @@ int store_fail_job(struct store *store, const char *job_id, const char *why, str
  */
 int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
                           struct delivery **out, struct fault *fault);
-/* After transformation: content types and candidates of deliveries, or dead letters of reason `transform` (status DEAD). */
+/* After transformation: content types and candidates of deliveries, or dead letters of reason `transform`
+ * (status DEAD). */
 int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
                            struct fault *fault);
 

@@ -5,18 +5,17 @@
  * environment, systemd's credentials. Each hands what it has to offer(), which checks it at once, so that a
  * mistake in a value that a stronger source replaces is found too, and puts it into the setting's slot. The
  * files of secrets are read last, when it is known which of them count. The one hard rule: a mistake never
- * quotes the value of a secret, nor a line that could not be taken apart and so may be anything.
+ * quotes the value of a secret.
  */
 #include "conf.h"
 #include <ctype.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "conf_file.h"
 #include "num.h"
 #include "secret.h"
 #include "text.h"
@@ -26,7 +25,7 @@
 #define SECONDS(n) ((int64_t)(n)*1000)
 #define DAYS(n) SECONDS((int64_t)(n)*24 * 60 * 60)
 
-enum { FILE_MAX = 256 * 1024, NAME_SIZE = 64 };
+enum { NAME_SIZE = 64 };
 
 static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "require",
                                         "verify-ca", "verify-full", NULL};
@@ -100,7 +99,7 @@ enum { ELSEWHERE_COUNT = sizeof(conf_elsewhere) / sizeof(*conf_elsewhere) };
 static const char *const harness[] = {"DIST_RECEIVER", "DIST_SANDBOX_", "DIST_TEST_", "DIST_BIN",
                                       "DIST_BUILD"};
 
-enum source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT };
+enum source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_ENVIRONMENT, SOURCE_CREDENTIAL };
 
 struct slot {
     enum source source;
@@ -112,7 +111,7 @@ struct slot {
 
 struct conf {
     char *dir;
-    bool dir_given; /* by the environment: it must be there */
+    bool dir_given; /* by the environment */
     struct slot slots[SETTING_COUNT];
 };
 
@@ -339,69 +338,12 @@ static void offer(struct loading *loading, enum source source, const char *origi
 
 /* ---- dist.conf ---- */
 
-/* What is between quotes, in place. */
-static int unquote(char *value, struct fault *fault)
+static void load_pair(void *arg, const char *origin, const char *name, const char *value)
 {
-    char quote = *value, *out = value, *in = value + 1;
-
-    for (; *in && *in != quote; in++) {
-        if (quote == '"' && *in == '\\' && in[1] != '\0' && strchr("\"\\`$", in[1]))
-            in++;
-        *out++ = *in;
-    }
-    if (*in == '\0')
-        return fault_set(fault, FAULT_CONFIG, "the closing %c is missing", quote);
-    in++;
-    if (in[strspn(in, " \t")] != '\0')
-        return fault_set(fault, FAULT_CONFIG, "there is text behind the closing %c", quote);
-    *out = '\0';
-    return 0;
-}
-
-/* A value as it is written, blanks around it cut off, to what it means, in place. */
-static int unescape(char *value, struct fault *fault)
-{
-    char *out = value;
-
-    if (*value == '\'' || *value == '"')
-        return unquote(value, fault);
-    if (text_starts_with(value, "${") || text_starts_with(value, "$("))
-        return fault_set(fault, FAULT_CONFIG,
-                         "nothing expands a value with '$'; put it in '...' if it is meant so");
-    for (char *in = value; *in; in++) {
-        if (*in == '#' && in > value && (in[-1] == ' ' || in[-1] == '\t'))
-            return fault_set(fault, FAULT_CONFIG,
-                             "a comment has a line of its own; put a value with '#' in quotes");
-        if (*in == '\\' && *++in == '\0')
-            return fault_set(fault, FAULT_CONFIG, "a line cannot be continued");
-        *out++ = *in;
-    }
-    *out = '\0';
-    return 0;
-}
-
-static bool is_key(const char *name)
-{
-    for (const char *c = name; *c; c++)
-        if (!isascii((unsigned char)*c) ||
-            (!isalpha((unsigned char)*c) && *c != '_' && !(c > name && isdigit((unsigned char)*c))))
-            return false;
-    return *name != '\0';
-}
-
-/* KEY=VALUE of dist.conf. */
-static void load_pair(struct loading *loading, const char *origin, const char *name, char *value)
-{
-    const struct conf_setting *setting;
-    struct fault fault;
+    struct loading *loading = arg;
     bool is_file = false, secret = false;
+    const struct conf_setting *setting = find(name, &is_file);
 
-    if (unescape(value, &fault) != 0) {
-        fault_wrap(&fault, "%s: %s", origin, name);
-        report(loading, &fault);
-        return;
-    }
-    setting = find(name, &is_file);
     if (setting)
         secret = setting->kind == CONF_SECRET && !is_file;
     else if (!is_elsewhere(name, &secret)) {
@@ -417,93 +359,20 @@ static void load_pair(struct loading *loading, const char *origin, const char *n
         offer(loading, SOURCE_FILE, origin, setting, is_file, value);
 }
 
-static void load_line(struct loading *loading, char *line, unsigned number)
+static void load_mistake(void *arg, const struct fault *fault)
 {
-    char origin[sizeof("dist.conf:4294967295")];
-    char *key, *equals;
-    size_t size = strlen(line);
-
-    (void)snprintf(origin, sizeof(origin), "dist.conf:%u", number);
-    if (size > 0 && line[size - 1] == '\r')
-        line[--size] = '\0';
-    if (!text_is_utf8(line, size, NULL)) {
-        wrong(loading, "%s: not UTF-8", origin);
-        return;
-    }
-    key = text_trim(line);
-    if (*key == '\0')
-        return;
-    if (*key == '#' || *key == ';') {
-        if (key[strlen(key) - 1] == '\\') /* some versions of systemd skip the next line then, some do not */
-            wrong(loading, "%s: a comment must not end with a backslash", origin);
-        return;
-    }
-    equals = strchr(key, '=');
-    if (equals)
-        *equals = '\0';
-    if (!equals || !is_key(text_trim(key))) {
-        wrong(loading, "%s: not of the form NAME=VALUE", origin);
-        return;
-    }
-    load_pair(loading, origin, text_trim(key), text_trim(equals + 1));
-}
-
-static void load_lines(struct loading *loading, char *text)
-{
-    unsigned number = 1;
-
-    for (char *line = text; line; number++) {
-        char *end = strchr(line, '\n');
-
-        if (end)
-            *end = '\0';
-        load_line(loading, line, number);
-        line = end ? end + 1 : NULL;
-    }
+    report(arg, fault);
 }
 
 static void load_file(struct loading *loading)
 {
-    int folder = open(loading->conf->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int fd;
-    struct stat status;
-    struct fault fault;
-    char *text = NULL;
-    size_t size;
+    const struct conf_file_visitor visitor = {load_pair, load_mistake, loading};
+    mode_t mode = conf_file_read(loading->conf->dir, &visitor);
 
-    if (folder < 0) {
-        if (errno != ENOENT || loading->conf->dir_given)
-            wrong(loading, "%s: cannot be opened: %s", loading->conf->dir, strerror(errno));
-        return;
-    }
-    fd = openat(folder, "dist.conf", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    if (fd < 0) {
-        if (errno != ENOENT)
-            wrong(loading, "dist.conf: cannot be opened: %s", strerror(errno));
-        goto out;
-    }
-    if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        wrong(loading, "dist.conf: is not a regular file");
-        goto out;
-    }
-    if (secret_read_fd(fd, FILE_MAX, &text, &fault) != 0) {
-        fault_wrap(&fault, "dist.conf");
-        report(loading, &fault);
-        goto out;
-    }
-    size = strlen(text);
-    load_lines(loading, text);
-    explicit_bzero(text, size);
-    if (*loading->exposed && (status.st_mode & (S_IROTH | S_IWOTH)) != 0)
+    if (*loading->exposed && (mode & (S_IROTH | S_IWOTH)) != 0)
         wrong(loading,
               "dist.conf: it holds %s and is open to others (mode %04o): make it 0640 or name a file",
-              loading->exposed, (unsigned)status.st_mode & 07777U);
-
-out:
-    free(text);
-    if (fd >= 0)
-        close(fd);
-    close(folder);
+              loading->exposed, (unsigned)mode & 07777U);
 }
 
 /* ---- the environment ---- */
@@ -549,7 +418,7 @@ static void load_credentials(struct loading *loading)
             continue;
         path = xasprintf("%s/%s", dir, setting->name);
         if (access(path, F_OK) == 0)
-            offer(loading, SOURCE_ENVIRONMENT, "CREDENTIALS_DIRECTORY", setting, true, path);
+            offer(loading, SOURCE_CREDENTIAL, "CREDENTIALS_DIRECTORY", setting, true, path);
         free(path);
     }
 }
@@ -643,6 +512,11 @@ static int64_t number_of(const struct conf *conf, const char *name, enum conf_ki
 const char *conf_dir(const struct conf *conf)
 {
     return conf->dir;
+}
+
+bool conf_dir_given(const struct conf *conf)
+{
+    return conf->dir_given;
 }
 
 const char *conf_text(const struct conf *conf, const char *name)

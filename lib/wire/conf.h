@@ -1,23 +1,17 @@
 /*
- * conf - settings: dist.conf, then the environment; a tool's options come after both
+ * conf - settings: dist.conf, then the environment; a tool's options come after them
  *
  * One table in conf.c names every setting with its type, default, bounds and meaning; dist.conf(5) is held
- * against it by a test. A later source replaces an earlier one: default, dist.conf, environment. An empty
- * value is no value: what was there before it stays.
- *
- * dist.conf is KEY=VALUE per line: a subset of what systemd's EnvironmentFile= reads (systemd.exec(5)), so
- * that one file may serve both and never means two things. '#' or ';' begins a comment at the start of a line
- * only. A value is plain (blanks at its ends are cut off, a backslash makes the next character plain), in
- * '...' (all plain), or in "..." (a backslash before " \ ` $ makes them plain). What systemd joins (lines
- * ended by a backslash, text behind a closing quote) is a mistake here, and so are a name given twice, a '#'
- * behind a blank in a plain value, and a plain value that begins with ${ or $(, which nothing expands.
+ * against it by a test. A later source replaces an earlier one: default, dist.conf (its lines: conf_file.h),
+ * environment, systemd's credentials. An empty value is no value: what was there before it stays. A setting
+ * that one source gives twice is a mistake.
  *
  * A secret setting NAME (kind CONF_SECRET) can be given in three ways: as NAME; as NAME_FILE, the absolute
  * path of a file that holds it; or as the file $CREDENTIALS_DIRECTORY/NAME, a systemd credential of that
- * name, which counts as part of the environment. More than one of them from the same source is a mistake. The
- * file holds the secret and at most one newline behind it; its permissions are the business of whoever made
- * it (container runtimes hand out read-only files of mode 0444). Only the file that is used in the end is
- * opened. A dist.conf that holds a secret and that others may read or write is a mistake; its group may.
+ * name, which is a source of its own. The file holds the secret and at most one newline behind it; its
+ * permissions are the business of whoever made it (container runtimes hand out read-only files of mode 0444).
+ * Only the file that is used in the end is opened. A dist.conf that holds a secret and that others may read
+ * or write is a mistake; its group may.
  *
  * Known names of other parts of the system (conf_elsewhere in conf.c) are accepted and ignored, since one
  * file may serve the whole system. Every other unknown name in dist.conf is a mistake, and so is an unknown
@@ -62,15 +56,16 @@ struct conf *conf_new(void);
 void conf_free(struct conf *conf); /* wipes the secrets; NULL is fine */
 
 /*
- * Reads <conf_dir>/dist.conf and the environment; once per conf. A missing dist.conf is no mistake, but a
- * DIST_CONFIG_DIR that names no folder is one. Every mistake is handed to `mistake` (may be NULL) as one
- * line: "dist.conf:12: unknown setting 'REDIS_HOTS'; did you mean 'REDIS_HOST'?". -1 (class CONFIG, the first
- * of them) if there was any; the settings without a mistake can be read all the same. No value of a secret is
- * in any text.
+ * Reads <conf_dir>/dist.conf and the environment; once per conf. Neither a missing dist.conf nor a missing
+ * folder is a mistake: who needs the folder asks for it. Every mistake is handed to `mistake` (may be NULL)
+ * as one line: "dist.conf:12: unknown setting 'REDIS_HOTS'; did you mean 'REDIS_HOST'?". -1 (class CONFIG,
+ * the first of them) if there was any; the settings without a mistake can be read all the same. No value of a
+ * secret is in any text.
  */
 int conf_load(struct conf *conf, void (*mistake)(void *arg, const char *text), void *arg,
               struct fault *fault);
 const char *conf_dir(const struct conf *conf);
+bool conf_dir_given(const struct conf *conf); /* by DIST_CONFIG_DIR */
 
 /*
  * `name` must be in the table and of a kind that the reader takes; anything else ends the process (abort).

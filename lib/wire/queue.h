@@ -8,7 +8,7 @@
  *   dist:{p}:routed        stream of delivery ids, read by dist-transform
  *   dist:{p}:ready:<lane>  stream of delivery ids, read by dist-deliver
  *                          lane: <destination>:<tenant>:<priority>
- *   dist:{p}:d:<id>        hash: this id is in Redis now (s stream, e entry, o owner, c crashes)
+ *   dist:{p}:d:<id>        hash: this id is in Redis now (s stream, e entry, o owner, c crashes, a again)
  *   dist:{p}:lanes         set of the lanes that have entries
  *   dist:{p}:bell:<stage>  sorted set: streams with unread entries; a doorbell, never the truth
  *   dist:{p}:quarantine    list of malformed entries with the reason (JSON), newest 1000
@@ -17,7 +17,10 @@
  * Every change is one Lua script. An empty stream is no stream: the script that takes the last entry
  * removes the key, its group and its lane, so nothing is left behind and no consumer has to be cleaned up. A
  * publish makes stream and group again. An id is published at most once at a time: publishing one that is
- * there changes nothing, so any caller may publish whatever it thinks is missing.
+ * there adds nothing, so any caller may publish whatever it thinks is missing. Where a worker holds it, that
+ * worker may have asked PostgreSQL before and be about to finish: the wish is remembered (a), and its finish
+ * publishes the id. It is forgotten where the id moves, is released or is taken over, because then somebody
+ * looks at it later anyway.
  *
  * An entry says "look at this id", never that the id is open: one that has ended may be published once more
  * by a worker that was slow. Whoever claims asks PostgreSQL first, and finishes what has ended.
@@ -26,9 +29,10 @@
  * claim is void even where both are of one process. A worker whose claim was taken over can no longer move
  * the id, but a `finish` always removes an id that has ended, whoever reports it.
  *
- * A Redis without memory refuses publishing (TEMP), and lets ids be claimed, moved, released and finished, so
- * that it can be emptied. Entries without a proper id are quarantined where they are met; entries that no
- * hash names are dropped; an id whose entry is gone counts as not there and is published again.
+ * A Redis without memory refuses publishing (TEMP), and lets ids be claimed, moved, released and finished,
+ * and a claimed job become its deliveries, so that it can be emptied. Entries without a proper id are
+ * quarantined where they are met; entries that no hash names are dropped; an id whose entry is gone counts as
+ * not there and is published again.
  *
  * (Where somebody deletes a stream by hand or by eviction, hashes of ids that had just ended may stay behind:
  * 200 bytes each, and no harm. maxmemory-policy is noeviction.)
@@ -102,11 +106,11 @@ void queue_lanes_free(char **lanes);
 int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, struct fault *fault);
 
 /*
- * The hop: ids of `items` are published to `stage`, then the claimed entry is acknowledged and deleted, in
+ * The hop: the claimed entry is acknowledged and deleted, and the ids of `items` are published to `stage`, in
  * one script. Where an item has the claim's own id, the id moves: only if the claim still holds. Other ids
- * are published even if it was taken over (that is idempotent), and the entry is left to its new owner.
- * Pipelined over hops. Of more than 1000 items, the rest is published in calls before. A moved id starts with
- * no crashes.
+ * are published even if it was taken over (that is idempotent), and the entry is left to its new owner; a
+ * Redis without memory refuses that (TEMP). Pipelined over hops. Of more than 1000 items, the rest is
+ * published in calls before. A moved id starts with no crashes.
  */
 struct queue_hop {
     const struct queue_claim *claim;
@@ -116,8 +120,14 @@ struct queue_hop {
 };
 int queue_hops(struct queue *queue, const struct queue_hop *hops, size_t count, struct fault *fault);
 
-/* The id has ended or waits in PostgreSQL (committed!): acknowledge, delete, forget. Pipelined. An entry that
- * now belongs to another owner is left alone unless `ended` (a success is sticky). */
+/*
+ * The id has ended or waits in PostgreSQL (committed!): acknowledge, delete, forget. Pipelined. An entry that
+ * now belongs to another owner is left alone unless `ended`: that takes the id away from whoever holds it,
+ * and wherever it is. So `ended` is for an end that is committed (a success is sticky), and for one that a
+ * worker found; from a worker that lost its claim before it looked, it may remove an entry that is needed
+ * again, as after a replay: the id is then back when its lease has passed. Where the id was published while
+ * it was held, it is there again after the call, unclaimed.
+ */
 struct queue_finish {
     const struct queue_claim *claim;
     bool ended;

@@ -1,7 +1,7 @@
 /*
  * Each script is atomic, idempotent and asks before every step; time is Redis's. A script changes nothing, or
- * all: an error can only come from its first write (Redis refuses to run out of memory in the middle of one
- * that has written), or from a key of a wrong type that somebody else put there.
+ * all: an error can only come from its first write (Redis without memory refuses an addition there, and lets
+ * a script that has written go on), or from a key of a wrong type that somebody else put there.
  *
  * The one hard rule: an id whose hash exists has exactly one entry, the one that the hash names (s, e), and
  * that entry is either unread or pending in the group. Entries that no hash names are dropped where they are
@@ -62,7 +62,7 @@ static const char prelude[] =
     "end\n"
 
     /* XADD dist:{0}:routed * id 018c...
-     * HSET dist:{0}:d:018c... s dist:{0}:routed e 1700000000000-0 o "" c 0 */
+     * HSET dist:{0}:d:018c... s dist:{0}:routed e 1700000000000-0 o "" c 0 a "" */
     "local seen = {}\n"
     "local function add(id, stream, crashes)\n"
     "  if not seen[stream] then\n"
@@ -72,21 +72,27 @@ static const char prelude[] =
     "    ring(stream)\n"
     "  end\n"
     "  local entry = call('XADD', stream, '*', 'id', id)\n"
-    "  call('HSET', hash(id), 's', stream, 'e', entry, 'o', '', 'c', crashes)\n"
+    "  call('HSET', hash(id), 's', stream, 'e', entry, 'o', '', 'c', crashes, 'a', '')\n"
     "end\n"
 
-    /* In Redis: the hash is there and its entry too. A look also mends the set of lanes. */
+    /* In Redis: the hash is there and its entry too; then also who holds it ('': nobody). A look also mends the set of
+     * lanes. */
     "local function present(id)\n"
-    "  local d = call('HMGET', hash(id), 's', 'e')\n"
+    "  local d = call('HMGET', hash(id), 's', 'e', 'o')\n"
     "  if not d[1] or not d[2] or #call('XRANGE', d[1], d[2], d[2]) == 0 then return false end\n"
     "  enlist(d[1])\n"
-    "  return true\n"
+    "  return true, d[3] or ''\n"
     "end\n"
 
+    /* Somebody who holds the id may have asked PostgreSQL before the reason of this call was committed, and is about to
+     * finish: the wish is kept for that finish. Without memory it is not: then the lease brings the id back.
+     *
+     * HSET dist:{0}:d:018c... a dist:{0}:routed */
     "local function publish(id, stream)\n"
-    "  if present(id) then return 0 end\n"
-    "  add(id, stream, 0)\n"
-    "  return 1\n"
+    "  local there, owner = present(id)\n"
+    "  if not there then add(id, stream, 0) return 1 end\n"
+    "  if owner ~= '' then redis.pcall('HSET', hash(id), 'a', stream) end\n"
+    "  return 0\n"
     "end\n"
 
     /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over, or waits to be read again.
@@ -173,27 +179,32 @@ static const char fetch[] =
 /* KEYS[6] stream of the claim, KEYS[7..] a stream per item; ARGV[3] entry, [4] id, [5] crashes of the claim,
  * ARGV[6..] the items' ids. -> 1 the claim is settled, 0 it belongs to another
  *
- * Other ids first, by the rules of publish; then the claim, if it is still ours. Where its own id moves, the old
- * entry goes before the new one comes: Redis allows that when it is out of memory, while it refuses to begin
- * with an addition. So a full Redis can still be emptied, and takes no more in. */
+ * Redis without memory refuses a script that begins with an addition, and lets one go on that has removed
+ * something. So the claim goes first, where it is still ours, and its ids come after: a full Redis can be emptied.
+ * Where it is not ours nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that
+ * was routed is not pending again, and an id that moves is looked at once more. */
 static const char hop[] =
     "local from, entry, id, crashes = KEYS[6], ARGV[3], ARGV[4], ARGV[5]\n"
-    "local to\n"
+    "local whose, to = standing(from, id, entry, crashes), nil\n"
     "for i = 7, #KEYS do\n"
-    "  if ARGV[i - 1] == id then to = KEYS[i] else publish(ARGV[i - 1], KEYS[i]) end\n"
+    "  if ARGV[i - 1] == id then to = KEYS[i] end\n"
     "end\n"
-    "local whose = standing(from, id, entry, crashes)\n"
-    "if whose == 'other' then return 0 end\n"
     "if whose == 'mine' then\n"
     "  drop(from, entry)\n"
     "  if to then add(id, to, 0) else call('DEL', hash(id)) end\n"
-    "else drop_stale(from, entry, id) end\n"
+    "end\n"
+    "for i = 7, #KEYS do\n"
+    "  if ARGV[i - 1] ~= id then publish(ARGV[i - 1], KEYS[i]) end\n"
+    "end\n"
+    "if whose == 'other' then return 0 end\n"
+    "if whose == 'none' then drop_stale(from, entry, id) end\n"
     "sweep(from)\n"
     "return whose == 'mine' and 1 or 0\n";
 
 /* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes, [6] '1' where the id has ended. -> 1 settled, 0 another's
  *
- * An end is sticky: the id goes, wherever it is by now. */
+ * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
+ * where it has ended: the next worker looks, and finishes it. */
 static const char finish[] =
     "local stream, entry, id = KEYS[6], ARGV[3], ARGV[4]\n"
     "local whose, at, current = standing(stream, id, entry, ARGV[5])\n"
@@ -205,8 +216,11 @@ static const char finish[] =
     "  sweep(at)\n"
     "end\n"
     "sweep(stream)\n"
-    "if ended or whose == 'mine' then call('DEL', hash(id)) end\n"
-    "return (ended or whose == 'mine') and 1 or 0\n";
+    "if not ended and whose ~= 'mine' then return 0 end\n"
+    "local wish = call('HGET', hash(id), 'a')\n"
+    "call('DEL', hash(id))\n"
+    "if wish and wish ~= '' then add(id, wish, 0) end\n"
+    "return 1\n";
 
 /* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
 static const char release[] =
@@ -233,7 +247,7 @@ static const char renew[] =
 /* KEYS[6] stream; ARGV[3] idle_ms, [4] cursor, [5] want. -> cursor, entry, id, crashes, entry, ...
  *
  * The cursor must be kept: XAUTOCLAIM looks at 10 * COUNT pending entries and would never get past a front of
- * busy ones. At the end of a walk the consumers that hold nothing and were not seen for an hour are forgotten;
+ * busy ones. Who takes over looks from now on, so a wish has come true. At the end of a walk the consumers that hold nothing and were not seen for an hour are forgotten;
  * inside a script nobody can give them an entry between the look and the deletion. */
 static const char reap[] =
     "local stream = KEYS[6]\n"
@@ -249,7 +263,7 @@ static const char reap[] =
     "for _, m in ipairs(r[2]) do\n"
     "  local id, crashes = identify(stream, m)\n"
     "  if id then\n"
-    "    call('HSET', hash(id), 'o', OWNER, 'c', crashes + 1)\n"
+    "    call('HSET', hash(id), 'o', OWNER, 'c', crashes + 1, 'a', '')\n"
     "    out[#out + 1] = m[1]\n"
     "    out[#out + 1] = id\n"
     "    out[#out + 1] = crashes + 1\n"

@@ -17,6 +17,21 @@
 #include "text.h"
 #include "xalloc.h"
 
+/* What the system refuses now and may grant later, against what an operator has to mend. */
+static enum fault_class class_of(int error)
+{
+    switch (error) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EIO:
+    case EINTR:
+        return FAULT_SYSTEM;
+    default:
+        return FAULT_CONFIG;
+    }
+}
+
 void secret_wipe(char *text)
 {
     if (!text)
@@ -50,7 +65,7 @@ int secret_read_fd(int fd, size_t max_bytes, char **text, struct fault *fault)
         if (got > 0) {
             size += (size_t)got;
         } else if (errno != EINTR) {
-            fault_set(fault, FAULT_CONFIG, "cannot be read: %s", strerror(errno));
+            fault_set(fault, class_of(errno), "cannot be read: %s", strerror(errno));
             goto fail;
         }
     }
@@ -102,7 +117,7 @@ int secret_read_file(const char *path, char **text, struct fault *fault)
 
     *text = NULL;
     if (fd < 0)
-        return fault_set(fault, FAULT_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
+        return fault_set(fault, class_of(errno), "%s: cannot be opened: %s", path, strerror(errno));
     result = read_plain(fd, text, fault);
     close(fd);
     return result == 0 ? 0 : fault_wrap(fault, "%s", path);
@@ -192,7 +207,7 @@ static int load_fd(int fd, bool guarded, struct secret *secret, struct fault *fa
     int result;
 
     if (fstat(fd, &status) != 0)
-        return fault_set(fault, FAULT_CONFIG, "cannot be examined: %s", strerror(errno));
+        return fault_set(fault, class_of(errno), "cannot be examined: %s", strerror(errno));
     if (!S_ISREG(status.st_mode))
         return fault_set(fault, FAULT_CONFIG, "is not a regular file");
     if (!guarded && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
@@ -241,7 +256,7 @@ static int load_below(const char *root, const char *const *folders, bool guarded
     if (fd < 0 && errno == ENOENT)
         return 0;
     if (fd < 0)
-        return fault_set(fault, FAULT_CONFIG, "cannot be opened: %s",
+        return fault_set(fault, class_of(errno), "cannot be opened: %s",
                          errno == ELOOP ? "it is a symbolic link" : strerror(errno));
     result = load_fd(fd, guarded, secret, fault);
     close(fd);

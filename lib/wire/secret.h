@@ -12,6 +12,9 @@
  * where its first character is '{', a JSON object with "token", "username", "password": texts, at least one,
  * none empty, nothing else in it. A plain secret that begins with '{' is written as {"token": "{..."}.
  *
+ * Faults are of the class CONFIG, an operator's business, except that a passing shortage of this system (no
+ * descriptor, no memory, an input/output error) is SYSTEM: the same call may succeed later.
+ *
  * No text of a content is in any fault. Everything here is wiped before it is freed, with one exception: the
  * scratch buffer of the JSON parser. Reading blocks on files.
  */
@@ -28,8 +31,8 @@ struct secret {
 };
 
 /*
- * `reference`, and `tenant` where it is not NULL, must be names (text_is_name). Class CONFIG; *secret is then
- * empty, as it is to be released or zeroed memory before the call.
+ * `reference`, and `tenant` where it is not NULL, must be names (text_is_name). *secret is empty after a
+ * fault, as it is to be released or zeroed memory before the call.
  */
 int secret_load(const char *config_dir, const char *tenant, const char *reference, struct secret *secret,
                 struct fault *fault);

@@ -473,6 +473,21 @@ static void rest_shows_no_secret_that_comes_back(void **state)
     free(endpoint);
 }
 
+static void rest_withholds_what_a_short_secret_cannot_be_masked_in(void **state)
+{
+    char *endpoint;
+    struct destination destination = rest_to("/403/body/your%20pin%20is%20123", &endpoint);
+    struct attempt attempt = attempt_of(&destination);
+    const struct secret secret = {.token = (char *)"123", .password = (char *)"123"};
+
+    (void)state;
+    attempt.secret = &secret;
+    assert_int_equal(try_attempt(&attempt), OUTCOME_REJECTED);
+    assert_string_equal(result.outcome.text, "HTTP 403 Forbidden: " EXCERPT_WITHHELD);
+    assert_string_equal(result.outcome.response.data, EXCERPT_WITHHELD);
+    free(endpoint);
+}
+
 /* exec */
 
 /* The command as JSON text; `json` is the caller's for json_decref(). */
@@ -1084,6 +1099,60 @@ static void an_excerpt_is_one_printable_line(void **state)
     buf_release(&said);
 }
 
+static const char *masked(struct buf *said, const char *text, const char *secret)
+{
+    buf_clear(said);
+    buf_adds(said, text);
+    excerpt_mask(said, secret);
+    return said->data;
+}
+
+static void a_mask_finds_a_secret_in_every_json_form(void **state)
+{
+    static const struct {
+        const char *said, *secret, *masked;
+    } cases[] = {
+        {"hunter2 hunter2!", "hunter2", "******* *******!"},
+        {"hunter", "hunter2", "hunter"},
+        {"aaaaa", "aaaa", "****a"},
+        {"{\"k\":\"a\\\"b\\\\c\"}", "a\"b\\c", "{\"k\":\"*******\"}"},
+        {"a\"b\\c", "a\"b\\c", "*****"},
+        {"ab\\/cd ab/cd", "ab/cd", "****** *****"},
+        {"x\\u0061bc\\u002fd", "abc/d", "x***************"},
+        {"\\u0061\\u0062\\u0063\\u0064\\u002F", "abcd/", "******************************"},
+        {"one\\ntwo\\t", "one\ntwo\t", "**********"},
+        {"caf\\u00e9 caf\xc3\xa9", "caf\xc3\xa9", "********* *****"},
+        {"key\\ud83d\\ude00", "key\xf0\x9f\x98\x80", "***************"},
+        {"abc\\ud83d abc\\u00", "abcd", "abc\\ud83d abc\\u00"},
+        {"abc\\q abc\\", "abcd", "abc\\q abc\\"},
+        {"text", "", "text"},
+        {"text", NULL, "text"},
+        {"", "abc", ""},
+        {"a 1 b", "1", EXCERPT_WITHHELD},
+        {"nothing", "abc", EXCERPT_WITHHELD},
+        {EXCERPT_WITHHELD, "credential", EXCERPT_WITHHELD},
+    };
+    struct buf said;
+
+    (void)state;
+    buf_init(&said, 1000);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(masked(&said, cases[i].said, cases[i].secret), cases[i].masked);
+    buf_release(&said);
+}
+
+static void a_mask_finds_a_secret_that_the_ceiling_cut(void **state)
+{
+    struct buf said;
+
+    (void)state;
+    buf_init(&said, 12);
+    assert_string_equal(masked(&said, "1234567hunte", "hunter2"), "1234567*****");
+    assert_string_equal(masked(&said, "12345ab\\u006", "abcd"), "12345*******");
+    assert_string_equal(masked(&said, "1234567hunt", "hunter2"), "1234567hunt");
+    buf_release(&said);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, make_context, free_context)
@@ -1097,6 +1166,7 @@ int main(void)
         TEST(rest_faults_of_the_destination_are_rejected),
         TEST(rest_private_addresses_need_the_operator_or_the_destination),
         TEST(rest_shows_no_secret_that_comes_back),
+        TEST(rest_withholds_what_a_short_secret_cannot_be_masked_in),
         TEST(exec_exit_codes_are_the_contract),
         TEST(exec_gets_the_body_the_arguments_and_a_clean_environment),
         TEST(exec_inherits_no_descriptor_signal_or_group),
@@ -1118,6 +1188,8 @@ int main(void)
         TEST(every_attempt_can_be_cancelled_at_once),
         TEST(protocols_without_an_adapter_have_none),
         TEST(an_excerpt_is_one_printable_line),
+        TEST(a_mask_finds_a_secret_in_every_json_form),
+        TEST(a_mask_finds_a_secret_that_the_ceiling_cut),
     };
 
     fdio_ignore_sigpipe();

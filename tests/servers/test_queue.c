@@ -122,6 +122,7 @@ static int setup(void **state)
     scene->a = worker(&scene->server, "a");
     scene->b = worker(&scene->server, "b");
     scene->fault = (struct fault){0};
+    RUN(scene->a, "CONFIG", "SET", "maxmemory", "0");
     RUN(scene->a, "FLUSHALL");
     return 0;
 }
@@ -524,6 +525,7 @@ static void what_others_deleted_is_healed(void **state)
 static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
 {
     struct scene *s = *state;
+    struct queue_claim other;
 
     publish(s, QUEUE_SUBMITTED, "j1", NULL);
     publish(s, QUEUE_ROUTED, "d1", NULL);
@@ -534,15 +536,17 @@ static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
                      -1);
     assert_int_equal(s->fault.class, FAULT_TEMP);
     assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0);
+    other = s->claims.items[0];
+    other.crashes = 7; /* a claim that is not ours frees nothing, so it may bring nothing */
     assert_int_equal(queue_hops(s->b,
-                                &(struct queue_hop){.claim = s->claims.items,
+                                &(struct queue_hop){.claim = &other,
                                                     .stage = QUEUE_ROUTED,
                                                     .items = &(struct queue_item){.id = "d9"},
                                                     .count = 1},
                                 1, &s->fault),
                      -1);
     assert_int_equal(s->fault.class, FAULT_TEMP);
-    assert_false(lost(s, s->b, &s->claims.items[0])); /* it can be tried again */
+    assert_false(lost(s, s->b, &s->claims.items[0]));
     finish(s, s->b, &s->claims.items[0], false);
     assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 2), 2);
     release(s, s->a, &s->claims.items[0]);
@@ -555,6 +559,86 @@ static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
         finish(s, s->a, &s->claims.items[i], true);
     RUN(s->a, "CONFIG", "SET", "maxmemory", "0");
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
+/* The entry of the job makes room first, else a full Redis would never be emptied. */
+static void without_memory_a_job_still_becomes_its_deliveries(void **state)
+{
+    struct scene *s = *state;
+    struct queue_item deliveries[] = {{.id = "d1"}, {.id = "d2"}, {.id = "d3"}};
+    struct queue_hop hop_out = {.stage = QUEUE_ROUTED, .items = deliveries, .count = 3};
+
+    publish(s, QUEUE_SUBMITTED, "j1", NULL);
+    publish(s, QUEUE_SUBMITTED, "j2", NULL);
+    fetch(s, s->a, QUEUE_SUBMITTED, 2);
+    RUN(s->a, "CONFIG", "SET", "maxmemory", "1");
+    hop_out.claim = &s->claims.items[0];
+    OK(queue_hops(s->a, &hop_out, 1, &s->fault));
+    hop_out.claim = &s->claims.items[1]; /* the same ones: nothing is added, the job goes */
+    OK(queue_hops(s->a, &hop_out, 1, &s->fault));
+    assert_false(is_present(s, "j1"));
+    assert_false(is_present(s, "j2"));
+    assert_int_equal(RUN(s->a, "EXISTS", KEY("submitted")), 0);
+    assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 3);
+    assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0); /* no room for a wish, and no fault */
+    for (int i = 0; i < 3; i++)
+        finish(s, s->a, &s->claims.items[i], true);
+    RUN(s->a, "CONFIG", "SET", "maxmemory", "0");
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
+/* ---- wishes: published while somebody holds the id ---- */
+
+/* The worker commits "waiting", the pump makes it "queued" and publishes, and then the worker finishes. */
+static void what_is_published_before_a_finish_is_there_after_it(void **state)
+{
+    struct scene *s = *state;
+
+    for (int ended = 0; ended < 2; ended++) {
+        publish(s, QUEUE_READY, "d1", LANE);
+        assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0); /* nobody holds it: no wish */
+        assert_int_equal(fetch(s, s->a, QUEUE_READY, 1), 1);
+        assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0);
+        assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0);
+        finish(s, s->a, &s->claims.items[0], ended);
+        assert_true(is_present(s, "d1"));
+        assert_int_equal(RUN(s->a, "EXISTS", KEY("ready:" LANE)), 0);
+        finish(s, s->a, &s->claims.items[0], false); /* again: the new entry is not its own */
+        assert_int_equal(queue_wait(s->b, QUEUE_ROUTED, 0, &s->fault), 1);
+        assert_int_equal(fetch(s, s->b, QUEUE_ROUTED, 9), 1);
+        assert_string_equal(s->claims.items[0].id, "d1");
+        assert_int_equal(s->claims.items[0].crashes, 0);
+        finish(s, s->b, &s->claims.items[0], true); /* the look: it ends, and that is all */
+        assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+    }
+}
+
+static void a_wish_ends_where_the_id_is_looked_at_anyway(void **state)
+{
+    struct scene *s = *state;
+    enum { HOP, HOP_OF_OTHERS, RELEASE, TAKE_OVER, WAYS };
+
+    for (int way = 0; way < WAYS; way++) {
+        publish(s, QUEUE_ROUTED, "d1", NULL);
+        fetch(s, s->a, QUEUE_ROUTED, 1);
+        publish(s, QUEUE_ROUTED, "d1", NULL);
+        if (way == HOP) {
+            hop(s, s->a, &s->claims.items[0], QUEUE_READY, "d1");
+            assert_int_equal(fetch(s, s->a, QUEUE_READY, 9), 1);
+        } else if (way == HOP_OF_OTHERS) { /* a job that was routed is not pending any more */
+            hop(s, s->a, &s->claims.items[0], QUEUE_READY, "d2");
+            assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 0);
+            assert_int_equal(fetch(s, s->a, QUEUE_READY, 9), 1);
+        } else if (way == RELEASE) {
+            release(s, s->a, &s->claims.items[0]);
+            assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 1);
+        } else {
+            assert_int_equal(take_over(s, s->a, QUEUE_ROUTED, 0), 1);
+        }
+        finish(s, s->a, way == TAKE_OVER ? &s->taken.items[0] : &s->claims.items[0], true);
+        assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+        queue_claims_release(&s->claims);
+    }
 }
 
 /* A process that waits for the bell and writes down whether it rang. */
@@ -1207,6 +1291,9 @@ int main(void)
         TEST(a_server_that_restarts_is_used_again),
         TEST(what_others_deleted_is_healed),
         TEST(without_memory_nothing_comes_in_and_all_goes_out),
+        TEST(without_memory_a_job_still_becomes_its_deliveries),
+        TEST(what_is_published_before_a_finish_is_there_after_it),
+        TEST(a_wish_ends_where_the_id_is_looked_at_anyway),
         TEST(the_bell_wakes_one_waiter_at_once_and_a_full_fetch_the_next),
         TEST(depths_are_listed_by_stage_and_lane),
         TEST(a_hop_may_have_thousands_of_items),

@@ -122,14 +122,16 @@ static void context_never_pushes_out_the_cause(void **state)
 
 static void every_class_has_an_exit_code_and_a_word(void **state)
 {
-    static const int codes[] = {0, 64, 65, 69, 70, 71, 75, 77, 78};
+    static const int codes[] = {0, 64, 65, 69, 70, 71, 71, 75, 77, 78};
 
     (void)state;
+    assert_int_equal(sizeof(codes) / sizeof(codes[0]), FAULT_CONFIG + 1);
     for (int class = FAULT_NONE; class <= FAULT_CONFIG; class ++) {
         assert_int_equal(fault_exit_code((enum fault_class) class), codes[class]);
         assert_true(strlen(fault_class_name((enum fault_class) class)) > 0);
     }
     assert_string_equal(fault_class_name(FAULT_UNAVAILABLE), "unavailable");
+    assert_string_equal(fault_class_name(FAULT_CLOSED), "closed");
 }
 
 /* --- strmap -------------------------------------------------------------------------------------------- */
@@ -307,7 +309,7 @@ static void text_has_the_program_in_front(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_ERROR, "no %s", "luck");
     msg(MSG_WARNING, "low");
     msg(MSG_INFO, "done\n");
@@ -322,7 +324,7 @@ static void a_fault_is_printed_as_an_error(void **state)
     (void)state;
     fault_set(&fault, FAULT_INPUT, "100%% wrong %%s");
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg_fault(&fault);
     assert_string_equal(capture_end(), "dist-test: 100% wrong %s\n");
 }
@@ -331,7 +333,7 @@ static void the_level_decides_what_is_printed(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_DEBUG, "unseen");
     msg_set_level(MSG_DEBUG);
     assert_true(msg_would_print(MSG_DEBUG));
@@ -347,10 +349,10 @@ static void no_control_character_reaches_stderr(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_ERROR, "a\nb\x1b[2Jc\xc2\x9b\xff");
     setenv("DIST_LOG_FORMAT", "journal", 1);
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_ERROR, "a\n<0>b");
     assert_string_equal(capture_end(), "dist-test: a?b?[2Jc??\n<3>a?<0>b\n");
 }
@@ -361,7 +363,7 @@ static void an_event_in_text_names_its_fields(void **state)
 
     (void)state;
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg_event(&attempt);
     msg_event(&bare);
     assert_string_equal(capture_end(),
@@ -388,7 +390,7 @@ static void an_event_in_json_has_the_specified_fields(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-deliver", true);
+    msg_open("dist-deliver", true, NULL);
     msg_event(&attempt);
     expect_json(capture_end(),
                 "\",\"level\":\"INFO\",\"service\":\"ms07-distributor\",\"component\":\"deliver\","
@@ -402,13 +404,13 @@ static void absent_fields_are_left_out_of_json(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-deliver", true);
+    msg_open("dist-deliver", true, NULL);
     msg(MSG_ERROR, "say \"no\" \\ %s", "\xc3\xa8\x01");
     expect_json(capture_end(),
                 "\",\"level\":\"ERROR\",\"service\":\"ms07-distributor\",\"component\":\"deliver\","
                 "\"message\":\"say \\\"no\\\" \\\\ \xc3\xa8?\"}\n");
     capture_begin();
-    msg_open("other", true);
+    msg_open("other", true, NULL);
     msg(MSG_WARNING, "x");
     expect_json(capture_end(),
                 "\",\"level\":\"WARNING\",\"service\":\"ms07-distributor\",\"component\":\"other\","
@@ -421,7 +423,7 @@ static void metadata_opens_with_whatever_it_has(void **state)
 
     (void)state;
     capture_begin();
-    msg_open("dist-deliver", true);
+    msg_open("dist-deliver", true, NULL);
     msg_event(&event);
     expect_json(capture_end(), "\",\"level\":\"INFO\",\"service\":\"ms07-distributor\",\"component\":\"c\","
                                "\"latency_ms\":0,\"metadata\":{\"tenant_id\":\"t\"}}\n");
@@ -434,19 +436,36 @@ static void the_environment_chooses_the_form(void **state)
     (void)state;
     setenv("DIST_LOG_FORMAT", "json", 1);
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_INFO, "x");
     line = capture_end();
     assert_int_equal(line[0], '{');
     setenv("DIST_LOG_FORMAT", "text", 1);
     capture_begin();
-    msg_open("dist-test", true);
+    msg_open("dist-test", true, NULL);
     msg(MSG_INFO, "x");
     assert_string_equal(capture_end(), "dist-test: x\n");
     setenv("DIST_LOG_FORMAT", "", 1);
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     assert_string_equal(capture_end(), "");
+}
+
+static void the_caller_may_choose_the_form(void **state)
+{
+    const char *line;
+
+    (void)state;
+    capture_begin();
+    msg_open("dist-test", false, "json");
+    msg(MSG_INFO, "x");
+    line = capture_end();
+    assert_int_equal(line[0], '{');
+    setenv("DIST_LOG_FORMAT", "json", 1);
+    capture_begin();
+    msg_open("dist-test", true, "text");
+    msg(MSG_INFO, "x");
+    assert_string_equal(capture_end(), "dist-test: x\n");
 }
 
 static void an_unknown_form_is_said_and_not_guessed(void **state)
@@ -454,7 +473,7 @@ static void an_unknown_form_is_said_and_not_guessed(void **state)
     (void)state;
     setenv("DIST_LOG_FORMAT", "jsno", 1);
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     assert_string_equal(capture_end(),
                         "dist-test: warning: DIST_LOG_FORMAT: 'jsno' is not one of text, json, journal\n");
 }
@@ -469,10 +488,10 @@ static void a_service_under_systemd_writes_priorities(void **state)
     assert_int_equal(fstat(STDERR_FILENO, &status), 0);
     snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)status.st_dev, (uintmax_t)status.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
-    msg_open("dist-test", true);
+    msg_open("dist-test", true, NULL);
     msg(MSG_WARNING, "low");
     setenv("JOURNAL_STREAM", "1:1", 1); /* stderr was redirected since */
-    msg_open("dist-test", true);
+    msg_open("dist-test", true, NULL);
     msg(MSG_INFO, "x");
     assert_memory_equal(capture_end(), "<4>low\n{", 8);
 }
@@ -489,7 +508,7 @@ static void a_very_long_message_is_one_cut_line(void **state)
     event.text = event.component = event.destination = event.status = text;
     event.action = event.tenant_id = event.delivery_id = event.distribution_id = text;
     capture_begin();
-    msg_open("dist-test", true);
+    msg_open("dist-test", true, NULL);
     msg(MSG_INFO, "%s", text);
     msg_event(&event);
     line = capture_end();
@@ -505,7 +524,7 @@ static void errno_survives_a_message(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     close(STDERR_FILENO);
     errno = ENOTTY;
     msg(MSG_ERROR, "lost");
@@ -548,7 +567,7 @@ static void a_terminal_gets_colour(void **state)
 {
     (void)state;
     terminal_begin();
-    msg_open("dist-test", true); /* text also for a service */
+    msg_open("dist-test", true, NULL); /* text also for a service */
     msg(MSG_ERROR, "x");
     msg(MSG_WARNING, "y");
     msg(MSG_INFO, "z");
@@ -562,13 +581,13 @@ static void no_color_and_dumb_terminals_get_none(void **state)
     (void)state;
     setenv("NO_COLOR", "1", 1);
     terminal_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_ERROR, "x");
     assert_string_equal(terminal_end(), "dist-test: x\n");
     unsetenv("NO_COLOR");
     setenv("TERM", "dumb", 1);
     terminal_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg(MSG_ERROR, "x");
     assert_string_equal(terminal_end(), "dist-test: x\n");
 }
@@ -578,7 +597,7 @@ static void progress_is_rewritten_in_place_and_gives_way_to_messages(void **stat
     (void)state;
     setenv("NO_COLOR", "1", 1);
     terminal_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg_progress("reports", 1, 4);
     msg_progress("reports", 2, 4); /* too soon after the first */
     msg(MSG_INFO, "x");
@@ -598,7 +617,7 @@ static void progress_is_for_terminals_only(void **state)
 {
     (void)state;
     capture_begin();
-    msg_open("dist-test", false);
+    msg_open("dist-test", false, NULL);
     msg_progress("reports", 1, 4);
     assert_string_equal(capture_end(), "");
 }
@@ -685,6 +704,7 @@ int main(void)
         MSG_TEST(absent_fields_are_left_out_of_json),
         MSG_TEST(metadata_opens_with_whatever_it_has),
         MSG_TEST(the_environment_chooses_the_form),
+        MSG_TEST(the_caller_may_choose_the_form),
         MSG_TEST(an_unknown_form_is_said_and_not_guessed),
         MSG_TEST(a_service_under_systemd_writes_priorities),
         MSG_TEST(a_very_long_message_is_one_cut_line),

@@ -122,10 +122,16 @@ static void collect(void *arg, const char *text)
     f->count++;
 }
 
-static int load(struct fixture *f)
+static struct conf *conf_new_of(struct fixture *f)
 {
     conf_free(f->conf);
     f->conf = conf_new();
+    return f->conf;
+}
+
+static int load(struct fixture *f)
+{
+    conf_new_of(f);
     f->count = 0;
     f->mistakes[0] = '\0';
     memset(&f->fault, 0, sizeof(f->fault));
@@ -378,8 +384,26 @@ static void a_secret_comes_from_a_systemd_credential_of_its_name(void **state)
     load_ok(f);
     assert_string_equal(conf_text(f->conf, "REDIS_PASSWORD"), "hunter3");
     assert_null(conf_text(f->conf, "DB_PASSWORD"));
-    set(f, "REDIS_PASSWORD", "value too");
-    load_wrong(f, "CREDENTIALS_DIRECTORY: REDIS_PASSWORD_FILE: the setting was given already (environment)");
+}
+
+static void a_systemd_credential_replaces_the_environment(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "DB_PASSWORD", 0400, "of systemd");
+    put(f, "pw", 0444, "of the environment");
+    set(f, "CREDENTIALS_DIRECTORY", f->dir);
+    set(f, "DB_PASSWORD_FILE", path_of(f, "pw"));
+    load_ok(f);
+    assert_string_equal(conf_text(f->conf, "DB_PASSWORD"), "of systemd");
+    assert_non_null(strstr(conf_origin(f->conf, "DB_PASSWORD"), "/DB_PASSWORD"));
+    unset(f, "DB_PASSWORD_FILE");
+    set(f, "DB_PASSWORD", "of the environment");
+    load_ok(f);
+    assert_string_equal(conf_text(f->conf, "DB_PASSWORD"), "of systemd");
+    assert_int_equal(unlink(path_of(f, "DB_PASSWORD")), 0);
+    load_ok(f);
+    assert_string_equal(conf_text(f->conf, "DB_PASSWORD"), "of the environment");
 }
 
 static void a_secret_with_value_and_file_is_a_mistake(void **state)
@@ -468,16 +492,19 @@ static void a_dist_conf_that_cannot_be_read_is_a_mistake(void **state)
     load_wrong(f, "dist.conf: is not a regular file");
 }
 
-static void a_config_dir_that_is_named_must_exist(void **state)
+static void a_missing_config_dir_is_left_to_those_who_need_it(void **state)
 {
     struct fixture *f = *state;
 
+    assert_true(conf_dir_given(conf_new_of(f)));
     set(f, "DIST_CONFIG_DIR", path_of(f, "absent"));
-    load_wrong(f, "/absent: cannot be opened: No such file or directory");
+    load_ok(f);
+    put(f, "file", 0600, "");
+    set(f, "DIST_CONFIG_DIR", path_of(f, "file"));
+    load_wrong(f, "/file: cannot be opened: Not a directory");
     set(f, "DIST_CONFIG_DIR", "");
-    conf_free(f->conf);
-    f->conf = conf_new();
-    assert_string_equal(conf_dir(f->conf), "/etc/dist");
+    assert_string_equal(conf_dir(conf_new_of(f)), "/etc/dist");
+    assert_false(conf_dir_given(f->conf));
 }
 
 static void reader_of_absent(const struct conf *conf)
@@ -541,12 +568,13 @@ int main(void)
         TEST(all_mistakes_are_told_and_the_first_is_the_fault),
         TEST(a_secret_comes_from_the_file_that_its_variable_names),
         TEST(a_secret_comes_from_a_systemd_credential_of_its_name),
+        TEST(a_systemd_credential_replaces_the_environment),
         TEST(a_secret_with_value_and_file_is_a_mistake),
         TEST(a_secret_file_that_cannot_be_used_is_a_mistake),
         TEST(a_file_with_a_secret_that_others_may_read_is_a_mistake),
         TEST(no_mistake_quotes_a_secret_or_an_unreadable_line),
         TEST(a_dist_conf_that_cannot_be_read_is_a_mistake),
-        TEST(a_config_dir_that_is_named_must_exist),
+        TEST(a_missing_config_dir_is_left_to_those_who_need_it),
         TEST(a_reader_of_the_wrong_name_or_kind_aborts),
         cmocka_unit_test(free_takes_null),
     };

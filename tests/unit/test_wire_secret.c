@@ -1,6 +1,7 @@
 /*
  * secret, digest and notify: the small modules of lib/wire that need no server.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -268,6 +270,35 @@ static void a_descriptor_that_cannot_be_read_is_a_fault(void **state)
     assert_string_equal(f->fault.text, "cannot be read: Bad file descriptor");
 }
 
+static void a_passing_shortage_is_not_the_configuration(void **state)
+{
+    struct fixture *f = *state;
+    struct rlimit limit, none;
+    char *text = NULL;
+    int fd;
+
+    put(f, "credentials.d/key", 0600, "hunter2");
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int result = load(f, NULL, "key");
+    int from_file = secret_read_file("/dev/null", &text, &(struct fault){0});
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(result, -1);
+    assert_int_equal(from_file, -1);
+    assert_int_equal(f->fault.class, FAULT_SYSTEM);
+    assert_string_equal(f->fault.text, "credential 'key': cannot be opened: Too many open files");
+    load_ok(f, NULL, "key");
+
+    fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC); /* nothing is mapped at 0: EIO */
+    assert_true(fd >= 0);
+    assert_int_equal(secret_read_fd(fd, 10, &text, &f->fault), -1);
+    assert_int_equal(f->fault.class, FAULT_SYSTEM);
+    assert_string_equal(f->fault.text, "cannot be read: Input/output error");
+    close(fd);
+}
+
 static void release_takes_null_and_the_released(void **state)
 {
     struct fixture *f = *state;
@@ -372,6 +403,7 @@ int main(void)
         TEST(links_are_not_followed),
         TEST(what_is_no_regular_file_is_refused_and_does_not_block),
         TEST(a_descriptor_that_cannot_be_read_is_a_fault),
+        TEST(a_passing_shortage_is_not_the_configuration),
         TEST(release_takes_null_and_the_released),
         cmocka_unit_test(digests_are_those_of_the_standard),
         TEST(the_supervisor_is_told),
