@@ -139,6 +139,7 @@ CREATE TABLE distribution_deliveries (
     created_at       timestamptz NOT NULL DEFAULT now(),
     updated_at       timestamptz NOT NULL DEFAULT now(),
     delivered_at     timestamptz,
+    replayed_at      timestamptz,
 
     CONSTRAINT distribution_deliveries_target UNIQUE (job_id, kind, target),
     CONSTRAINT distribution_deliveries_kind CHECK (kind IN ('target', 'callback')),
@@ -150,6 +151,9 @@ CREATE TABLE distribution_deliveries (
         (status = 'dead') = (dead_reason IS NOT NULL)
         AND dead_reason IN ('rejected', 'exhausted', 'unroutable', 'transform', 'poison'))
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
+
+COMMENT ON COLUMN distribution_deliveries.replayed_at IS
+    'when it was replayed last: from then on a callback has its time anew';
 
 CREATE INDEX idx_distribution_deliveries_waiting ON distribution_deliveries (due_at) WHERE status = 'waiting';
 CREATE INDEX idx_distribution_deliveries_queued ON distribution_deliveries (id) INCLUDE (due_at)
@@ -181,10 +185,14 @@ CREATE INDEX idx_distribution_attempts_status ON distribution_attempts (status);
 CREATE INDEX idx_distribution_attempts_started_at ON distribution_attempts (started_at);
 
 -- Partitions by months of UTC: from the one of seven days ago (an attempt may be recorded late) to two ahead.
--- Returns how many it made. The lock on the attempts comes before the one on the jobs that the foreign key takes:
--- the order of a settlement, so the two cannot lock each other out.
+-- Returns how many it made.
+--
+-- A table is made first and attached then: whoever reads or writes attempts goes on meanwhile. The foreign key locks
+-- the jobs against writers for a moment; where that moment does not come soon, nobody queues behind it for long:
+-- the call fails, and the next one tries again.
 CREATE FUNCTION dist_make_partitions() RETURNS integer
     LANGUAGE plpgsql
+    SET lock_timeout = '500ms'
     AS $$
 DECLARE
     -- the names of partitions lie in the schema of their table
@@ -199,10 +207,10 @@ BEGIN
     WHILE month <= last LOOP
         part := 'distribution_attempts_' || to_char(month, 'YYYY_MM');
         IF to_regclass(format('%I.%I', place, part)) IS NULL THEN
-            LOCK TABLE distribution_attempts IN ACCESS EXCLUSIVE MODE;
-            EXECUTE format('CREATE TABLE IF NOT EXISTS %I.%I PARTITION OF distribution_attempts '
-                           'FOR VALUES FROM (%L) TO (%L)', place, part, month AT TIME ZONE 'UTC',
-                           (month + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('CREATE TABLE %I.%I (LIKE distribution_attempts INCLUDING DEFAULTS '
+                           'INCLUDING CONSTRAINTS INCLUDING STORAGE INCLUDING COMPRESSION)', place, part);
+            EXECUTE format('ALTER TABLE distribution_attempts ATTACH PARTITION %I.%I FOR VALUES FROM (%L) TO (%L)',
+                           place, part, month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
             made := made + 1;
         END IF;
         month := month + interval '1 month';
@@ -210,7 +218,6 @@ BEGIN
     RETURN made;
 END
 $$;
-SELECT dist_make_partitions();
 
 -- --- a job is what its deliveries are ---
 
@@ -365,3 +372,6 @@ EXCEPTION WHEN feature_not_supported THEN
     NULL;
 END
 $$;
+
+-- At the end, so that the first ones have the method above too.
+SELECT dist_make_partitions();

@@ -78,7 +78,8 @@ struct routing {
 int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
                         struct fault *fault);
 
-/* The pending job cannot be routed: it ends as failed with `why`. */
+/* The pending job cannot be routed: it ends as failed with `why`, and with a dead delivery of reason `poison`
+ * for each of its destinations, which a replay routes. */
 int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault);
 
 /* --- transform, deliver --- */
@@ -118,6 +119,10 @@ void settlement_release(struct settlement *settlement);
  * One transaction for the batch: attempt rows, delivery states, and by trigger the jobs' counters, their end
  * and their callbacks. A state moves only from `queued` with attempts = number - 1 (fencing); a success moves
  * it from any state but delivered. Attempts are recorded in any case.
+ *
+ * Where PostgreSQL refuses a batch for what is in it (INPUT), it becomes a transaction for each settlement;
+ * one that is refused alone is written once more without the texts that others control. If that is refused
+ * too, the others are settled and the fault is given.
  */
 int store_settle(struct store *store, const struct settlement *items, size_t count, struct fault *fault);
 

@@ -45,7 +45,8 @@ static const char replay_sql[] =
     "    SELECT id FROM distribution_deliveries WHERE id = ANY ($1::uuid[]) AND status = 'dead'"
     "    ORDER BY id FOR NO KEY UPDATE"
     ") UPDATE distribution_deliveries d"
-    " SET status = 'waiting', due_at = now(), budget_start = attempts, dead_reason = NULL, updated_at = now()"
+    " SET status = 'waiting', due_at = now(), budget_start = attempts, dead_reason = NULL, updated_at = now(),"
+    "     replayed_at = now()"
     " FROM l WHERE d.id = l.id";
 
 static const char drop_sql[] =

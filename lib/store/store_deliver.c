@@ -193,7 +193,7 @@ static bool lacks_partition(const struct store *store, const struct fault *probl
     return !strcmp(pg_sqlstate(store->pg), "23514") && strstr(problem->text, "partition");
 }
 
-static int settle(struct store *store, const struct settlement *items, size_t count, struct fault *fault)
+static int settle_all(struct store *store, const struct settlement *items, size_t count, struct fault *fault)
 {
     struct store_arrays arrays;
     struct pg_params params;
@@ -214,6 +214,54 @@ static int settle(struct store *store, const struct settlement *items, size_t co
     if (status && fault)
         *fault = problem;
     return status;
+}
+
+/* One that is refused with its texts goes without them: what became of the delivery counts for more. */
+static int settle_alone(struct store *store, const struct settlement *item, struct fault *fault)
+{
+    char unknown[] = "(the text of the error could not be stored)";
+    struct settlement poor = *item; /* borrows all it has */
+
+    if (settle_all(store, item, 1, fault) == 0)
+        return 0;
+    if (fault->class != FAULT_INPUT)
+        return -1;
+    poor.error = item->error ? unknown : NULL;
+    poor.response_body = NULL;
+    return settle_all(store, &poor, 1, fault);
+}
+
+/* A fault that is no settlement's own ends it; the first of the others is told at the end. */
+static int settle_singly(struct store *store, const struct settlement *items, size_t count,
+                         struct fault *fault)
+{
+    struct fault problem;
+    int status = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        fault_clear(&problem);
+        if (settle_alone(store, &items[i], &problem) == 0)
+            continue;
+        if ((status == 0 || problem.class != FAULT_INPUT) && fault)
+            *fault = problem;
+        status = -1;
+        if (problem.class != FAULT_INPUT)
+            break;
+    }
+    return status;
+}
+
+static int settle(struct store *store, const struct settlement *items, size_t count, struct fault *fault)
+{
+    struct fault problem = {0};
+
+    if (settle_all(store, items, count, &problem) == 0)
+        return 0;
+    if (problem.class == FAULT_INPUT)
+        return settle_singly(store, items, count, fault);
+    if (fault)
+        *fault = problem;
+    return -1;
 }
 
 int store_settle(struct store *store, const struct settlement *items, size_t count, struct fault *fault)

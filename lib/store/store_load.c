@@ -76,12 +76,13 @@ static struct delivery *read_delivery(const PGresult *result, int row, struct jo
 }
 
 /* The job of this row: the one that an earlier row made, or a new one. Borrowed from the map. */
-static struct job *shared_job(const PGresult *result, int row, struct strmap *jobs)
+static struct job *shared_job(const PGresult *result, int row, struct strmap *jobs, int64_t ahead_us)
 {
     struct job *job = strmap_get(jobs, pg_text(result, row, 0));
 
     if (!job) {
         job = store_read_job(result, row, 0);
+        job->expires_at_us = store_local_us(job->expires_at_us, ahead_us);
         strmap_put(jobs, job->id, job);
     }
     return job;
@@ -94,15 +95,17 @@ static void unref(void *job)
 
 void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks)
 {
+    int64_t ahead_us = store_clock_ahead_us(result, STORE_JOB_COLUMN_COUNT + 12);
     struct strmap jobs;
 
     strmap_init(&jobs);
     for (int row = 0; row < PQntuples(result); row++) {
-        struct job *job = shared_job(result, row, &jobs);
+        struct job *job = shared_job(result, row, &jobs, ahead_us);
 
         callbacks[row] = !strcmp(pg_text(result, row, STORE_JOB_COLUMN_COUNT + 1), "callback");
         if (callbacks[row]) {
-            struct job *own = callback_job(job, pg_int(result, row, STORE_JOB_COLUMN_COUNT + 11));
+            int64_t expires_at_us = pg_int(result, row, STORE_JOB_COLUMN_COUNT + 11);
+            struct job *own = callback_job(job, store_local_us(expires_at_us, ahead_us));
             out[row] = read_delivery(result, row, own);
             job_unref(own);
             json_decref(out[row]->inline_form);
@@ -116,18 +119,34 @@ void store_read_deliveries(const PGresult *result, struct delivery **out, bool *
 
 /* --- bodies --- */
 
+/* With time enough for that many bytes: else a slow link would begin the same load for ever. */
+static PGresult *query_bodies(struct store *store, const struct pg_params *params, uint64_t bytes,
+                              struct fault *fault)
+{
+    PGresult *result = NULL;
+
+    if (!pg_expect_bytes(store->pg, bytes, fault))
+        result = pg_prepared_binary(store->pg, "load_bodies", bodies_sql, params, fault);
+    if (pg_expect_bytes(store->pg, 0, NULL))
+        pg_close(store->pg); /* the next connection has the deadlines that were configured */
+    return result;
+}
+
 int store_load_bodies(struct store *store, struct job *const *jobs, size_t count, struct fault *fault)
 {
     struct store_arrays arrays;
     struct pg_params params;
     PGresult *result = NULL;
+    uint64_t bytes = 0;
 
     store_arrays_init(&arrays, 1);
     pg_params_init(&params);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], jobs[i]->id);
+        bytes += jobs[i]->body_size;
+    }
     if (!store_arrays_bind(&arrays, &params, fault))
-        result = pg_prepared_binary(store->pg, "load_bodies", bodies_sql, &params, fault);
+        result = query_bodies(store, &params, bytes, fault);
     store_arrays_release(&arrays);
     if (!result)
         return -1;

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "store_parts.h"
 #include "text.h"
 #include "utf8.h"
@@ -117,17 +118,11 @@ int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, str
     return 0;
 }
 
-void store_array_add_clean(struct buf *array, const char *text)
+char *store_clean(const char *text)
 {
-    char *copy;
-    size_t left, step;
+    char *copy = xstrdup_null(text);
+    size_t left = copy ? strlen(copy) : 0, step;
 
-    if (!text || text_is_utf8(text, strlen(text), NULL)) {
-        pg_array_add(array, text);
-        return;
-    }
-    copy = xstrdup(text);
-    left = strlen(copy);
     for (char *at = copy; left; at += step, left -= step) {
         step = utf8_decode(at, left, NULL);
         if (!step) {
@@ -135,6 +130,18 @@ void store_array_add_clean(struct buf *array, const char *text)
             step = 1;
         }
     }
+    return copy;
+}
+
+void store_array_add_clean(struct buf *array, const char *text)
+{
+    char *copy;
+
+    if (!text || text_is_utf8(text, strlen(text), NULL)) {
+        pg_array_add(array, text);
+        return;
+    }
+    copy = store_clean(text);
     pg_array_add(array, copy);
     free(copy);
 }
@@ -161,6 +168,16 @@ json_t *store_read_json(const PGresult *result, int row, int column)
     if (pg_null(result, row, column))
         return NULL;
     return json_loads(pg_text(result, row, column), JSON_DECODE_ANY, NULL);
+}
+
+int64_t store_clock_ahead_us(const PGresult *result, int column)
+{
+    return PQntuples(result) > 0 ? clock_wall_us() - pg_int(result, 0, column) : 0;
+}
+
+int64_t store_local_us(int64_t us, int64_t ahead_us)
+{
+    return us ? us + ahead_us : 0;
 }
 
 struct job *store_read_job(const PGresult *result, int row, int column)

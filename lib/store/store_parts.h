@@ -38,7 +38,9 @@ void store_arrays_init(struct store_arrays *arrays, int count);
 void store_arrays_release(struct store_arrays *arrays);
 /* Ends the literals and makes them parameters, in order. */
 int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, struct fault *fault);
-/* Text of others, with bytes that are not UTF-8 as '?': no such byte may fail a whole batch. */
+/* Text of others, with bytes that are not UTF-8 as '?': no such byte may fail a whole batch. A copy, the
+ * caller's; NULL for NULL. */
+char *store_clean(const char *text);
 void store_array_add_clean(struct buf *array, const char *text);
 void store_array_add_json(struct buf *array, const json_t *value); /* NULL is NULL */
 /* Adds those of the ids that are UUIDs: others are nobody's, and would fail the batch. */
@@ -52,6 +54,15 @@ void store_array_add_ids(struct buf *array, const char *const *ids, size_t count
 enum { STORE_JOB_COLUMN_COUNT = 16 };
 /* A job without its body from the columns that begin at `column`; one reference. */
 struct job *store_read_job(const PGresult *result, int row, int column);
+
+/*
+ * What expires is PostgreSQL's to say, and workers compare with their own clock: so expiries that are loaded
+ * for work are moved by the difference of the clocks, and a clock that is wrong ends nothing. `column` of the
+ * first row has dist_us(now()); call this as soon as the result is there: the way here then counts for the
+ * delivery.
+ */
+int64_t store_clock_ahead_us(const PGresult *result, int column); /* ours less the server's; 0: no rows */
+int64_t store_local_us(int64_t us, int64_t ahead_us);             /* 0, which is never, stays 0 */
 
 /* A jsonb column; NULL where it is NULL. */
 json_t *store_read_json(const PGresult *result, int row, int column);
@@ -69,10 +80,13 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
 
 /* The deliveries of the result of a query with STORE_DELIVERY_COLUMNS; out in the order of the rows. */
 #define STORE_DELIVERY_COLUMNS                                                                               \
-    STORE_JOB_COLUMNS ", d.id, d.kind, d.target, d.candidates, d.inline_form, d.content_type, d.attempts, "  \
-                      "d.budget_start, d.status, d.dead_reason, d.last_error, "                              \
-                      "dist_us(d.created_at + greatest(j.lifetime, interval '1 day'))"
-/* Reads them, sharing jobs. The bodies are still missing. `callbacks[i]` tells which ones are callbacks. */
+    STORE_JOB_COLUMNS                                                                                        \
+    ", d.id, d.kind, d.target, d.candidates, d.inline_form, d.content_type, d.attempts, "                    \
+    "d.budget_start, d.status, d.dead_reason, d.last_error, "                                                \
+    "dist_us(coalesce(d.replayed_at, d.created_at) + greatest(j.lifetime, interval '1 day')), "              \
+    "dist_us(now())"
+/* Reads them, sharing jobs, with expiries by our clock: call it as soon as the result is there. The bodies
+ * are still missing. `callbacks[i]` tells which ones are callbacks. */
 void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks);
 /* The bodies of the callbacks' jobs: the response document. */
 int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count,

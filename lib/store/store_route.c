@@ -12,7 +12,7 @@
 
 // clang-format off
 static const char load_sql[] =
-    "SELECT j.status = 'pending', " STORE_JOB_COLUMNS
+    "SELECT j.status = 'pending', dist_us(now()), " STORE_JOB_COLUMNS
     " FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
 
 static const char queued_sql[] =
@@ -38,15 +38,28 @@ static const char save_sql[] =
     "    RETURNING job_id"
     ") SELECT DISTINCT job_id FROM added";
 
+/*
+ * A dead delivery for each destination, so that the dead letters tell of it and a replay has something to open:
+ * without candidates, they are routed then. The trigger counts them after this statement, and finds the job failed. The
+ * callback is inserted here too, for a job that names no destination.
+ */
 static const char fail_sql[] =
-    "WITH failed AS ("
-    "    UPDATE distribution_jobs SET status = 'failed', error_message = $2, completed_at = now(),"
+    "WITH job AS MATERIALIZED ("
+    "    SELECT id, tenant_id, priority, callback_url, destinations FROM distribution_jobs"
+    "    WHERE id = $1::uuid AND status = 'pending' FOR NO KEY UPDATE"
+    "), failed AS ("
+    "    UPDATE distribution_jobs j SET status = 'failed', error_message = $2::text, completed_at = now(),"
     "        updated_at = now()"
-    "    WHERE id = $1::uuid AND status = 'pending' RETURNING id, callback_url, tenant_id, priority"
-    ") INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, status,"
-    "                                       due_at)"
-    " SELECT dist_uuid(), id, 'callback', tenant_id, priority, 'callback', '[\"callback\"]', 'waiting', now()"
-    " FROM failed WHERE callback_url IS NOT NULL"
+    "    FROM job WHERE j.id = job.id"
+    ") INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, inline_form,"
+    "                                       status, due_at, dead_reason, last_error)"
+    " SELECT dist_uuid(), job.id, 'target', job.tenant_id, job.priority, e.element ->> 'name', '[]'::jsonb,"
+    "     CASE WHEN e.element - 'name' <> '{}' THEN e.element END, 'dead', NULL, 'poison', $2::text"
+    " FROM job CROSS JOIN jsonb_array_elements(job.destinations) AS e (element)"
+    " UNION ALL"
+    " SELECT dist_uuid(), job.id, 'callback', job.tenant_id, job.priority, 'callback', '[\"callback\"]', NULL,"
+    "     'waiting', now(), NULL, NULL"
+    " FROM job WHERE job.callback_url IS NOT NULL"
     " ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING";
 // clang-format on
 
@@ -56,6 +69,7 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
     struct store_arrays arrays;
     struct pg_params params;
     PGresult *result = NULL;
+    int64_t ahead_us;
 
     for (size_t i = 0; i < count; i++) {
         jobs[i] = NULL;
@@ -69,14 +83,17 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
     store_arrays_release(&arrays);
     if (!result)
         return -1;
+    ahead_us = store_clock_ahead_us(result, 1);
     for (int row = 0; row < PQntuples(result); row++) {
         for (size_t i = 0; i < count; i++) {
-            if (strcasecmp(ids[i], pg_text(result, row, 1)) || jobs[i])
+            if (strcasecmp(ids[i], pg_text(result, row, 2)) || jobs[i])
                 continue;
-            if (pg_bool(result, row, 0))
-                jobs[i] = store_read_job(result, row, 1);
-            else
+            if (!pg_bool(result, row, 0)) {
                 routed[i] = true;
+                continue;
+            }
+            jobs[i] = store_read_job(result, row, 2);
+            jobs[i]->expires_at_us = store_local_us(jobs[i]->expires_at_us, ahead_us);
         }
     }
     PQclear(result);
@@ -179,11 +196,16 @@ int store_save_routings(struct store *store, struct routing *items, size_t count
 int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault)
 {
     struct pg_params params;
+    char *clean;
+    int status;
 
     if (!uid_is(job_id))
         return 0;
+    clean = store_clean(why);
     pg_params_init(&params);
     pg_param_text(&params, job_id);
-    pg_param_text(&params, why);
-    return store_change(store, "fail_job", fail_sql, &params, NULL, fault);
+    pg_param_text(&params, clean);
+    status = store_change(store, "fail_job", fail_sql, &params, NULL, fault);
+    free(clean);
+    return status;
 }

@@ -5,8 +5,9 @@
  * resolver's and may take longer.) Values go as parameters only. Every call connects where there is no
  * connection, except within a transaction.
  *
- * Faults: UNAVAILABLE (text names server and address) where the connection cannot be made or broke, TEMP for
- * what may pass (SQLSTATE 40*, 53*, 55P03, 57*, 58*), INPUT for class 22, 23 and 54, DENIED for 42501, CONFIG
+ * Faults: UNAVAILABLE (text names server and address) where the connection cannot be made or broke, or the
+ * server says that it will (SQLSTATE 08*, 57P0*, 25P03), TEMP for what may pass (25006, 40*, 53*, 55P03, 57*,
+ * 58*, XX*), INPUT for class 22, 23 and 54, DENIED for 42501, CONFIG
  * for 28*, 3D000 and a missing table (42P01: "run dist-admin migrate"), BUG for the rest. After UNAVAILABLE
  * nothing is known about the statement: it may have been committed. Texts are the address and the server's
  * primary message, one line; never a password or a parameter.
@@ -47,6 +48,11 @@ const char *pg_sqlstate(const struct pg *pg);
 /* Another deadline for the calls from now on, here only (SET LOCAL statement_timeout is the caller's); 0: the
  * configured one. For migrations. */
 void pg_set_timeout(struct pg *pg, int64_t timeout_ms);
+
+/* The results of the calls from now on, on this connection, have so many bytes: deadline and
+ * statement_timeout grow by a second a megabyte, so that a slow link does not break off what it can carry. 0:
+ * as configured again. Nothing is sent for less than a megabyte. */
+int pg_expect_bytes(struct pg *pg, uint64_t bytes, struct fault *fault);
 
 /* Parameters in text or binary form. */
 enum { PG_PARAMS_MAX = 40 };

@@ -1,6 +1,7 @@
 /*
  * pg_call - statements, transactions and the pipeline: see pg.h
  */
+#include <inttypes.h>
 #include <string.h>
 #include "pg_parts.h"
 #include "text.h"
@@ -86,6 +87,26 @@ int pg_script(struct pg *pg, const char *sql, struct fault *fault)
     result = pg_collect(pg, pg_deadline_for(pg, NULL), fault);
     PQclear(result);
     return result ? 0 : -1;
+}
+
+/* SET of the session: a transaction that is rolled back takes it back too, and its caller ends it with 0. */
+int pg_expect_bytes(struct pg *pg, uint64_t bytes, struct fault *fault)
+{
+    enum { SLOW_BYTES_PER_MS = 1000, WORTH_MS = 1000 };
+    int64_t extra_ms = (int64_t)(bytes / SLOW_BYTES_PER_MS);
+    char sql[80];
+
+    if (extra_ms < WORTH_MS)
+        extra_ms = 0;
+    if (extra_ms == pg->extra_ms)
+        return 0;
+    if (ready(pg, fault))
+        return -1;
+    snprintf(sql, sizeof sql, "SET statement_timeout = %" PRId64, pg->config_timeout_ms + extra_ms);
+    if (pg_script(pg, sql, fault))
+        return -1;
+    pg->extra_ms = extra_ms;
+    return 0;
 }
 
 /* --- transactions --- */

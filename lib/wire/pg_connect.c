@@ -71,6 +71,7 @@ void pg_drop(struct pg *pg)
     if (pg->connection)
         PQfinish(pg->connection);
     pg->connection = NULL;
+    pg->extra_ms = 0;
     strmap_release(&pg->prepared, NULL);
     strmap_init(&pg->prepared);
 }

@@ -11,6 +11,7 @@ struct pg {
     char *host, *database, *user, *password, *sslmode, *application, *address;
     char port[12];
     int64_t config_timeout_ms, timeout_ms;
+    int64_t extra_ms; /* for large results; of this connection */
     PGconn *connection;
     struct strmap prepared; /* names on this connection; the value is not used */
     bool in_transaction;    /* also where its connection is gone, until it is ended here */

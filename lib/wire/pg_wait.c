@@ -19,12 +19,25 @@ static const struct {
     const char *state;
     enum fault_class class;
 } states[] = {
-    {"22", FAULT_INPUT},     {"23", FAULT_INPUT},   {"54", FAULT_INPUT},     {"40", FAULT_TEMP},
-    {"53", FAULT_TEMP},      {"55P03", FAULT_TEMP}, {"57", FAULT_TEMP},      {"58", FAULT_TEMP},
+    {"08", FAULT_UNAVAILABLE},
+    {"57P0", FAULT_UNAVAILABLE},  /* the server, this session or its database ends, or it only starts */
+    {"25P03", FAULT_UNAVAILABLE}, /* the session was idle within a transaction for too long, and ends */
+    {"22", FAULT_INPUT},
+    {"23", FAULT_INPUT},
+    {"54", FAULT_INPUT},
+    {"40", FAULT_TEMP},
+    {"53", FAULT_TEMP},
+    {"55P03", FAULT_TEMP},
+    {"57", FAULT_TEMP},
+    {"58", FAULT_TEMP},
+    {"XX", FAULT_TEMP},    /* the server's own trouble: an operator's, and no word about the record */
     {"26000", FAULT_TEMP}, /* the session forgot a prepared statement: a pooler, DISCARD */
     {"0A000", FAULT_TEMP}, /* "cached plan must not change result type": a migration in between */
     {"25006", FAULT_TEMP}, /* a standby: a new connection may find the primary */
-    {"42501", FAULT_DENIED}, {"28", FAULT_CONFIG},  {"3D000", FAULT_CONFIG}, {"42P01", FAULT_CONFIG},
+    {"42501", FAULT_DENIED},
+    {"28", FAULT_CONFIG},
+    {"3D000", FAULT_CONFIG},
+    {"42P01", FAULT_CONFIG},
 };
 
 enum fault_class pg_class_of(const char *sqlstate)
@@ -58,7 +71,7 @@ int pg_timed_out(struct pg *pg, struct fault *fault)
     char duration[NUM_DURATION_SIZE];
 
     fault_set(fault, FAULT_UNAVAILABLE, "%s did not answer within %s", pg->address,
-              num_format_duration(pg->timeout_ms, duration));
+              num_format_duration(pg->timeout_ms + pg->extra_ms, duration));
     pg_drop(pg);
     return -1;
 }
@@ -73,7 +86,7 @@ int pg_failed_result(struct pg *pg, const PGresult *result, struct fault *fault)
     if (!state) /* libpq's own error: the connection broke */
         return pg_broken(pg, PQresultErrorMessage(result), fault);
     text_copy(pg->sqlstate, sizeof pg->sqlstate, state);
-    if (PQstatus(pg->connection) == CONNECTION_BAD)
+    if (PQstatus(pg->connection) == CONNECTION_BAD || pg_class_of(state) == FAULT_UNAVAILABLE)
         return pg_broken(pg, primary, fault);
     fault_set(fault, pg_class_of(state), "%s: %s%s", pg->address, pg_first_line(primary, line),
               strcmp(state, "42P01") ? "" : " (run dist-admin migrate)");
@@ -192,5 +205,5 @@ int64_t pg_deadline_for(const struct pg *pg, const struct pg_params *params)
 
     for (int i = 0; params && i < params->count; i++)
         bytes += params->lengths[i];
-    return clock_mono_ms() + pg->timeout_ms + bytes / BYTES_PER_MS;
+    return clock_mono_ms() + pg->timeout_ms + pg->extra_ms + bytes / BYTES_PER_MS;
 }

@@ -120,7 +120,7 @@ run_service() {
     local form count=0
     config_fresh
     export -n DB_HOST REDIS_HOST
-    mandoc -T ascii -O width=200 "$ROOT/man/dist-destinations.5" | col -bx | awk '
+    mandoc -T ascii -O width=200 "$ROOT/man/dist-destinations.5" | plain_text | awk '
         /^ *\{$/ || /^ *\{.*"group".*\}$/ { file = "form" ++count ".json" }
         file { print > file }
         /^           \}$/ || /"group".*\}$/ { if (file) close(file); file = "" }'
@@ -136,7 +136,7 @@ run_service() {
     ((count >= 6)) || fail "only $count forms"
     run -0 dist-admin destination list
     destination archive '{"protocol": "null"}'
-    mandoc -T ascii -O width=200 "$ROOT/man/dist-envelope.5" | col -bx |
+    mandoc -T ascii -O width=200 "$ROOT/man/dist-envelope.5" | plain_text |
         awk '/^           \{$/ { on = 1 } on { print } /^           \}$/ { exit }' >request.json
     run -0 dist-submit --request --dry-run request.json
 }

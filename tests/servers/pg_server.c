@@ -69,11 +69,17 @@ static void become_server_user(void)
 /* Runs a program of the server's; its output goes to `log` below the folder. */
 static pid_t spawn(const struct pg_server *server, const char *const *argv)
 {
+    enum { ARGUMENTS_MAX = 24 };
     char path[600], log[128];
+    char *arguments[ARGUMENTS_MAX + 1] = {path}; /* PostgreSQL finds its own files by the path it was called by */
     pid_t pid;
 
     snprintf(path, sizeof path, "%s/%s", program_folder(), argv[0]);
     snprintf(log, sizeof log, "%s/log", server->folder);
+    for (size_t i = 1; argv[i]; i++) {
+        assert_true(i < ARGUMENTS_MAX);
+        arguments[i] = (char *)argv[i];
+    }
     pid = fork();
     assert_true(pid >= 0);
     if (pid)
@@ -83,7 +89,7 @@ static pid_t spawn(const struct pg_server *server, const char *const *argv)
     int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0 || chdir("/"))
         _exit(126);
-    execv(path, (char *const *)argv);
+    execv(path, arguments);
     _exit(127);
 }
 

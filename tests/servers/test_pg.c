@@ -167,6 +167,20 @@ static void faults_have_their_class(void **state)
     expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '23505'; END $$", FAULT_INPUT);
     expect(pg, "DO $$ BEGIN RAISE E'two\\nlines'; END $$", FAULT_BUG);
     assert_null(strstr(problem.text, "lines"));
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = 'XX000'; END $$", FAULT_TEMP);
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '57014'; END $$", FAULT_TEMP);
+    assert_true(pg_is_connected(pg));
+    /* What says that the connection or the server goes: another connection may do better. */
+    static const char *const gone[] = {"08006", "08P01", "57P01", "57P02", "57P03", "57P05", "25P03"};
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+        char sql[100];
+        snprintf(sql, sizeof sql, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '%s'; END $$", gone[i]);
+        expect(pg, sql, FAULT_UNAVAILABLE);
+        assert_string_equal(pg_sqlstate(pg), gone[i]);
+        assert_false(pg_is_connected(pg));
+    }
+    expect(pg, "DO $$ BEGIN RAISE 'x' USING ERRCODE = '25006'; END $$", FAULT_TEMP);
+    assert_false(pg_is_connected(pg)); /* a standby: the next connection may find the primary */
     expect(pg, "COPY pg_class TO STDOUT", FAULT_UNAVAILABLE);
     assert_false(pg_is_connected(pg));
     expect_one(pg);
@@ -260,6 +274,32 @@ static void a_slow_statement_ends_at_the_deadline(void **state)
     assert_true(problem.class == FAULT_TEMP || problem.class == FAULT_UNAVAILABLE);
     assert_in_range(clock_mono_ms() - start_ms, 250, 5000);
     expect_one(pg);
+    pg_free(pg);
+}
+
+/* A large result over a slow link: neither side's deadline may end it, and afterwards all is as before. */
+static void a_large_result_prolongs_the_deadline(void **state)
+{
+    struct pg *pg = client(300);
+
+    (void)state;
+    assert_int_equal(pg_expect_bytes(pg, 4000000, &problem), 0);
+    PGresult *result = good(pg_query(pg, "SELECT pg_sleep(1)", NULL, &problem));
+    PQclear(result);
+    assert_int_equal(pg_expect_bytes(pg, 0, &problem), 0);
+    result = good(pg_query(pg, "SHOW statement_timeout", NULL, &problem));
+    assert_string_equal(pg_text(result, 0, 0), "300ms");
+    PQclear(result);
+    int64_t start_ms = clock_mono_ms();
+    assert_null(pg_query(pg, "SELECT pg_sleep(30)", NULL, &problem));
+    assert_in_range(clock_mono_ms() - start_ms, 250, 5000);
+
+    /* A connection that breaks meanwhile takes it along. */
+    assert_int_equal(pg_expect_bytes(pg, 60000000, &problem), 0);
+    expect(pg, "SELECT pg_terminate_backend(pg_backend_pid())", FAULT_UNAVAILABLE);
+    start_ms = clock_mono_ms();
+    assert_null(pg_query(pg, "SELECT pg_sleep(30)", NULL, &problem));
+    assert_in_range(clock_mono_ms() - start_ms, 250, 5000);
     pg_free(pg);
 }
 
@@ -479,6 +519,7 @@ int main(void)
         cmocka_unit_test(passwords_are_asked_for_and_never_shown),
         cmocka_unit_test(the_socket_is_not_inherited),
         cmocka_unit_test(a_slow_statement_ends_at_the_deadline),
+        cmocka_unit_test(a_large_result_prolongs_the_deadline),
         cmocka_unit_test(a_hung_server_costs_the_timeout_and_no_more),
         cmocka_unit_test(a_server_that_does_not_read_costs_the_timeout),
         cmocka_unit_test(a_killed_backend_is_a_fault_and_the_next_call_connects),

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "store_fixture.h"
+#include "store_parts.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -56,7 +57,7 @@ static void an_accepted_job_comes_back_as_it_was(void **state)
     assert_string_equal(back->retry_policy, "none");
     assert_int_equal(back->priority, PRIORITY_HIGH);
     assert_int_equal(back->requested_at_us, job->requested_at_us);
-    assert_int_equal(back->expires_at_us, job->expires_at_us);
+    assert_in_range(back->expires_at_us - job->expires_at_us, 0, 5000000); /* by our clock */
     assert_int_equal(back->body_size, job->body_size);
     assert_null(back->body);
     assert_true(json_equal(back->metadata, job->metadata));
@@ -484,20 +485,45 @@ static void a_job_whose_targets_are_all_dead_has_failed_at_once(void **state)
 static void a_job_that_cannot_be_routed_fails_with_its_reason(void **state)
 {
     struct store_fixture *f = *state;
-    char id[UID_TEXT_SIZE];
-    struct job *job = make_job("x");
+    char id[UID_TEXT_SIZE], x[UID_TEXT_SIZE];
+    struct job *job = make_job("x y");
     struct job_view view;
+    struct delivery *delivery;
+    const char *ids[] = {x};
+    size_t replayed;
 
     job->callback_url = xstrdup("https://example.com/");
+    json_object_set_new(json_array_get(job->destinations, 1), "protocol", json_string("REST"));
     accept_job(f->store, job, id);
-    ok(store_fail_job(f->store, id, "three routers crashed on it", &problem));
+    ok(store_fail_job(f->store, id, "three routers crashed on it \xff", &problem));
     ok(store_fail_job(f->store, id, "again", &problem));
     ok(store_view(f->store, id, true, &view, &problem));
     assert_int_equal(view.status, JOB_FAILED);
-    assert_string_equal(view.error, "three routers crashed on it");
+    assert_string_equal(view.error, "three routers crashed on it ?");
     assert_true(view.completed_at_us > 0);
     job_view_release(&view);
+    check_counters(f);
     assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_deliveries WHERE kind = 'callback'"), 1);
+    assert_int_equal(number_of(f, "SELECT dead_deliveries FROM distribution_jobs"), 2);
+
+    /* Its destinations are dead letters that a replay opens: to be routed, with the form that was brought. */
+    delivery_id(f, id, "y", x);
+    ok(store_dead_load(f->store, x, &delivery, &problem));
+    assert_string_equal(json_string_value(json_object_get(delivery->inline_form, "protocol")), "REST");
+    delivery_free(delivery);
+    delivery_id(f, id, "x", x);
+    ok(store_dead_load(f->store, x, &delivery, &problem));
+    assert_int_equal(delivery->dead_reason, DEAD_POISON);
+    assert_string_equal(delivery->last_error, "three routers crashed on it ?");
+    assert_int_equal(delivery->candidate_count, 0);
+    assert_null(delivery->inline_form);
+    delivery_free(delivery);
+    ok(store_replay(f->store, ids, 1, &replayed, &problem));
+    assert_int_equal(replayed, 1);
+    check_counters(f);
+    settle_one(f->store, x, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
+    check_counters(f);
+    assert_int_equal(number_of(f, "SELECT (status = 'partial')::integer FROM distribution_jobs"), 1);
 }
 
 /* --- load --- */
@@ -571,6 +597,75 @@ static void what_a_stage_changed_is_saved(void **state)
     check_counters(f);
 }
 
+/* PostgreSQL's clock is three hours behind ours: what has an hour left has it by our clock too. */
+static void expiries_are_moved_to_our_clock(void **state)
+{
+    struct store_fixture *f = *state;
+    char ids[2][UID_TEXT_SIZE], target[UID_TEXT_SIZE];
+    const char *id = ids[0];
+    struct job *job;
+    struct delivery *delivery;
+    bool routed;
+
+    for (size_t i = 0; i < 2; i++)
+        accept_job(f->store, make_job("hook"), ids[i]);
+    route_it(f->store, ids[1]);
+    delivery_id(f, ids[1], "hook", target);
+    pg_server_run(&f->server,
+                  "CREATE SCHEMA late; CREATE FUNCTION late.now() RETURNS timestamptz STABLE LANGUAGE"
+                  " sql AS $$ SELECT pg_catalog.now() - interval '3 hours' $$;"
+                  " ALTER ROLE dist SET search_path = late, pg_catalog, public");
+    struct store *late = store_fixture_store(f, 10000);
+    int64_t wanted_us = clock_wall_us() + INT64_C(4) * 3600 * 1000000;
+    ok(store_load_jobs(late, &id, 1, &job, &routed, &problem));
+    assert_in_range(job->expires_at_us - wanted_us + 60000000, 0, 120000000);
+    job_unref(job);
+    id = target;
+    ok(store_load_deliveries(late, &id, 1, 1000, &delivery, &problem));
+    assert_in_range(delivery->job->expires_at_us - wanted_us + 60000000, 0, 120000000);
+    delivery_free(delivery);
+    pg_server_run(&f->server, "UPDATE public.distribution_jobs SET expires_at = NULL");
+    ok(store_load_deliveries(late, &id, 1, 1000, &delivery, &problem));
+    assert_int_equal(delivery->job->expires_at_us, 0);
+    delivery_free(delivery);
+    store_free(late);
+    pg_server_run(&f->server, "ALTER ROLE dist RESET search_path; DROP SCHEMA late CASCADE");
+}
+
+static void *lock_jobs(void *arg)
+{
+    pg_server_run(arg,
+                  "BEGIN; LOCK TABLE distribution_jobs IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(1); COMMIT");
+    return NULL;
+}
+
+/* A second that a slow link or a busy server takes: more than the deadline of a call, little for four
+ * megabytes. */
+static void large_bodies_have_the_time_that_their_size_needs(void **state)
+{
+    struct store_fixture *f = *state;
+    struct store *hasty = store_fixture_store(f, 300);
+    char id[UID_TEXT_SIZE];
+    struct job *job = make_job("hook");
+    pthread_t thread;
+
+    accept_job(f->store, job_ref(job), id);
+    free(job->body);
+    job->body = NULL;
+    job->body_size = 4000000;
+    text_copy(job->id, sizeof job->id, id);
+    ok(store_open(hasty, &problem));
+    assert_int_equal(pthread_create(&thread, NULL, lock_jobs, &f->server), 0);
+    while (!number_of(f, "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted AND"
+                         " relation = 'distribution_jobs'::regclass"))
+        ;
+    ok(store_load_bodies(hasty, &job, 1, &problem));
+    pthread_join(thread, NULL);
+    assert_non_null(job->body);
+    store_free(hasty);
+    job_unref(job);
+}
+
 int main(void)
 {
 #define with_empty_store(test) cmocka_unit_test_setup(test, store_fixture_empty)
@@ -590,6 +685,8 @@ int main(void)
         with_empty_store(a_job_that_cannot_be_routed_fails_with_its_reason),
         with_empty_store(deliveries_of_one_job_share_it_and_bodies_keep_to_the_budget),
         with_empty_store(what_a_stage_changed_is_saved),
+        with_empty_store(expiries_are_moved_to_our_clock),
+        with_empty_store(large_bodies_have_the_time_that_their_size_needs),
     };
     return cmocka_run_group_tests(tests, store_fixture_setup, store_fixture_teardown);
 }

@@ -202,7 +202,172 @@ static void a_missing_partition_is_made(void **state)
                     3, 4);
 }
 
+/* Somebody reads the attempts all the while: partitions come all the same, and nobody waits. */
+static void partitions_are_made_while_attempts_are_read(void **state)
+{
+    static const char parents[] = "SELECT count(*) FROM pg_inherits WHERE inhparent ="
+                                  " 'distribution_attempts'::regclass";
+    static const char drop_latest[] =
+        "DO $$ DECLARE name text; BEGIN SELECT max(inhrelid::regclass::text) INTO name FROM pg_inherits"
+        " WHERE inhparent = 'distribution_attempts'::regclass; EXECUTE 'DROP TABLE ' || name; END $$";
+    struct store_fixture *f = *state;
+    struct pg_config config = pg_server_config(&f->server, 10000);
+    struct pg *reader = pg_new(&config);
+    char job[UID_TEXT_SIZE], id[UID_TEXT_SIZE];
+    int64_t before = number_of(f, parents);
+
+    one_delivery(f, job, id);
+    settle_one(f->store, id, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
+    pg_server_run(&f->server, drop_latest);
+    ok(pg_begin(reader, &problem));
+    ok(pg_script(reader, "SELECT count(*) FROM distribution_attempts", &problem));
+    ok(store_make_partitions(f->store, &problem));
+    ok(pg_script(reader, "SELECT count(*) FROM distribution_attempts", &problem));
+    ok(pg_commit(reader, &problem));
+    assert_int_equal(number_of(f, parents), before);
+    /* What a partition has that was made as one: its keys, and the parent's indexes. */
+    assert_int_equal(number_of(f, "SELECT count(*) FROM pg_inherits i JOIN pg_constraint c ON c.conrelid ="
+                                  " i.inhrelid WHERE inhparent = 'distribution_attempts'::regclass"
+                                  " AND contype IN ('p', 'f')"),
+                     2 * before);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM pg_inherits i JOIN pg_index x ON x.indrelid ="
+                                  " i.inhrelid WHERE inhparent = 'distribution_attempts'::regclass"),
+                     4 * before);
+
+    /* A writer of jobs is waited for, but not for long: others would queue up behind. */
+    pg_server_run(&f->server, drop_latest);
+    ok(pg_begin(reader, &problem));
+    ok(pg_script(reader, "UPDATE distribution_jobs SET updated_at = now()", &problem));
+    int64_t start_ms = clock_mono_ms();
+    refused(store_make_partitions(f->store, &problem), FAULT_TEMP);
+    assert_in_range(clock_mono_ms() - start_ms, 400, 3000);
+    ok(pg_commit(reader, &problem));
+    ok(store_make_partitions(f->store, &problem));
+    assert_int_equal(number_of(f, parents), before);
+    pg_free(reader);
+}
+
+static void *make_partitions(void *arg)
+{
+    struct fault fault = {0};
+
+    return store_make_partitions(arg, &fault) ? arg : NULL;
+}
+
+static void racing_makers_make_each_partition_once(void **state)
+{
+    enum { RACERS = 4 };
+    struct store_fixture *f = *state;
+    struct store *stores[RACERS];
+    pthread_t threads[RACERS];
+    void *failed;
+
+    for (size_t i = 0; i < RACERS; i++) {
+        stores[i] = store_fixture_store(f, 20000);
+        ok(store_open(stores[i], &problem));
+    }
+    pg_server_run(
+        &f->server,
+        "DO $$ DECLARE name text; BEGIN FOR name IN SELECT inhrelid::regclass::text FROM pg_inherits"
+        " WHERE inhparent = 'distribution_attempts'::regclass LOOP EXECUTE 'DROP TABLE ' || name;"
+        " END LOOP; END $$");
+    for (size_t i = 0; i < RACERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, make_partitions, stores[i]), 0);
+    for (size_t i = 0; i < RACERS; i++) {
+        pthread_join(threads[i], &failed);
+        assert_null(failed);
+        store_free(stores[i]);
+    }
+    assert_in_range(number_of(f, "SELECT count(*) FROM pg_inherits WHERE inhparent ="
+                                 " 'distribution_attempts'::regclass"),
+                    3, 4);
+}
+
+/* What PostgreSQL refuses for a text is written without the text, and the rest of the batch as it is. */
+static void a_refused_text_fails_neither_the_batch_nor_its_delivery(void **state)
+{
+    enum { COUNT = 5 };
+    struct store_fixture *f = *state;
+    struct settlement items[COUNT];
+    char job[UID_TEXT_SIZE], id[UID_TEXT_SIZE];
+
+    for (size_t i = 0; i < COUNT; i++) {
+        one_delivery(f, job, id);
+        items[i] = settlement_of(id, 1, OUTCOME_DEFERRED, DELIVERY_WAITING);
+    }
+    free(items[1].response_body);
+    items[1].response_body = xstrdup("unwanted");
+    free(items[3].error);
+    items[3].error = xstrdup("unwanted");
+    pg_server_run(&f->server, "ALTER TABLE distribution_attempts ADD CONSTRAINT strange CHECK"
+                              " (response_body <> 'unwanted' AND error_message <> 'unwanted')");
+    for (int again = 0; again < 2; again++)
+        ok(store_settle(f->store, items, COUNT, &problem));
+    for (size_t i = 0; i < COUNT; i++)
+        expect_delivery(f, items[i].delivery_id, "waiting", 1);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts"), COUNT);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_attempts WHERE response_body IS NULL AND"
+                                  " error_message = '(the text of the error could not be stored)'"),
+                     2);
+    /* One alone, and one that nothing helps: the others are settled, and the fault is told. */
+    make_due(f);
+    for (size_t i = 0; i < COUNT; i++)
+        items[i].number = 2;
+    ok(store_settle(f->store, &items[1], 1, &problem));
+    expect_delivery(f, items[1].delivery_id, "waiting", 2);
+    free(items[0].destination);
+    items[0].destination = xmalloc(102);
+    memset(items[0].destination, 'x', 101);
+    items[0].destination[101] = '\0';
+    refused(store_settle(f->store, items, COUNT, &problem), FAULT_INPUT);
+    expect_delivery(f, items[0].delivery_id, "queued", 1);
+    for (size_t i = 1; i < COUNT; i++)
+        expect_delivery(f, items[i].delivery_id, "waiting", 2);
+    pg_server_run(&f->server, "ALTER TABLE distribution_attempts DROP CONSTRAINT strange");
+    check_counters(f);
+    for (size_t i = 0; i < COUNT; i++)
+        settlement_release(&items[i]);
+}
+
 /* --- callbacks --- */
+
+/* A callback that died long ago has its time anew, whether it had an attempt or not. */
+static void a_replayed_callback_does_not_expire_at_once(void **state)
+{
+    struct store_fixture *f = *state;
+    const char *ids[1];
+
+    for (int attempts = 0; attempts < 2; attempts++) {
+        char id[UID_TEXT_SIZE], hook[UID_TEXT_SIZE], callback[UID_TEXT_SIZE];
+        struct job *job = make_job("hook");
+        struct settlement death;
+        struct delivery *delivery;
+        size_t replayed;
+
+        job->callback_url = xstrdup("https://example.com/cb");
+        accept_job(f->store, job, id);
+        route_it(f->store, id);
+        delivery_id(f, id, "hook", hook);
+        settle_one(f->store, hook, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
+        delivery_id(f, id, "callback", callback);
+        ids[0] = callback;
+        make_due(f);
+        pg_server_run(&f->server,
+                      "UPDATE distribution_deliveries SET created_at = now() - interval '9 days'");
+        ok(store_load_deliveries(f->store, ids, 1, 0, &delivery, &problem));
+        assert_true(delivery->job->expires_at_us < clock_wall_us());
+        delivery_free(delivery);
+        death = settlement_of(callback, attempts, OUTCOME_REJECTED, DELIVERY_DEAD);
+        ok(store_settle(f->store, &death, 1, &problem));
+        settlement_release(&death);
+        ok(store_replay(f->store, ids, 1, &replayed, &problem));
+        assert_int_equal(replayed, 1);
+        make_due(f);
+        ok(store_load_deliveries(f->store, ids, 1, 0, &delivery, &problem));
+        assert_true(delivery->job->expires_at_us > clock_wall_us() + INT64_C(80000) * 1000000);
+        delivery_free(delivery);
+    }
+}
 
 static void a_callback_comes_once_with_the_response(void **state)
 {
@@ -551,6 +716,10 @@ int main(void)
         with_empty_store(a_death_without_an_attempt_leaves_no_attempt),
         with_empty_store(one_strange_settlement_does_not_fail_the_batch),
         with_empty_store(a_missing_partition_is_made),
+        with_empty_store(partitions_are_made_while_attempts_are_read),
+        with_empty_store(racing_makers_make_each_partition_once),
+        with_empty_store(a_refused_text_fails_neither_the_batch_nor_its_delivery),
+        with_empty_store(a_replayed_callback_does_not_expire_at_once),
         with_empty_store(a_callback_comes_once_with_the_response),
         with_empty_store(what_is_overdue_is_found_in_pages),
         with_empty_store(what_has_expired_ends),

@@ -40,6 +40,11 @@ process_gone() {
     ! kill -0 "$1" 2>/dev/null
 }
 
+# plain_text: a page as mandoc prints it, without its bold letters and tabs
+plain_text() {
+    sed $'s/.\b//g' | expand
+}
+
 # is VALUE COMMAND...: whether it prints exactly that; for wait_until
 is() {
     local said
