@@ -71,7 +71,8 @@ static pid_t spawn(const struct pg_server *server, const char *const *argv)
 {
     enum { ARGUMENTS_MAX = 24 };
     char path[600], log[128];
-    char *arguments[ARGUMENTS_MAX + 1] = {path}; /* PostgreSQL finds its own files by the path it was called by */
+    char *arguments[ARGUMENTS_MAX + 1] = {
+        path}; /* PostgreSQL finds its own files by the path it was called by */
     pid_t pid;
 
     snprintf(path, sizeof path, "%s/%s", program_folder(), argv[0]);
