@@ -118,6 +118,7 @@ lint:
 
 coverage:
 	$(MAKE) COVERAGE=1 test-programs
+	find build/coverage -name '*.gcda' -delete
 	scripts/run-tests --build build/coverage unit servers e2e
 	scripts/coverage build/coverage
 

@@ -17,11 +17,6 @@ int text_decode_base64(const char *text, size_t size, struct buf *out);
 void text_hex(const void *data, size_t size, char *out); /* out: 2 * size + 1 bytes */
 /* The name of `names` (count of them) nearest to `name`, or NULL where none is near enough to suggest. */
 const char *text_nearest(const char *name, const char *const *names, size_t count);
-/*
- * Shell pattern with * ? [...] [!...] and \ before a character that stands for itself; whole string, by code
- * points. '/' and '.' are nothing special. Takes at most pattern times text steps.
- */
-bool text_glob(const char *pattern, const char *text);
 /* 1 to 100 of [A-Za-z0-9._-], the first not '.' or '-': names of tenants, destinations, groups, data types.
  */
 bool text_is_name(const char *text);

@@ -131,8 +131,6 @@ int store_settle(struct store *store, const struct settlement *items, size_t cou
 /* waiting deliveries whose time has come become `queued` with a lease, at most `limit`; skips locked rows. */
 int store_claim_due(struct store *store, size_t limit, int64_t lease_ms, struct due_list *list,
                     struct fault *fault);
-/* Milliseconds until the next waiting delivery is due: 0 now, -1 none. */
-int store_next_due_ms(struct store *store, int64_t *ms, struct fault *fault);
 /* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), and pending
  * jobs likewise, in the order of their ids after `after` ("" at first). */
 int store_overdue_deliveries(struct store *store, bool all, const char *after, size_t limit,

@@ -20,10 +20,6 @@ static const char claim_sql[] =
     " SET status = 'queued', due_at = now() + $2::bigint * interval '1 millisecond', updated_at = now()"
     " FROM c WHERE d.id = c.id RETURNING d.id";
 
-static const char next_sql[] =
-    "SELECT ceil(extract(epoch FROM min(due_at) - now()) * 1000)::bigint"
-    " FROM distribution_deliveries WHERE status = 'waiting'";
-
 static const char overdue_deliveries_sql[] =
     "SELECT id FROM distribution_deliveries WHERE status = 'queued' AND id > $1::uuid AND due_at <= now()"
     " ORDER BY id LIMIT $2::bigint";
@@ -86,21 +82,6 @@ int store_claim_due(struct store *store, size_t limit, int64_t lease_ms, struct 
     pg_param_int(&params, (int64_t)limit);
     pg_param_int(&params, lease_ms);
     return read_ids(store, "claim_due", claim_sql, &params, list, fault);
-}
-
-int store_next_due_ms(struct store *store, int64_t *ms, struct fault *fault)
-{
-    PGresult *result = store_run(store, "next_due", next_sql, NULL, fault);
-
-    if (!result)
-        return -1;
-    *ms = pg_int(result, 0, 0);
-    if (*ms < 0)
-        *ms = 0;
-    if (pg_null(result, 0, 0))
-        *ms = -1;
-    PQclear(result);
-    return 0;
 }
 
 static int look(struct store *store, const char *name, const char *sql, const char *after, size_t limit,

@@ -181,9 +181,7 @@ static void use_due(struct store_fixture *f)
 {
     struct due_list list = {0};
     size_t expired;
-    int64_t ms;
 
-    ok(store_next_due_ms(f->store, &ms, &problem));
     for (int all = 0; all < 2; all++) {
         ok(store_overdue_deliveries(f->store, all, "", 1000, &list, &problem));
         ok(store_overdue_jobs(f->store, all, "", 1000, &list, &problem));

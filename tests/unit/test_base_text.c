@@ -156,73 +156,6 @@ static void nothing_is_suggested_where_nothing_is_near(void **state)
     assert_null(text_nearest("x", NULL, 0));
 }
 
-static void globs_match_the_whole_string(void **state)
-{
-    static const struct {
-        const char *pattern, *text;
-        bool matches;
-    } cases[] = {
-        {"", "", true},
-        {"", "a", false},
-        {"abc", "abc", true},
-        {"abc", "abcd", false},
-        {"abcd", "abc", false},
-        {"*", "", true},
-        {"*", ".hidden/any", true},
-        {"a*", "abc", true},
-        {"*c", "abc", true},
-        {"*b*", "abc", true},
-        {"a**c", "abc", true},
-        {"a*b*c", "aXbXbYc", true},
-        {"a*b*c", "aXcXb", false},
-        {"*.eu.*", "hook.eu.west", true},
-        {"a?c", "abc", true},
-        {"a?c", "ac", false},
-        {"?", "\xe2\x82\xac", true},
-        {"?", "\xff", true},
-        {"??", "\xe2\x82\xac", false},
-        {"[abc]", "b", true},
-        {"[a-c]x", "bx", true},
-        {"[a-c]", "d", false},
-        {"[!a-c]", "d", true},
-        {"[^a-c]", "a", false},
-        {"[]a]", "]", true},
-        {"[!]]", "]", false},
-        {"[a-]", "-", true},
-        {"[\\]]", "]", true},
-        {"[a-\\c]", "b", true},
-        {"[\xc3\xa0-\xc3\xbf]", "\xc3\xa8", true},
-        {"[abc", "[abc", true},
-        {"[abc", "a", false},
-        {"\\*", "*", true},
-        {"\\*", "x", false},
-        {"a\\", "a\\", true},
-        {"*[0-9]", "hook7", true},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (text_glob(cases[i].pattern, cases[i].text) != cases[i].matches)
-            fail_msg("pattern '%s' with '%s'", cases[i].pattern, cases[i].text);
-    }
-}
-
-static void a_hostile_glob_ends_soon(void **state)
-{
-    char pattern[401], text[2001];
-
-    (void)state;
-    for (size_t i = 0; i < 400; i += 2) {
-        pattern[i] = 'a';
-        pattern[i + 1] = '*';
-    }
-    pattern[399] = 'b';
-    pattern[400] = '\0';
-    memset(text, 'a', 2000);
-    text[2000] = '\0';
-    assert_false(text_glob(pattern, text));
-}
-
 static void names_have_their_alphabet_and_length(void **state)
 {
     char longest[102];
@@ -706,8 +639,6 @@ int main(void)
         cmocka_unit_test(hex_is_lower_case),
         cmocka_unit_test(the_nearest_name_is_suggested),
         cmocka_unit_test(nothing_is_suggested_where_nothing_is_near),
-        cmocka_unit_test(globs_match_the_whole_string),
-        cmocka_unit_test(a_hostile_glob_ends_soon),
         cmocka_unit_test(names_have_their_alphabet_and_length),
         cmocka_unit_test(prefixes_are_seen),
         cmocka_unit_test(blanks_are_trimmed_at_both_ends),
