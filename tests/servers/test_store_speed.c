@@ -139,14 +139,18 @@ static const char fill_sql[] =
     " started_at) SELECT job_id, id, 'hook', 1, 'delivered', now() FROM distribution_deliveries;"
     "ANALYZE";
 
-/* By the statistics of the tables: nothing is read whole but partitions that are empty. */
+/*
+ * By the statistics of the tables: nothing is read whole but partitions of a page or less, for which a scan
+ * is the better plan. A single scan of a filled table would read 200,000 rows.
+ */
 static void expect_no_scans(const struct store_fixture *f, const char *what)
 {
+    enum { FEW = 1000 };
     static const char sql[] =
         "SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname LIKE 'distribution_%'";
 
     int64_t rows = pg_server_number(&f->server, sql);
-    if (rows)
+    if (rows > FEW)
         fail_msg("%s: %lld rows were read in sequential scans", what, (long long)rows);
 }
 
