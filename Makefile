@@ -30,7 +30,7 @@ warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
 packages := libcurl hiredis libpq jansson libcrypto libevent_core libsystemd
 instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
-	$(if $(COVERAGE),--coverage -O0)
+	$(if $(COVERAGE),--coverage -fprofile-update=atomic -O0)
 base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq)
 lib_cflags := $(base_cflags) -include lib/base/banned.h
 ldflags := -pie -Wl,-z,relro,-z,now $(instrument) $(LDFLAGS)
