@@ -426,7 +426,7 @@ static void a_secret_file_that_cannot_be_used_is_a_mistake(void **state)
 
     set(f, "DB_PASSWORD_FILE", path_of(f, "absent"));
     load_wrong(f, "absent: cannot be opened: No such file");
-    put(f, "pw", 0400, "\n");
+    put(f, "pw", 0600, "\n");
     set(f, "DB_PASSWORD_FILE", path_of(f, "pw"));
     load_wrong(f, "pw: is empty");
     put(f, "pw", 0600, "hunter\n2\n");
