@@ -58,15 +58,6 @@ struct listing {
     struct fault *fault;
 };
 
-static int print_json(json_t *value, struct fault *fault)
-{
-    char *text = json_text(value);
-    int result = print_text(fault, "%s\n", text);
-    free(text);
-    json_decref(value);
-    return result;
-}
-
 static int tenant_row(void *arg, const struct tenant_view *view)
 {
     struct listing *listing = arg;

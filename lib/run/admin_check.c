@@ -41,11 +41,7 @@ static int list_one(const struct destination *destination, bool json, struct tab
     json_t *row = json_pack("{s:s, s:s, s:s, s:s, s:s}", "name", destination->name, "protocol",
                             protocol_names[destination->protocol], "state", state, "origin",
                             destination->origin, "place", place_of(destination));
-    char *text = json_text(row);
-    int result = print_text(fault, "%s\n", text);
-    free(text);
-    json_decref(row);
-    return result;
+    return print_json(row, fault);
 }
 
 int admin_destination_list(const struct tool *tool, bool json, struct fault *fault)

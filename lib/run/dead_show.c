@@ -50,11 +50,7 @@ static int row_json(const struct dead_view *view, struct fault *fault)
         clock_format(view->submitted_at_us, submitted), "size", (json_int_t)view->body_size);
     if (!row)
         return fault_set(fault, FAULT_BUG, "%s cannot be written as JSON", view->delivery_id);
-    char *text = json_text(row);
-    int result = print_text(fault, "%s\n", text);
-    free(text);
-    json_decref(row);
-    return result;
+    return print_json(row, fault);
 }
 
 int dead_list_row(void *arg, const struct dead_view *view)

@@ -16,15 +16,6 @@
 #include "table.h"
 #include "xalloc.h"
 
-static int print_json(json_t *value, struct fault *fault)
-{
-    char *text = json_text(value);
-    int result = print_text(fault, "%s\n", text);
-    free(text);
-    json_decref(value);
-    return result;
-}
-
 static int print_document(const struct job_view *view, struct fault *fault)
 {
     return print_json(response_document(view), fault);

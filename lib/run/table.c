@@ -10,6 +10,7 @@
 
 #include "buf.h"
 #include "fdio.h"
+#include "json.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -132,5 +133,14 @@ int print_text(struct fault *fault, const char *format, ...)
     va_end(arguments);
     int result = fdio_write_all(STDOUT_FILENO, out.data, out.len, fault);
     buf_release(&out);
+    return result;
+}
+
+int print_json(json_t *value, struct fault *fault)
+{
+    char *text = json_text(value);
+    int result = print_text(fault, "%s\n", text);
+    free(text);
+    json_decref(value);
     return result;
 }

@@ -7,6 +7,7 @@
 #ifndef DIST_TABLE_H
 #define DIST_TABLE_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include "buf.h"
 #include "fault.h"
@@ -39,5 +40,8 @@ int facts_print(struct facts *facts, struct fault *fault);
 
 /* Text to standard output, for what is no table. It is printed as it is. */
 int print_text(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A value as one line of JSON to standard output; takes the reference. */
+int print_json(json_t *value, struct fault *fault);
 
 #endif
