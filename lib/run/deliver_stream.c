@@ -385,6 +385,7 @@ static void begin_round(struct engine *engine)
     round->store = engine->stream->take_store;
     round->queue = engine->stream->take_queue;
     round->lease_ms = engine->stream->lease_ms;
+    round->rules = engine->stream->rules;
     round->body_budget = engine->bytes < BODY_BUDGET ? BODY_BUDGET - engine->bytes : 1;
     take_reports(engine, round, now_ms);
     plan_round(engine, round, now_ms);

@@ -186,8 +186,6 @@ void deliver_plan(struct deliver_look *look, struct share *share, const struct d
 
 /* --- the round, on its thread --- */
 
-static const struct hold_rules rules = {.failures = BREAKER_FAILURES, .open_ms = BREAKER_OPEN_MS};
-
 /* Claims that came to nothing. What was done is forgotten, so that a fault does not do it again. */
 int deliver_round_let_go(struct deliver_round *round, struct fault *fault)
 {
@@ -320,7 +318,7 @@ void deliver_round_run(void *arg)
 
     round->result = -1;
     if (round->report_count &&
-        holds_report(round->queue, &rules, round->reports, round->report_count, fault) < 0)
+        holds_report(round->queue, &round->rules, round->reports, round->report_count, fault) < 0)
         return;
     if (deliver_round_let_go(round, fault) < 0)
         return;

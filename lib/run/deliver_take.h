@@ -65,6 +65,7 @@ struct deliver_round {
     struct store *store;
     struct queue *queue;
     int64_t lease_ms;
+    struct hold_rules rules;
     /* in, all the round's own */
     struct hold_report *reports; /* destinations owned */
     size_t report_count;
