@@ -51,6 +51,7 @@ struct deliver_limits {
     const struct catalog *catalog;
     const struct gate *gate;
     size_t total;
+    const struct strmap *reports; /* struct hold_report: who has failed gets nothing before Redis was asked */
     bool (*serves)(void *arg, const char *destination); /* NULL: all */
     void *arg;
 };
