@@ -61,6 +61,7 @@ struct engine {
     struct deliver_look look;
     struct strmap carried;        /* delivery id to struct carried * */
     struct strmap probes;         /* ids of claims that are probes and not carried yet */
+    struct strmap unused;         /* keys of destinations whose probe came to nothing */
     struct strmap reports;        /* key of a destination to struct hold_report *, its name owned */
     struct queue_claims claims;   /* claimed and not yet loaded: kept while PostgreSQL is away */
     struct queue_claims suspects; /* two workers were lost over them: each is tried alone */
@@ -168,8 +169,11 @@ static void note(struct engine *engine, const struct carried *carried, const str
 {
     struct hold_report *report = strmap_get(&engine->reports, carried->key);
 
-    if (said->result == GATE_NOTHING)
+    if (said->result == GATE_NOTHING) {
+        if (carried->probe)
+            strmap_put(&engine->unused, carried->key, engine);
         return;
+    }
     if (!report) {
         report = xcalloc(1, sizeof *report);
         report->destination = xstrdup(carried->key);
@@ -178,8 +182,6 @@ static void note(struct engine *engine, const struct carried *carried, const str
     if (said->result == GATE_SUCCESS) {
         report->success = true;
         report->failures = 0;
-        if (carried->probe)
-            gate_restart(&engine->stream->stage->gate, carried->key);
     } else {
         report->failures++;
         report->probe_failed = report->probe_failed || carried->probe;
@@ -243,22 +245,36 @@ static void renew_claim(struct carried *carried, struct queue_claim *claim)
     carried->has_newer = carried->recording;
 }
 
+/* "dist:{0}:ready:<destination>:<tenant>:<priority>": the probe of that destination is not made. */
+static void forget_probe(struct engine *engine, const struct queue_claim *claim)
+{
+    const char *lane = strstr(claim->stream, ":ready:") + strlen(":ready:");
+    char *key = xmemdupz(lane, strcspn(lane, ":"));
+
+    strmap_put(&engine->unused, key, engine);
+    free(key);
+}
+
 /* Starts a claim with its delivery, or leaves it; takes both. */
 static void start(struct engine *engine, struct queue_claim *claim, struct delivery *delivery)
 {
     struct carried *carried = strmap_get(&engine->carried, claim->id);
+    bool begins = !carried && delivery && delivery->job->body && !engine->stopping &&
+                  (claim->crashes != POISON_CRASHES - 1 || engine->alone);
 
+    if (!begins && strmap_remove(&engine->probes, claim->id))
+        forget_probe(engine, claim);
     if (carried) {
         renew_claim(carried, claim);
     } else if (!delivery) { /* it is not open any more */
         claims_add(&engine->finished, claim);
+    } else if (begins) {
+        carry(engine, claim, delivery);
+        return;
     } else if (!delivery->job->body || engine->stopping) {
         claims_add(&engine->released, claim);
-    } else if (claim->crashes == POISON_CRASHES - 1 && !engine->alone) {
-        claims_add(&engine->suspects, claim);
     } else {
-        carry(engine, claim, delivery);
-        delivery = NULL;
+        claims_add(&engine->suspects, claim);
     }
     delivery_free(delivery);
 }
@@ -297,6 +313,16 @@ static void take_round(struct engine *engine, struct deliver_round *round)
     claims_move(&engine->released, &round->released);
 }
 
+/* A destination that is not held any more gets little at first: it was away. */
+static void restart_windows(struct engine *engine, const struct deliver_look *fresh)
+{
+    const struct holds *before = &engine->look.holds;
+
+    for (size_t i = 0; i < before->count; i++)
+        if (before->items[i].kind != HOLD_PAUSED && !holds_find(&fresh->holds, before->items[i].destination))
+            gate_restart(&engine->stream->stage->gate, before->items[i].destination);
+}
+
 static void on_round_done(void *arg)
 {
     struct deliver_round *round = arg;
@@ -304,6 +330,7 @@ static void on_round_done(void *arg)
 
     take_round(engine, round);
     if (round->fresh.at_ms) {
+        restart_windows(engine, &round->fresh);
         deliver_look_release(&engine->look);
         engine->look = round->fresh;
         round->fresh = (struct deliver_look){0};
@@ -394,7 +421,9 @@ static void begin_round(struct engine *engine)
     claims_move(&round->claims, &engine->claims);
     claims_move(&round->finished, &engine->finished);
     claims_move(&round->released, &engine->released);
-    if (round->look || round->reap || round->plan.want_count || round->plan.probe_count ||
+    round->unused = engine->unused;
+    strmap_init(&engine->unused);
+    if (round->look || round->unused.count || round->reap || round->plan.want_count || round->plan.probe_count ||
         round->report_count || round->claims.count || round->finished.count || round->released.count)
         aside_post(engine->taker, deliver_round_run, on_round_done, round);
     else
@@ -714,6 +743,7 @@ static void tear_down(struct engine *engine)
     strmap_each(&engine->carried, abandon, NULL);
     strmap_release(&engine->carried, NULL);
     strmap_release(&engine->probes, NULL);
+    strmap_release(&engine->unused, NULL);
     strmap_release(&engine->reports, report_free);
     share_release(&engine->share);
     deliver_look_release(&engine->look);
@@ -733,6 +763,7 @@ int deliver_stream_run(struct deliver_stream *stream, struct fault *fault)
     strmap_init(&engine.carried);
     strmap_init(&engine.probes);
     strmap_init(&engine.reports);
+    strmap_init(&engine.unused);
     share_init(&engine.share);
     engine.result = set_up(&engine, fault);
     if (engine.result == 0)

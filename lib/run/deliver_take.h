@@ -22,6 +22,7 @@
 #include "queue.h"
 #include "share.h"
 #include "store.h"
+#include "strmap.h"
 
 /* The last look at the lanes. */
 struct deliver_look {
@@ -71,6 +72,7 @@ struct deliver_round {
     struct hold_report *reports; /* destinations owned */
     size_t report_count;
     struct queue_claims finished, released; /* claims whose entries go, or go back */
+    struct strmap unused;                   /* destinations whose probe was not made */
     struct deliver_plan plan;
     void *arg;   /* the maker's */
     size_t reap; /* take over so many entries of silent workers; 0: none */

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 load lib/common
 
 setup_file() {
-    export DIST_BREAKER_RECOVERY=2s DIST_LANE_WINDOW=40 DIST_PARTITIONS=3 DIST_STOP_TIMEOUT=1s
+    export DIST_BREAKER_RECOVERY=4s DIST_LANE_WINDOW=40 DIST_PARTITIONS=3 DIST_STOP_TIMEOUT=1s
     sandbox_up
     tenant acme other
     for name in ok sick slow fast backup; do
@@ -101,7 +101,7 @@ open_deliveries() {
     sleep 0.3
     sent=$(receiver_count /in/sick)
     spent=$(sql "select sum(attempts) from distribution_deliveries where destination = 'sick' and status in ('waiting', 'queued')")
-    wait_until 15 receiver_has /in/sick $((sent + 2)) # two probes, two seconds apart
+    wait_until 25 receiver_has /in/sick $((sent + 2)) # two probes, four seconds apart
     (($(receiver_count /in/sick) <= sent + 3))
     [ "$(sql "select sum(attempts) from distribution_deliveries where destination = 'sick' and status in ('waiting', 'queued')")" = "$spent" ]
     rest_destination sick /in/healed
