@@ -166,6 +166,8 @@ static void on_outcome(void *arg, struct outcome *outcome)
     settlement_init(&settlement, delivery, verdict, *outcome->text ? outcome->text : NULL);
     settlement.number = delivery->attempts + 1;
     settlement.kind = outcome->kind;
+    settlement.overload = outcome->overload;
+    settlement.local = outcome->local;
     settlement.code = outcome->code;
     settlement.reason = outcome->reason;
     settlement.response_body = response_text(&outcome->response);

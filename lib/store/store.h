@@ -104,6 +104,7 @@ struct settlement {
     char *destination; /* owned */
     int number;        /* of the attempt */
     enum outcome_kind kind;
+    bool overload, local; /* of the outcome; what had no attempt is local */
     int code;
     const char *reason;
     char *error;         /* owned, NULL on success */

@@ -79,6 +79,7 @@ void settlement_init(struct settlement *settlement, const struct delivery *deliv
     *settlement = (struct settlement){
         .destination = xstrdup_null(delivery_candidate(delivery)),
         .kind = OUTCOME_DEFERRED,
+        .local = true,
         .error = xstrdup_null(error),
         .reason = "",
         .verdict = verdict,
