@@ -22,6 +22,7 @@ struct deliver_stream {
     struct queue *bell;  /* of the thread that waits for the doorbell: a connection of its own */
     int64_t lease_ms;
     int64_t stop_timeout_ms;
+    const char *const *patterns; /* of the destinations that are served: see pool.h; NULL: all */
 };
 
 /* Until SIGTERM: then what is in flight is finished, up to the stop's deadline, and the rest is handed back.
