@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "msg.h"
 #include "notify.h"
+#include "pool.h"
 #include "strmap.h"
 #include "xalloc.h"
 
@@ -195,6 +196,13 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
     carried->attempt = deliver_stage_start(engine->stream->stage, delivery, on_done, carried);
 }
 
+/* What was taken over from a worker that was lost may be. */
+static bool is_of_another_pool(const struct engine *engine, const struct delivery *delivery)
+{
+    const char *destination = delivery_candidate(delivery);
+    return destination && !deliver_stream_serves(engine->stream, destination);
+}
+
 /*
  * Starts the last claim with its delivery, or leaves it. What is in hand here already (its Redis was emptied
  * and it was published again) just gets its new entry.
@@ -207,7 +215,7 @@ static int start_last(struct engine *engine, struct delivery **delivery, struct 
     if (carried) {
         queue_claim_release(&carried->claim);
         carried->claim = *claim;
-    } else if (!*delivery || !(*delivery)->job->body) {
+    } else if (!*delivery || !(*delivery)->job->body || is_of_another_pool(engine, *delivery)) {
         if (leave(engine, claim, *delivery != NULL, fault) < 0)
             return -1;
         queue_claim_release(claim);
@@ -286,6 +294,8 @@ static size_t lane_room(const struct engine *engine, const char *lane)
     char *name = xmemdupz(lane, strcspn(lane, ":"));
     const struct destination *destination = catalog_destination(stage->catalog, name);
     size_t want = destination ? gate_room_for(&stage->gate, destination) : gate_room(&stage->gate);
+    if (!deliver_stream_serves(engine->stream, name))
+        want = 0;
     free(name);
     if (want > room(engine))
         want = room(engine);
