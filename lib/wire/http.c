@@ -12,6 +12,7 @@
 #include "http.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,8 @@ struct http_transfer {
     struct http_response response;
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened;
-    int status; /* of the final status line, 0: not yet */
+    int shortage; /* errno of a socket that this system refused, or 0 */
+    int status;   /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
@@ -137,6 +139,8 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
 {
     long sent = 0;
 
+    if (code == CURLE_COULDNT_CONNECT && transfer->shortage && !transfer->opened)
+        return HTTP_SHORTAGE;
     if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
         return HTTP_REFUSED_ADDRESS;
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
@@ -173,6 +177,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
         response->result = result_of(transfer, code);
         if (response->result == HTTP_REFUSED_ADDRESS)
             snprintf(response->text, sizeof response->text, "the address is refused: %s", transfer->refused);
+        else if (response->result == HTTP_SHORTAGE)
+            snprintf(response->text, sizeof response->text, "socket: %s", strerror(transfer->shortage));
         else if (transfer->head_bytes > HTTP_HEAD_MAX)
             snprintf(response->text, sizeof response->text, "the header is larger than %d bytes",
                      HTTP_HEAD_MAX);
@@ -266,8 +272,12 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->refused = network;
         return CURL_SOCKET_BAD; /* libcurl goes on to the name's next address */
     }
-    transfer->opened = true;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        transfer->shortage = errno;
+    else
+        transfer->opened = true;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 /* The response */

@@ -75,6 +75,7 @@ enum http_result {
     HTTP_REFUSED_ADDRESS, /* the guard refused every address of the name */
     HTTP_TLS,             /* no trusted TLS connection */
     HTTP_BROKEN,          /* the connection ended, or what came is no HTTP */
+    HTTP_SHORTAGE,        /* this process may open no further socket, or has no memory for one */
     HTTP_BAD_REQUEST      /* nothing was sent: see struct http_request */
 };
 

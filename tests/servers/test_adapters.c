@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -449,6 +450,29 @@ static void rest_tells_overload_and_its_own_refusals_from_other_answers(void **s
     assert_true(result.outcome.local);
     free(endpoint);
     free(nobody);
+}
+
+static void rest_without_a_descriptor_blames_this_host(void **state)
+{
+    char *endpoint;
+    struct destination destination = rest_to("/in/short", &endpoint);
+    struct attempt attempt = attempt_of(&destination);
+    struct rlimit before, none;
+    int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    try_attempt(&attempt);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_outcome(OUTCOME_DEFERRED, "system");
+    assert_true(result.outcome.local);
+    assert_string_equal(result.outcome.text, "socket: Too many open files");
+    assert_int_equal(try_attempt(&attempt), OUTCOME_DELIVERED);
+    free(endpoint);
 }
 
 static void rest_hands_on_retry_after(void **state)
@@ -1231,6 +1255,7 @@ int main(void)
         TEST(rest_methods_without_a_body_send_none),
         TEST(rest_judges_by_the_status),
         TEST(rest_tells_overload_and_its_own_refusals_from_other_answers),
+        TEST(rest_without_a_descriptor_blames_this_host),
         TEST(rest_hands_on_retry_after),
         TEST(rest_faults_of_the_destination_are_rejected),
         TEST(rest_private_addresses_need_the_operator_or_the_destination),
