@@ -47,8 +47,10 @@ static int read_delivery(const struct deliver_once *once, struct delivery **deli
     if (result == 0)
         result = job_from_payload(body.data, body.len, &defaults, clock_wall_us(), &job, fault);
     buf_release(&body);
-    if (result < 0)
-        return fault_wrap(fault, "stdin");
+    if (result < 0) {
+        fault_wrap(fault, "stdin");
+        return -1;
+    }
     *delivery = delivery_new(job, once->destination);
     job_unref(job);
     delivery_add_candidate(*delivery, once->destination);
