@@ -200,7 +200,7 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
 static bool is_of_another_pool(const struct engine *engine, const struct delivery *delivery)
 {
     const char *destination = delivery_candidate(delivery);
-    return destination && !deliver_stream_serves(engine->stream, destination);
+    return destination && !pool_serves(engine->stream->patterns, destination);
 }
 
 /*
@@ -294,7 +294,7 @@ static size_t lane_room(const struct engine *engine, const char *lane)
     char *name = xmemdupz(lane, strcspn(lane, ":"));
     const struct destination *destination = catalog_destination(stage->catalog, name);
     size_t want = destination ? gate_room_for(&stage->gate, destination) : gate_room(&stage->gate);
-    if (!deliver_stream_serves(engine->stream, name))
+    if (!pool_serves(engine->stream->patterns, name))
         want = 0;
     free(name);
     if (want > room(engine))

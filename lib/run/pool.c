@@ -67,11 +67,11 @@ const char *pool_unmatched(const char *const *patterns, const struct catalog *ca
     return unmatched;
 }
 
-bool deliver_stream_serves(const struct deliver_stream *stream, const char *destination)
+bool pool_serves(const char *const *patterns, const char *destination)
 {
     bool chosen = false, choosing = false;
 
-    for (const char *const *pattern = stream->patterns; pattern && *pattern; pattern++) {
+    for (const char *const *pattern = patterns; pattern && *pattern; pattern++) {
         bool without = **pattern == '!';
         bool match = fnmatch(*pattern + without, destination, 0) == 0;
         if (without && match)

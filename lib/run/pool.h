@@ -10,11 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "catalog.h"
-#include "deliver_stream.h"
 #include "fault.h"
 
 /*
- * The patterns as deliver_stream takes them, ended by NULL, for free(); the texts are borrowed. NULL where
+ * The patterns in a list ended by NULL, for free(); the texts are borrowed. NULL where
  * one of them can match no name (class USAGE).
  */
 const char **pool_new(const char *const *patterns, size_t count, struct fault *fault);
@@ -23,7 +22,7 @@ const char **pool_new(const char *const *patterns, size_t count, struct fault *f
  * along. */
 const char *pool_unmatched(const char *const *patterns, const struct catalog *catalog);
 
-/* Whether the engine takes work for this destination. */
-bool deliver_stream_serves(const struct deliver_stream *stream, const char *destination);
+/* Whether a worker of these patterns takes work for the destination. NULL: all. */
+bool pool_serves(const char *const *patterns, const char *destination);
 
 #endif

@@ -45,11 +45,10 @@ static void a_worker_serves_what_its_patterns_say(void **state)
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
-        const struct deliver_stream stream = {.patterns = cases[i].patterns};
-        if (deliver_stream_serves(&stream, cases[i].destination) != cases[i].served)
+        if (pool_serves(cases[i].patterns, cases[i].destination) != cases[i].served)
             fail_msg("case %zu: '%s' and '%s'", i, cases[i].patterns[0], cases[i].destination);
     }
-    assert_true(deliver_stream_serves(&(struct deliver_stream){0}, "hook"));
+    assert_true(pool_serves(NULL, "hook"));
 }
 
 static void patterns_come_back_in_a_list_that_ends(void **state)
