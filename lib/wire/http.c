@@ -277,7 +277,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->shortage = errno;
     else
         transfer->opened = true;
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    return fd; /* -1 is CURL_SOCKET_BAD */
 }
 
 /* The response */
