@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "breaker.h"
+#include "pool.h"
 #include "xalloc.h"
 
 enum { SETTLE_MS = 5 }; /* the longest that an outcome waits for others */
@@ -82,7 +83,8 @@ static void on_done(void *arg, struct settlement *settlement, const struct deliv
 {
     struct carried *carried = arg;
     struct engine *engine = carried->engine;
-    bool failed_probe = carried->probe && report->result != GATE_SUCCESS && settlement->number > 0 &&
+    bool failed_probe = carried->probe &&
+                        (report->result == GATE_FAILURE || report->result == GATE_OVERLOAD) &&
                         settlement->verdict.status != DELIVERY_EXPIRED;
 
     carried->attempt = NULL;
@@ -141,11 +143,19 @@ static void forget_probe(struct engine *engine, const struct queue_claim *claim)
     free(key);
 }
 
+/* What was taken over from a worker that was lost may be of another pool. */
+static bool is_served(const struct engine *engine, const struct delivery *delivery)
+{
+    const char *destination = delivery_candidate(delivery);
+
+    return !destination || pool_serves(engine->stream->patterns, destination);
+}
+
 void engine_start(struct engine *engine, struct queue_claim *claim, struct delivery *delivery)
 {
     struct carried *carried = strmap_get(&engine->carried, claim->id);
     bool begins = !carried && delivery && delivery->job->body && !engine->stopping &&
-                  (claim->crashes != ENGINE_POISON_CRASHES - 1 || engine->alone);
+                  is_served(engine, delivery) && (claim->crashes != ENGINE_POISON_CRASHES - 1 || engine->alone);
 
     if (!begins && strmap_remove(&engine->probes, claim->id))
         forget_probe(engine, claim);
@@ -156,7 +166,7 @@ void engine_start(struct engine *engine, struct queue_claim *claim, struct deliv
     } else if (begins) {
         carry(engine, claim, delivery);
         return;
-    } else if (!delivery->job->body || engine->stopping) {
+    } else if (!delivery->job->body || engine->stopping || !is_served(engine, delivery)) {
         queue_claims_add(&engine->released, claim);
     } else {
         queue_claims_add(&engine->suspects, claim);

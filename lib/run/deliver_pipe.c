@@ -157,11 +157,9 @@ static void write_dead_letter(struct run *run, const struct delivery *delivery)
     }
 }
 
-/* The delivery has ended, or is left as it is because the run stops. */
-static void print(struct run *run, const struct delivery *delivery, const struct settlement *settlement)
+struct result deliver_pipe_result(const struct delivery *delivery, const struct settlement *settlement)
 {
     const struct job *job = delivery->job;
-    struct buf line;
     struct result result = {
         .distribution_id = job->distribution_id,
         .delivery_id = (char *)delivery->id,
@@ -181,6 +179,15 @@ static void print(struct run *run, const struct delivery *delivery, const struct
         result.completed_at_us = settlement->completed_at_us;
         result.latency_ms = (settlement->completed_at_us - settlement->started_at_us) / 1000;
     }
+    return result;
+}
+
+/* The delivery has ended, or is left as it is because the run stops. */
+static void print(struct run *run, const struct delivery *delivery, const struct settlement *settlement)
+{
+    struct result result = deliver_pipe_result(delivery, settlement);
+    struct buf line;
+
     if (delivery->status != DELIVERY_DELIVERED)
         run->failed++;
     if (delivery->status == DELIVERY_DEAD && run->pipe->dead_letters >= 0)

@@ -119,8 +119,7 @@ static void plan_round(struct engine *engine, struct deliver_round *round, int64
                                               .gate = &stream->stage->gate,
                                               .total = free_room,
                                               .reports = &engine->reports,
-                                              .serves = stream->serves,
-                                              .arg = stream->arg};
+                                              .patterns = stream->patterns};
         deliver_plan(&engine->look, &engine->share, &limits, &round->plan);
     }
     if (free_room && now_ms >= engine->reap_at_ms) {

@@ -8,7 +8,7 @@
 
 #include "breaker.h"
 #include "clock.h"
-#include "msg.h"
+#include "pool.h"
 #include "strmap.h"
 #include "xalloc.h"
 
@@ -84,7 +84,7 @@ static struct place *place_of(struct planning *planning, const char *lane)
     place->key = key;
     place->destination = catalog_destination(limits->catalog, name);
     place->hold = holds_find(&planning->look->holds, key);
-    place->served = !limits->serves || limits->serves(limits->arg, name);
+    place->served = pool_serves(limits->patterns, name);
     const struct hold_report *report = strmap_get(limits->reports, key);
     if (report && report->failures)
         place->served = false;

@@ -53,8 +53,7 @@ struct deliver_limits {
     const struct gate *gate;
     size_t total;
     const struct strmap *reports; /* struct hold_report: who has failed gets nothing before Redis was asked */
-    bool (*serves)(void *arg, const char *destination); /* NULL: all */
-    void *arg;
+    const char *const *patterns;  /* of the destinations that are served: pool.h */
 };
 /* Counts what it plans as taken from the look. */
 void deliver_plan(struct deliver_look *look, struct share *share, const struct deliver_limits *limits,
