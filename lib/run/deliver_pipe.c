@@ -245,15 +245,21 @@ static void join_crowd(struct run *run, const char *key, size_t concurrency, str
 }
 
 /* Begins the next attempt; or it waits for one of those that are in flight, where the destination has as many as it
- * may. */
+ * may, or for the next slot of its rate. */
 static void start(struct held *held)
 {
     struct deliver_stage *stage = held->run->pipe->stage;
     struct destination *destination = deliver_stage_destination(stage, held->delivery, NULL);
+    size_t concurrency = destination ? (size_t)destination->concurrency : 0;
     char *key = delivery_destination_key(held->delivery);
+    int64_t wait_ms = 0;
 
-    if (destination && !gate_destination_room(&stage->gate, key, (size_t)destination->concurrency))
-        join_crowd(held->run, key, (size_t)destination->concurrency, held);
+    if (destination && destination->rate_per_s > 0 && gate_destination_room(&stage->gate, key, concurrency))
+        wait_ms = gate_pace_ms(&stage->gate, key, concurrency, destination->rate_per_s, clock_mono_us());
+    if (destination && !gate_destination_room(&stage->gate, key, concurrency))
+        join_crowd(held->run, key, concurrency, held);
+    else if (wait_ms)
+        heap_push(&held->run->waiting, clock_mono_ms() + wait_ms, held);
     else
         held->attempt = deliver_stage_start(stage, held->delivery, on_done, held);
     free(key);

@@ -195,6 +195,21 @@ routed_deliveries() {
     sql "select count(*) from distribution_deliveries where destination = 'slow' and status in ('waiting', 'queued')"
 }
 
+@test "a destination's rate holds over all workers, and what waits for it spends nothing" {
+    service_start deliver-2
+    rest_destination fast /in/paced '{"rate": "10/s"}'
+    reload
+    kill -HUP "$(service_pid deliver-2)"
+    wait_until 10 reloaded deliver-2 0
+    reports acme fast 40 --quiet
+    wait_until 20 receiver_has /in/paced 40
+    took=$(sql "select extract(epoch from max(started_at) - min(started_at)) from distribution_attempts where destination_name = 'fast' and started_at > now() - interval '30 seconds'")
+    awk -v took="$took" 'BEGIN { exit !(took >= 2.8 && took <= 8) }' || fail "40 in $took s" # ten at once, then ten a second
+    service_stop deliver-2
+    rest_destination fast /in/fast
+    reload
+}
+
 @test "dist-status why gives one reason for everything that is open" {
     rest_destination sick /in/sick/status/500 '{"retry_policy": "standard_webhooks"}'
     rest_destination slow /in/slow/hang '{"timeout": 20, "concurrency": 1}'
