@@ -212,7 +212,7 @@ static void use_one(struct store_fixture *f)
     settle_one(f->store, hook, 1, OUTCOME_REJECTED, DELIVERY_DEAD);
     ok(store_view(f->store, id, true, &view, &problem));
     job_view_release(&view);
-    ok(store_replay(f->store, ids, 1, &count, &problem));
+    ok(replay_now(f->store, ids, 1, &count, &problem));
     ok(store_drop(f->store, ids, 1, &count, &problem));
 }
 
