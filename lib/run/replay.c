@@ -150,6 +150,7 @@ struct batch {
     const struct dead_letters *letters;
     struct store *store;
     struct dead_selection *selection;
+    struct replay_author author; /* of the plan */
     struct replay_plan plan;
     int64_t rate, interval_us; /* 0: all at once */
     size_t replayed;
@@ -371,16 +372,15 @@ static int carry_out(struct batch *batch, const json_t *candidates, struct fault
 {
     const struct dead_replay *options = &batch->letters->replay;
     size_t chosen = batch->selection->letters.count;
-    struct replay_author author;
 
     bool dry = replay_is_dry(batch->letters, chosen);
     if (dry || !chosen)
         return print_outcome(batch, dry, fault);
-    replay_author_init(&author, batch->letters);
+    replay_author_init(&batch->author, batch->letters);
     uid_new(batch->plan.id);
-    batch->plan.who = author.who;
+    batch->plan.who = batch->author.who;
     batch->plan.why = options->why;
-    batch->plan.filter = author.filter;
+    batch->plan.filter = batch->author.filter;
     batch->plan.destination = options->to;
     batch->plan.rate = options->rate;
     batch->plan.candidates = candidates;
@@ -389,7 +389,7 @@ static int carry_out(struct batch *batch, const json_t *candidates, struct fault
     int result = run_batch(batch, fault);
     if (result >= 0 && print_outcome(batch, false, fault) < 0)
         result = -1;
-    replay_author_release(&author);
+    replay_author_release(&batch->author);
     return result;
 }
 
