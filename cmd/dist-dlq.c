@@ -10,7 +10,7 @@
 #include "ceilings.h"
 #include "tool.h"
 
-static struct dead_letters letters;
+static struct dead_request letters;
 
 enum { MAX_REPLAYS = 10, CANARY_MS = 5 * 60 * 1000 };
 

@@ -36,7 +36,7 @@ struct rule {
     unsigned file_actions; /* those of them that take it for a file */
 };
 
-static int check_rule(const struct tool *tool, const struct rule *rule, const struct dead_letters *letters,
+static int check_rule(const struct tool *tool, const struct rule *rule, const struct dead_request *letters,
                       struct fault *fault)
 {
     struct buf names;
@@ -58,7 +58,7 @@ static int check_rule(const struct tool *tool, const struct rule *rule, const st
     return result;
 }
 
-static int check_rules(const struct tool *tool, const struct dead_letters *letters, struct fault *fault)
+static int check_rules(const struct tool *tool, const struct dead_request *letters, struct fault *fault)
 {
     const struct dead_filter *filter = &letters->filter;
     const struct dead_replay *replay = &letters->replay;
@@ -99,7 +99,7 @@ static bool has_filters(const struct dead_filter *filter)
 }
 
 /* One letter, which is named, and all of it now. */
-static int check_edit(const struct tool *tool, const struct dead_letters *letters, size_t operands,
+static int check_edit(const struct tool *tool, const struct dead_request *letters, size_t operands,
                       struct fault *fault)
 {
     const struct dead_replay *replay = &letters->replay;
@@ -127,7 +127,7 @@ static int check_replay(const struct tool *tool, const struct dead_replay *repla
     return replay->rate ? replay_parse_rate(replay->rate, &letters, &interval_us, fault) : 0;
 }
 
-int dead_call_check(const struct tool *tool, const struct dead_letters *letters, size_t operands,
+int dead_call_check(const struct tool *tool, const struct dead_request *letters, size_t operands,
                     struct fault *fault)
 {
     bool acts = letters->action == DEAD_REPLAY || letters->action == DEAD_DROP;

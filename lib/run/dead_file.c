@@ -22,7 +22,7 @@
 #include "tool.h"
 
 struct reading {
-    const struct dead_letters *letters;
+    const struct dead_request *letters;
     struct dead_list list;
     struct dead_ids ids;
     struct dead_counts counts;
@@ -76,7 +76,7 @@ static int list_one(struct reading *reading, const struct delivery *delivery, st
 }
 
 /* Other candidates, in the place of those and of the form that the request brought along. */
-static int redirect(const struct dead_letters *letters, struct delivery *delivery, struct fault *fault)
+static int redirect(const struct dead_request *letters, struct delivery *delivery, struct fault *fault)
 {
     json_t *candidates =
         replay_candidates(letters->catalog, letters->replay.to, delivery->job->tenant_id, fault);
@@ -96,7 +96,7 @@ static int redirect(const struct dead_letters *letters, struct delivery *deliver
     return 0;
 }
 
-static int replay_one(const struct dead_letters *letters, struct delivery *delivery, struct buf *out,
+static int replay_one(const struct dead_request *letters, struct delivery *delivery, struct buf *out,
                       struct fault *fault)
 {
     if (letters->replay.to && redirect(letters, delivery, fault) < 0)
@@ -117,7 +117,7 @@ static const char *dead_reason_or_none(const struct delivery *delivery)
 static int record(void *arg, char *line, size_t size, uint64_t number, struct buf *out, struct fault *fault)
 {
     struct reading *reading = arg;
-    const struct dead_letters *letters = reading->letters;
+    const struct dead_request *letters = reading->letters;
     const struct dead_filter *filter = &letters->filter;
     struct delivery *delivery;
     int result = 0;
@@ -190,7 +190,7 @@ static int read_file(struct reading *reading, struct lines *lines, struct fault 
 }
 
 /* A --to that nobody knows is one mistake, not one of every line. */
-static int check_to(const struct dead_letters *letters, struct fault *fault)
+static int check_to(const struct dead_request *letters, struct fault *fault)
 {
     json_t *candidates =
         letters->replay.to ? replay_candidates(letters->catalog, letters->replay.to, "", fault) : json_null();
@@ -201,7 +201,7 @@ static int check_to(const struct dead_letters *letters, struct fault *fault)
     return 0;
 }
 
-int dead_letters_file(const struct dead_letters *letters, struct fault *fault)
+int dead_letters_file(const struct dead_request *letters, struct fault *fault)
 {
     struct reading reading = {.letters = letters};
     struct lines lines = {

@@ -22,7 +22,7 @@
 
 enum { BATCH = 500 };
 
-static int list(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int list(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     struct dead_selection selection;
     struct dead_list shown;
@@ -39,7 +39,7 @@ static int list(const struct dead_letters *letters, struct store *store, struct 
 
 /* What a show needs of the list: the history, which is not in the envelope. */
 struct shown {
-    const struct dead_letters *letters;
+    const struct dead_request *letters;
     struct dead_view *items;
     size_t count;
 };
@@ -87,7 +87,7 @@ static int choose_shown(const struct dead_filter *asked, struct store *store, st
     return 0;
 }
 
-static int show(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int show(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     struct shown chosen = {.letters = letters};
     int result = choose_shown(&letters->filter, store, &chosen, fault);
@@ -109,7 +109,7 @@ static int show(const struct dead_letters *letters, struct store *store, struct 
 
 /* One envelope. A letter that is not dead any more is nothing to export; a callback's address stays behind.
  */
-static int export_one(const struct dead_letters *letters, struct store *store, const char *id,
+static int export_one(const struct dead_request *letters, struct store *store, const char *id,
                       size_t *callbacks, struct fault *fault)
 {
     struct fault problem = {0};
@@ -132,7 +132,7 @@ static int export_one(const struct dead_letters *letters, struct store *store, c
     return result;
 }
 
-static int export(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int export(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     struct dead_selection selection;
     size_t callbacks = 0;
@@ -157,7 +157,7 @@ static int export(const struct dead_letters *letters, struct store *store, struc
 
 /* --- drop --- */
 
-static int print_dropped(const struct dead_letters *letters, struct dead_selection *selection, bool dry,
+static int print_dropped(const struct dead_request *letters, struct dead_selection *selection, bool dry,
                          size_t dropped, struct fault *fault)
 {
     if (letters->json)
@@ -187,7 +187,7 @@ static int drop_all(struct store *store, const struct dead_texts *chosen, size_t
     return 0;
 }
 
-static int drop(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int drop(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     struct dead_selection selection;
     size_t done = 0;
@@ -205,15 +205,15 @@ static int drop(const struct dead_letters *letters, struct store *store, struct 
     return result;
 }
 
-static int replay(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int replay(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     return letters->replay.edited || letters->replay.edit ? replay_edited(letters, store, fault)
                                                           : replay_letters(letters, store, fault);
 }
 
-int dead_letters_run(const struct dead_letters *letters, struct store *store, struct fault *fault)
+int dead_letters_run(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
-    static int (*const actions[DEAD_ACTION_COUNT])(const struct dead_letters *letters, struct store *store,
+    static int (*const actions[DEAD_ACTION_COUNT])(const struct dead_request *letters, struct store *store,
                                                    struct fault *fault) = {
         [DEAD_LIST] = list,     [DEAD_SHOW] = show, [DEAD_EXPORT] = export,
         [DEAD_REPLAY] = replay, [DEAD_DROP] = drop, [DEAD_BATCHES] = replay_show_batches,

@@ -48,7 +48,7 @@ int replay_parse_rate(const char *text, int64_t *letters, int64_t *interval_us, 
     return fault_set(fault, FAULT_USAGE, "--rate: '%s' is no rate; '50/s', '10/m' or '5/h' is one", text);
 }
 
-bool replay_is_dry(const struct dead_letters *letters, size_t count)
+bool replay_is_dry(const struct dead_request *letters, size_t count)
 {
     if (letters->dry_run)
         return true;
@@ -111,7 +111,7 @@ static void set_time(json_t *object, const char *name, int64_t wall_us)
         json_object_set_new(object, name, json_string(clock_format(wall_us, text)));
 }
 
-void replay_author_init(struct replay_author *author, const struct dead_letters *letters)
+void replay_author_init(struct replay_author *author, const struct dead_request *letters)
 {
     const struct dead_filter *filter = &letters->filter;
     json_t *object = json_object();
@@ -147,7 +147,7 @@ void replay_author_release(struct replay_author *author)
 /* --- a batch --- */
 
 struct batch {
-    const struct dead_letters *letters;
+    const struct dead_request *letters;
     struct store *store;
     struct dead_selection *selection;
     struct replay_author author; /* of the plan */
@@ -303,7 +303,7 @@ static int run_batch(struct batch *batch, struct fault *fault)
 
 /* Every tenant's letters may go to `to`; the candidates are the plan's. */
 struct redirection {
-    const struct dead_letters *letters;
+    const struct dead_request *letters;
     json_t *candidates;
     bool failed;
     struct fault *fault;
@@ -322,7 +322,7 @@ static void check_tenant(const char *key, void *value, void *arg)
     redirection->failed = !redirection->candidates;
 }
 
-static int redirect(const struct dead_letters *letters, struct dead_selection *selection, json_t **candidates,
+static int redirect(const struct dead_request *letters, struct dead_selection *selection, json_t **candidates,
                     struct fault *fault)
 {
     struct redirection redirection = {.letters = letters, .fault = fault};
@@ -393,7 +393,7 @@ static int carry_out(struct batch *batch, const json_t *candidates, struct fault
     return result;
 }
 
-int replay_letters(const struct dead_letters *letters, struct store *store, struct fault *fault)
+int replay_letters(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     struct dead_selection selection;
     struct batch batch = {.letters = letters, .store = store, .selection = &selection};

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "dead_letters.h"
+#include "dead_request.h"
 #include "delivery.h"
 #include "fault.h"
 #include "store.h"
@@ -23,7 +23,7 @@ int replay_parse_rate(const char *text, int64_t *letters, int64_t *interval_us, 
 
 /* Whether `count` letters are only counted: as --dry-run says, or because they are more than one and --yes is
  * not there, of which there is then a warning. */
-bool replay_is_dry(const struct dead_letters *letters, size_t count);
+bool replay_is_dry(const struct dead_request *letters, size_t count);
 
 /* The candidates of `to`, for a distribution of this tenant: a new reference. NULL: INPUT or DENIED. */
 json_t *replay_candidates(const struct catalog *catalog, const char *to, const char *tenant_id,
@@ -34,11 +34,11 @@ struct replay_author {
     char who[160]; /* user@host, by the process's user id: no variable of the environment has a say */
     json_t *filter;
 };
-void replay_author_init(struct replay_author *author, const struct dead_letters *letters);
+void replay_author_init(struct replay_author *author, const struct dead_request *letters);
 void replay_author_release(struct replay_author *author);
 
 /* The whole replay: 0, EXIT_REJECTED where letters were passed over, ids were missing or the canary failed.
  */
-int replay_letters(const struct dead_letters *letters, struct store *store, struct fault *fault);
+int replay_letters(const struct dead_request *letters, struct store *store, struct fault *fault);
 
 #endif

@@ -29,8 +29,6 @@
 #include "tool.h"
 #include "xalloc.h"
 
-extern char **environ;
-
 /* --- the letter --- */
 
 struct found {
@@ -48,7 +46,7 @@ static int found_row(void *arg, const struct dead_view *view)
 }
 
 /* A letter that is not dead is asked for by its id all the same: the store then says what it is. */
-static int find_letter(const struct dead_letters *letters, struct store *store, char **id,
+static int find_letter(const struct dead_request *letters, struct store *store, char **id,
                        struct fault *fault)
 {
     struct found found = {0};
@@ -64,14 +62,13 @@ static int find_letter(const struct dead_letters *letters, struct store *store, 
     return 0;
 }
 
-static int load_letter(const struct dead_letters *letters, struct store *store, struct delivery **delivery,
+static int load_letter(const struct dead_request *letters, struct store *store, struct delivery **delivery,
                        struct fault *fault)
 {
     char *id = NULL;
-    int result = find_letter(letters, store, &id, fault);
+    int result =
+        find_letter(letters, store, &id, fault) < 0 ? -1 : store_dead_load(store, id, delivery, fault);
 
-    if (result == 0)
-        result = store_dead_load(store, id, delivery, fault);
     if (result < 0 && id && fault->class == FAULT_INPUT && uid_is(id))
         store_replay_why_not(store, id, fault);
     free(id);
@@ -80,7 +77,7 @@ static int load_letter(const struct dead_letters *letters, struct store *store, 
 
 /* --- the new distribution --- */
 
-static int set_target(const struct dead_letters *letters, const struct delivery *delivery, struct job *job,
+static int set_target(const struct dead_request *letters, const struct delivery *delivery, struct job *job,
                       struct fault *fault)
 {
     const char *to = letters->replay.to;
@@ -93,7 +90,7 @@ static int set_target(const struct dead_letters *letters, const struct delivery 
     return route_check(letters->catalog, job, fault);
 }
 
-static int set_body(const struct dead_letters *letters, struct job *job, const struct buf *body,
+static int set_body(const struct dead_request *letters, struct job *job, const struct buf *body,
                     struct fault *fault)
 {
     struct json_members members;
@@ -104,7 +101,7 @@ static int set_body(const struct dead_letters *letters, struct job *job, const s
                                                   : 0;
 }
 
-static int make_job(const struct dead_letters *letters, const struct delivery *delivery,
+static int make_job(const struct dead_request *letters, const struct delivery *delivery,
                     const struct buf *body, struct job **out, struct fault *fault)
 {
     const struct job *old = delivery->job;
@@ -130,7 +127,7 @@ static int make_job(const struct dead_letters *letters, const struct delivery *d
     return -1;
 }
 
-static int print_outcome(const struct dead_letters *letters, const struct delivery *delivery,
+static int print_outcome(const struct dead_request *letters, const struct delivery *delivery,
                          const struct job *job, const char *batch_id, struct fault *fault)
 {
     if (letters->json)
@@ -142,7 +139,7 @@ static int print_outcome(const struct dead_letters *letters, const struct delive
     return print_text(fault, "1 replayed as %s, batch %s\n", job->distribution_id, batch_id);
 }
 
-static int send_edited(const struct dead_letters *letters, struct store *store,
+static int send_edited(const struct dead_request *letters, struct store *store,
                        const struct delivery *delivery, const struct buf *body, struct fault *fault)
 {
     struct replay_plan plan = {
@@ -176,7 +173,7 @@ static int send_edited(const struct dead_letters *letters, struct store *store,
 
 /* --- a file --- */
 
-static int send_file(const struct dead_letters *letters, struct store *store, const struct delivery *delivery,
+static int send_file(const struct dead_request *letters, struct store *store, const struct delivery *delivery,
                      struct fault *fault)
 {
     const char *path = letters->replay.edited;
@@ -261,7 +258,7 @@ static int run_editor(const char *path, struct fault *fault)
 }
 
 /* *changed: the body that is in the file now was sent. */
-static int send_if_changed(const struct dead_letters *letters, struct store *store,
+static int send_if_changed(const struct dead_request *letters, struct store *store,
                            const struct delivery *delivery, const char *path, bool *kept, struct fault *fault)
 {
     struct buf body = {0};
@@ -285,7 +282,7 @@ static int send_if_changed(const struct dead_letters *letters, struct store *sto
     return result;
 }
 
-static int edit(const struct dead_letters *letters, struct store *store, const struct delivery *delivery,
+static int edit(const struct dead_request *letters, struct store *store, const struct delivery *delivery,
                 struct fault *fault)
 {
     char *path = NULL;
@@ -302,7 +299,7 @@ static int edit(const struct dead_letters *letters, struct store *store, const s
     return result;
 }
 
-int replay_edited(const struct dead_letters *letters, struct store *store, struct fault *fault)
+int replay_edited(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     struct delivery *delivery = NULL;
 

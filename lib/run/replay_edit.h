@@ -9,12 +9,12 @@
 #ifndef DIST_REPLAY_EDIT_H
 #define DIST_REPLAY_EDIT_H
 
-#include "dead_letters.h"
+#include "dead_request.h"
 #include "fault.h"
 #include "store.h"
 
 /* The one id of the filter names the letter: by its own id, or that of a distribution with just one. 0,
  * EXIT_REJECTED where an editor changed nothing, -1: fault, INPUT where the letter is not dead. */
-int replay_edited(const struct dead_letters *letters, struct store *store, struct fault *fault);
+int replay_edited(const struct dead_request *letters, struct store *store, struct fault *fault);
 
 #endif

@@ -132,7 +132,7 @@ static int show_one(struct listing *listing, struct store *store, const char *id
     return fault_set(fault, FAULT_INPUT, "there is no batch '%s'", text_printable(shown));
 }
 
-int replay_show_batches(const struct dead_letters *letters, struct store *store, struct fault *fault)
+int replay_show_batches(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
     static const char *const heading[] = {"BATCH",     "CREATED", "WHO",  "STATE", "REPLAYED",
                                           "DELIVERED", "OPEN",    "DEAD", "WHY"};

@@ -4,12 +4,12 @@
 #ifndef DIST_REPLAY_SHOW_H
 #define DIST_REPLAY_SHOW_H
 
-#include "dead_letters.h"
+#include "dead_request.h"
 #include "fault.h"
 #include "store.h"
 
 /* All of them, the newest first, or those that the ids of the filter name, each whole. INPUT where an id
  * names no batch. */
-int replay_show_batches(const struct dead_letters *letters, struct store *store, struct fault *fault);
+int replay_show_batches(const struct dead_request *letters, struct store *store, struct fault *fault);
 
 #endif
