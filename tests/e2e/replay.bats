@@ -26,17 +26,19 @@ setup() {
     type=t$BATS_TEST_NUMBER
 }
 
-# submit_dead NUMBER ARGUMENT...: so many of this test's type to the services, until all have ended; their ids
+# submit_dead NUMBER ARGUMENT...: so many of this test's type (or of $kind) to the services, until all have ended;
+# their ids
 submit_dead() {
     local ids
-    mapfile -t ids < <(seq 1 "$1" | jq -c '{n: .}' | dist-submit --ndjson --tenant acme --type "$type" "${@:2}")
+    mapfile -t ids < <(seq 1 "$1" | jq -c '{n: .}' |
+        dist-submit --ndjson --tenant acme --type "${kind:-$type}" "${@:2}")
     dist-status --wait --timeout 60s "${ids[@]}" >/dev/null || true
     printf '%s\n' "${ids[@]}"
 }
 
-# letters [ARGUMENT...]: the dead ones of this test, one id per line
+# letters: the dead ones of this test, one id per line
 letters() {
-    dist-dlq list --json -T "$type" "$@" | jq -r .delivery_id
+    dist-dlq list --json -T "$type" | jq -r .delivery_id
 }
 
 # state_of DELIVERY
@@ -72,7 +74,7 @@ chosen() {
 @test "every filter chooses the same for list, export, replay and drop" {
     submit_dead 1 --to strict
     between=$(date -u +%FT%T.%3NZ)
-    (type=other-$type && submit_dead 2 --to down)
+    kind=other-$type submit_dead 2 --to down
     id=$(dist-submit --tenant zeta --type "$type" --to strict <<<'{}')
     run -1 dist-status --wait --timeout 20s "$id"
     [ "$(chosen --tenant zeta)" = '1 1 1 1' ]
