@@ -135,6 +135,7 @@ static void add_job(struct buf *out, const struct job *job)
     add_time(out, "expires_at", job->expires_at_us);
     add_text(out, "retry_policy", job->retry_policy);
     add_text(out, "idempotency_key", job->idempotency_key);
+    add_text(out, "replay_of", *job->replay_of ? job->replay_of : NULL);
     add_value(out, "metadata", job->metadata);
     add_text(out, "content_type", job->content_type);
 }

@@ -25,8 +25,9 @@ struct job {
     char id[UID_TEXT_SIZE]; /* distribution_jobs.id */
     char *distribution_id;  /* the client's: 1 to 100 of [A-Za-z0-9_-] (no dot: it is signed); else id */
     bool own_id;            /* the client gave distribution_id */
-    char *tenant_id;        /* 1 to 50, a name */
-    char *data_type;        /* 1 to 50, a name */
+    char replay_of[UID_TEXT_SIZE]; /* the dead delivery whose edited body this is; "" for all others */
+    char *tenant_id;               /* 1 to 50, a name */
+    char *data_type;               /* 1 to 50, a name */
     enum priority priority;
     char *content_type; /* of the body */
     char *body;         /* owned, NUL behind it */

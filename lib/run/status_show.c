@@ -48,6 +48,8 @@ static int print_head(const struct job_view *view, struct fault *fault)
     facts_add(&facts, "submitted", "%s", time_text(view->submitted_at_us, time));
     facts_add(&facts, "completed", "%s", time_text(view->completed_at_us, time));
     facts_add(&facts, "expires", "%s", time_text(view->expires_at_us, time));
+    if (view->replay_of)
+        facts_add(&facts, "replay of", "%s", view->replay_of);
     if (view->error)
         facts_add(&facts, "error", "%s", view->error);
     return facts_print(&facts, fault);

@@ -230,8 +230,11 @@ struct dead_filter {
 struct dead_view {
     char *delivery_id, *distribution_id, *tenant_id, *data_type, *target, *destination, *priority;
     char *reason, *error, *content_type;
-    int attempts, last_code;
+    char *batch_id;  /* of its last replay, or NULL */
+    char *replay_of; /* the dead delivery whose edited body this is, or NULL */
+    int attempts, last_code, replays;
     int64_t died_at_us, submitted_at_us, body_size;
+    bool callback; /* of the distribution's end, not of a target */
 };
 /* The latest death first; callbacks that died are in it (target "callback"). `row` as in store_list(). */
 int store_dead_list(struct store *store, const struct dead_filter *filter,
@@ -239,11 +242,7 @@ int store_dead_list(struct store *store, const struct dead_filter *filter,
 /* The delivery with job and body, for dist-dlq show. INPUT where it is not dead. */
 int store_dead_load(struct store *store, const char *delivery_id, struct delivery **delivery,
                     struct fault *fault);
-/* dead -> waiting, due now, with a fresh attempt budget and the job's lifetime anew; the history stays. `ids`
- * are delivery ids; what is no UUID or not dead is passed over. */
-int store_replay(struct store *store, const char *const *ids, size_t count, size_t *replayed,
-                 struct fault *fault);
-/* dead -> cancelled: the operator's word that it shall not be delivered. */
+/* dead -> cancelled: the operator's word that it shall not be delivered. The way back is store_replay.h. */
 int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped,
                struct fault *fault);
 

@@ -20,7 +20,7 @@ enum {
 static const char jobs_sql[] =
     "SELECT i.place, j.id, j.distribution_id, j.tenant_id, j.data_type, j.priority, j.content_type,"
     "    j.callback_url, j.error_message, j.status, dist_us(j.created_at), dist_us(j.completed_at),"
-    "    dist_us(j.expires_at), j.body_size, j.metadata"
+    "    dist_us(j.expires_at), j.body_size, j.metadata, j.replay_of"
     " FROM unnest($1::uuid[]) WITH ORDINALITY AS i (id, place) JOIN distribution_jobs j ON j.id = i.id";
 
 /* Ids of deliveries grow in the order in which the request names the targets. */
@@ -28,7 +28,7 @@ static const char deliveries_sql[] =
     "SELECT d.job_id, d.id, d.target,"
     "    coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped)),"
     "    d.status, d.dead_reason, d.last_error, d.attempts, dist_us(d.due_at), dist_us(d.delivered_at),"
-    "    dist_us(d.updated_at)"
+    "    dist_us(d.updated_at), d.replayed_as"
     " FROM distribution_deliveries d WHERE d.job_id = ANY ($1::uuid[]) AND d.kind = 'target'"
     " ORDER BY d.job_id, d.id";
 
@@ -85,6 +85,7 @@ static void read_job(const PGresult *result, int row, struct job_view *view)
     view->expires_at_us = pg_int(result, row, 12);
     view->body_size = pg_int(result, row, 13);
     view->metadata = store_read_json(result, row, 14);
+    view->replay_of = pg_text_copy(result, row, 15);
 }
 
 static void read_delivery(const PGresult *result, int row, struct delivery_view *view)
@@ -102,6 +103,7 @@ static void read_delivery(const PGresult *result, int row, struct delivery_view 
         .due_at_us = pg_int(result, row, 8),
         .delivered_at_us = pg_int(result, row, 9),
         .updated_at_us = pg_int(result, row, 10),
+        .replayed_as = pg_text_copy(result, row, 11),
     };
 }
 

@@ -180,7 +180,7 @@ complete_line() {
     run -0 complete_line dist-submit --priority = l
     [[ $output == low ]]
     run -0 complete_line dist-dlq ''
-    [[ $output == $'list\nshow\nreplay\ndrop' ]]
+    [[ $output == $'list\nshow\nexport\nreplay\ndrop\nbatches' ]]
     run -0 complete_line dist-deliver --dead-letters Makef
     [[ $output == Makefile ]]
     run -0 complete_line dist-submit Makef

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "ceilings.h"
+#include "store_replay.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -48,7 +49,7 @@ int store_fixture_empty(void **state)
 
     pg_server_run(&fixture->server,
                   "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts,"
-                  " dist_state; DELETE FROM tenants WHERE tenant_id <> 'acme';"
+                  " dist_state, replay_batches; DELETE FROM tenants WHERE tenant_id <> 'acme';"
                   " UPDATE tenants SET disabled = false");
     return 0;
 }
@@ -174,6 +175,26 @@ void settle_one(struct store *store, const char *id, int number, enum outcome_ki
 
     ok(store_settle(store, &settlement, 1, &problem));
     settlement_release(&settlement);
+}
+
+int replay_now(struct store *store, const char *const *ids, size_t count, size_t *replayed,
+               struct fault *fault)
+{
+    json_t *filter = json_object();
+    struct replay_plan plan = {
+        .who = "test@here",
+        .filter = filter,
+        .max_replays = 1000000,
+        .selected = (int64_t)count,
+    };
+    uid_new(plan.id);
+    int status = store_replay_begin(store, &plan, fault);
+    if (!status)
+        status = store_replay_letters(store, &plan, ids, NULL, count, replayed, fault);
+    if (!status)
+        status = store_replay_set_state(store, plan.id, REPLAY_REPLAYED, NULL, fault);
+    json_decref(filter);
+    return status;
 }
 
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)

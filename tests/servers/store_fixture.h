@@ -54,6 +54,9 @@ struct settlement settlement_of(const char *delivery_id, int number, enum outcom
                                 enum delivery_status status);
 void settle_one(struct store *store, const char *delivery_id, int number, enum outcome_kind kind,
                 enum delivery_status status);
+/* A replay of these, at once and without a ceiling: how many it were. */
+int replay_now(struct store *store, const char *const *ids, size_t count, size_t *replayed,
+               struct fault *fault);
 /* The number that "SELECT " sql FROM ... WHERE id = 'id' gives. */
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

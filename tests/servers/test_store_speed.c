@@ -10,6 +10,7 @@
 #include <string.h>
 #include "clock.h"
 #include "store_fixture.h"
+#include "store_replay.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -181,6 +182,13 @@ static int ignore_dead(void *arg, const struct dead_view *view)
     return 0;
 }
 
+static int ignore_batch(void *arg, const struct batch_view *view)
+{
+    (void)arg;
+    (void)view;
+    return 0;
+}
+
 static void use_due(struct store_fixture *f)
 {
     struct due_list list = {0};
@@ -212,7 +220,8 @@ static void use_one(struct store_fixture *f)
     settle_one(f->store, hook, 1, OUTCOME_REJECTED, DELIVERY_DEAD);
     ok(store_view(f->store, id, true, &view, &problem));
     job_view_release(&view);
-    ok(store_replay(f->store, ids, 1, &count, &problem));
+    ok(replay_now(f->store, ids, 1, &count, &problem));
+    ok(store_batch_list(f->store, &(struct batch_filter){0}, ignore_batch, NULL, &problem));
     ok(store_drop(f->store, ids, 1, &count, &problem));
 }
 
