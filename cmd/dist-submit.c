@@ -146,7 +146,8 @@ static int run(struct tool *tool, int operands, char **files, struct fault *faul
     if (!intake.defaults.tenant_id)
         intake.defaults.tenant_id = conf_text(tool->conf, "DIST_DEFAULT_TENANT");
     intake.wait_ms = wait_ms;
-    submit_init(&intake.submit, catalog, store, queue, conf_duration_ms(tool->conf, "DIST_MAX_AGE"));
+    submit_init(&intake.submit, catalog, store, queue, conf_duration_ms(tool->conf, "DIST_MAX_AGE"),
+                conf_duration_ms(tool->conf, "DIST_IDEMPOTENCY_WINDOW"));
     result = operands ? intake_run(&intake, files, operands, fault)
                       : intake_run(&intake, standard_input, 1, fault);
     intake_release(&intake);

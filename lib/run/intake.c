@@ -101,6 +101,8 @@ static int sink(struct source *source, struct job *job, uint64_t number, struct 
         goto out;
     switch (intake->sink) {
     case INTAKE_PIPE:
+        if (!job->delay_ms) /* which is refused, and would be a schedule then */
+            job_fix_times(job);
         result = envelope_write_request(job, source->out, fault);
         break;
     case INTAKE_DRY_RUN:

@@ -29,7 +29,8 @@ static const char overdue_jobs_sql[] =
     "SELECT id FROM distribution_jobs WHERE status = 'pending' AND id > $1::uuid AND due_at <= now()"
     " ORDER BY id LIMIT $2::bigint";
 static const char pending_jobs_sql[] =
-    "SELECT id FROM distribution_jobs WHERE status = 'pending' AND id > $1::uuid ORDER BY id LIMIT $2::bigint";
+    "SELECT id FROM distribution_jobs WHERE status = 'pending' AND id > $1::uuid"
+    "   AND coalesce(scheduled_at <= now(), true) ORDER BY id LIMIT $2::bigint";
 
 static const char expire_deliveries_sql[] =
     "WITH e AS MATERIALIZED ("
@@ -123,7 +124,7 @@ int store_expire(struct store *store, size_t limit, size_t *expired, struct faul
         return -1;
     *expired += (size_t)pg_int(result, 0, 0);
     PQclear(result);
-    return 0;
+    return store_forget_keys(store, limit, fault);
 }
 
 int store_see_epoch(struct store *store, const char *epoch, bool *changed, struct fault *fault)
