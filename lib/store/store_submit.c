@@ -45,7 +45,7 @@ static const char insert_sql[] = INSERT_SQL("", "");
 /*
  * The key first: whoever holds it is waited for, and only the holder inserts. The condition on the
  * distribution_id keeps a key from being taken for nothing, but for submitters of one id at the same moment:
- * see free_sql.
+ * see store_keys.c.
  */
 static const char insert_keyed_sql[] = INSERT_SQL(
     "WITH taken AS ("
@@ -73,21 +73,6 @@ static const char look_up_sql[] =
     " LEFT JOIN distribution_jobs k ON k.id = o.job_id"
     " LEFT JOIN distribution_jobs d ON d.distribution_id = i.distribution_id"
     " ORDER BY i.place";
-
-/* A key without its job is free. One that somebody takes at this moment has another taken_at by then. */
-static const char free_sql[] =
-    "WITH f AS MATERIALIZED ("
-    "    SELECT k.tenant_id, k.key, k.job_id, k.taken_at"
-    "    FROM unnest($1::text[], $2::text[]) AS i (tenant_id, key) JOIN distribution_keys k USING (tenant_id, key)"
-    "    WHERE NOT EXISTS (SELECT 1 FROM distribution_jobs j WHERE j.id = k.job_id)"
-    ") DELETE FROM distribution_keys k USING f"
-    " WHERE k.tenant_id = f.tenant_id AND k.key = f.key AND k.job_id = f.job_id AND k.taken_at = f.taken_at";
-
-static const char forget_sql[] =
-    "WITH f AS MATERIALIZED ("
-    "    SELECT tenant_id, key FROM distribution_keys WHERE expires_at <= now()"
-    "    ORDER BY expires_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED"
-    ") DELETE FROM distribution_keys k USING f WHERE k.tenant_id = f.tenant_id AND k.key = f.key";
 // clang-format on
 
 enum { DAY_MS = 24 * 3600 * 1000 };
@@ -452,12 +437,9 @@ static PGresult *look_up(struct store *store, const struct batch *batch, struct 
 static int free_keys(struct store *store, const struct batch *batch, struct fault *fault)
 {
     struct store_arrays arrays;
-    struct pg_params params;
-    bool any = false;
     int status;
 
     store_arrays_init(&arrays, 2);
-    pg_params_init(&params);
     for (size_t i = 0; i < batch->count; i++) {
         const struct job *job = batch->items[batch->todo[i]].job;
 
@@ -465,11 +447,8 @@ static int free_keys(struct store *store, const struct batch *batch, struct faul
             continue;
         store_array_add_clean(&arrays.items[0], job->tenant_id);
         store_array_add_clean(&arrays.items[1], job->idempotency_key);
-        any = true;
     }
-    status = store_arrays_bind(&arrays, &params, fault);
-    if (!status && any)
-        status = store_change(store, "submit_free_keys", free_sql, &params, NULL, fault);
+    status = arrays.items[0].len ? store_free_keys(store, &arrays, fault) : 0;
     store_arrays_release(&arrays);
     return status;
 }
@@ -531,13 +510,4 @@ int store_submit(struct store *store, struct submission *items, size_t count, in
         status = fault_set(fault, FAULT_TEMP, "%s: the rows in the way come and go", store_address(store));
     batch_release(&batch);
     return status;
-}
-
-int store_forget_keys(struct store *store, size_t limit, struct fault *fault)
-{
-    struct pg_params params;
-
-    pg_params_init(&params);
-    pg_param_int(&params, (int64_t)limit);
-    return store_change(store, "forget_keys", forget_sql, &params, NULL, fault);
 }

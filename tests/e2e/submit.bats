@@ -50,6 +50,10 @@ field() {
     sql "select $2 from distribution_jobs where distribution_id = '$1'"
 }
 
+callback_status() {
+    dist-status --json "$1" | jq -r .callback.status
+}
+
 spooled_files() {
     find "$DIST_SPOOL_DIR" -maxdepth 1 -name '*.job' | wc -l
 }
@@ -363,7 +367,7 @@ spooled_files() {
     dist-status --json "$id" | jq -e '.status == "completed" and .callback.status == "failed"'
     dist-dlq replay "$delivery"
     wait_until 20 receiver_has /in/cb-dead 2
-    wait_until 20 is success eval 'dist-status --json "$id" | jq -r .callback.status'
+    wait_until 20 is success callback_status "$id"
 }
 
 @test "the address guard holds for callbacks" {
