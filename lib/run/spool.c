@@ -115,35 +115,32 @@ static int hold(int fd, int operation)
     return status;
 }
 
-/* A stream of the folder's entries, from the first; the descriptor of the spool stays. */
-static DIR *entries(const struct spool *spool, const char *below, struct fault *fault)
+/* The names below the folder in their order; the caller frees them and the array. -1: fault. */
+static int list(const struct spool *spool, const char *below, int (*wanted)(const struct dirent *entry),
+                struct dirent ***names, struct fault *fault)
 {
-    int fd = openat(spool->dir, below, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int count = scandirat(spool->dir, below, names, wanted, alphasort);
 
-    if (dir)
-        return dir;
-    fault_errno(fault, errno, "%s/%s", spool->folder, below);
-    if (fd >= 0)
-        close(fd);
-    return NULL;
+    return count < 0 ? disk_fault(fault, errno, spool->folder, below) : count;
 }
 
 static int add_sizes(const struct spool *spool, const char *below, uint64_t *bytes, struct fault *fault)
 {
-    DIR *dir = entries(spool, below, fault);
-    const struct dirent *entry;
+    struct dirent **names;
+    int count = list(spool, below, NULL, &names, fault);
 
-    if (!dir)
-        return -1;
-    while ((entry = readdir(dir))) {
+    for (int i = 0; i < count; i++) {
+        char *path = xasprintf("%s/%s", below, names[i]->d_name);
         struct stat status;
 
-        if (fstatat(dirfd(dir), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode))
+        if (fstatat(spool->dir, path, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode))
             *bytes += (uint64_t)status.st_size;
+        free(path);
+        free(names[i]);
     }
-    closedir(dir);
-    return 0;
+    if (count >= 0)
+        free((void *)names);
+    return count < 0 ? -1 : 0;
 }
 
 static int used_bytes(const struct spool *spool, uint64_t *bytes, struct fault *fault)
@@ -244,40 +241,28 @@ int spool_flush_lock(struct spool *spool, struct fault *fault)
     return fault_set(fault, FAULT_TEMP, "%s: another process is flushing it", spool->folder);
 }
 
-static bool is_job(const char *name)
+static int is_job(const struct dirent *entry)
 {
-    size_t size = strlen(name), suffix = strlen(SUFFIX);
+    size_t size = strlen(entry->d_name), suffix = strlen(SUFFIX);
 
-    return *name != '.' && size > suffix && !strcmp(name + size - suffix, SUFFIX);
-}
-
-static int compare(const void *left, const void *right)
-{
-    return strcmp(*(char *const *)left, *(char *const *)right);
+    return *entry->d_name != '.' && size > suffix && !strcmp(entry->d_name + size - suffix, SUFFIX);
 }
 
 int spool_list(struct spool *spool, char ***names, size_t *count, struct fault *fault)
 {
-    DIR *dir = entries(spool, ".", fault);
-    const struct dirent *entry;
-    size_t cap = 0;
+    struct dirent **found;
+    int number = list(spool, ".", is_job, &found, fault);
 
     *names = NULL;
     *count = 0;
-    if (!dir)
+    if (number < 0)
         return -1;
-    while ((entry = readdir(dir))) {
-        if (!is_job(entry->d_name))
-            continue;
-        if (*count == cap) {
-            cap = cap ? cap * 2 : 64;
-            *names = xreallocarray(*names, cap, sizeof **names);
-        }
-        (*names)[(*count)++] = xstrdup(entry->d_name);
+    *names = xcalloc((size_t)number, sizeof **names);
+    for (int i = 0; i < number; i++) {
+        (*names)[(*count)++] = xstrdup(found[i]->d_name);
+        free(found[i]);
     }
-    closedir(dir);
-    if (*count)
-        qsort(*names, *count, sizeof **names, compare);
+    free((void *)found);
     return 0;
 }
 
