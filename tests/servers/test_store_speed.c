@@ -124,7 +124,7 @@ static const char fill_sql[] =
     "  WHEN 2 THEN 'routed' WHEN 3 THEN 'failed' ELSE 'completed' END, 'report', '{}', '[]', 'x', "
     "'text/plain', 1,"
     "  repeat('0', 64), now() - n * interval '1 second', now() + interval '1 day',"
-    "  's-' || n % 5000"
+    "  CASE WHEN n % 1000 NOT IN (1, 2) THEN 's-' || n % 5000 END" /* open ones have no counters here */
     " FROM generate_series(1, 200000) n;"
     "INSERT INTO distribution_keys (tenant_id, key, job_id, request_hash, expires_at)"
     " SELECT 'acme', distribution_id, id, request_hash, now() + interval '1 day' FROM distribution_jobs;"
