@@ -56,6 +56,9 @@ void job_view_release(struct job_view *view)
     for (size_t i = 0; i < view->delivery_count; i++)
         delivery_view_release(&view->deliveries[i]);
     free(view->deliveries);
+    if (view->callback)
+        delivery_view_release(view->callback);
+    free(view->callback);
     *view = (struct job_view){0};
 }
 
@@ -208,11 +211,18 @@ json_t *response_document(const struct job_view *view)
         json_object_set_new(document, "replay_of", text_value(view->replay_of));
     json_object_set_new(document, "status", json_string(job_status_names[view->status]));
     json_object_set_new(document, "submitted_at", time_value(view->submitted_at_us));
+    if (view->scheduled_at_us)
+        json_object_set_new(document, "scheduled_at", time_value(view->scheduled_at_us));
     json_object_set_new(document, "completed_at", time_value(view->completed_at_us));
     json_object_set_new(document, "destinations", destinations_value(view));
     json_object_set_new(document, "metrics", metrics_value(view));
     json_object_set_new(document, "errors", errors_value(view));
     return document;
+}
+
+json_t *response_callback(const struct job_view *view)
+{
+    return view->callback ? destination_value(view->callback) : NULL;
 }
 
 int response_progress(const struct job_view *view)

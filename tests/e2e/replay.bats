@@ -320,6 +320,7 @@ strict       rejected   3
 @test "a letter goes to another destination, and its distribution is complete" {
     id=$(submit_dead 1 --to strict)
     delivery=$(letters)
+    redis DEL 'dist:{0}:holds' >/dev/null # else the first member is passed over
     run -0 dist-dlq replay "$delivery" --to both
     run -0 dist-status --wait --timeout 20s --json "$id"
     jq -e '.status == "completed" and .destinations[0].name == "strict" and .destinations[0].destination == "fine"' \

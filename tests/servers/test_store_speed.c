@@ -120,12 +120,15 @@ static const char fill_sql[] =
     "SET session_replication_role = 'replica';" /* no triggers: the rows are written as they end */
     "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, status, data_type, payload, "
     "destinations, body,"
-    " content_type, body_size, request_hash, created_at, expires_at)"
+    " content_type, body_size, request_hash, created_at, expires_at, supersede_key)"
     " SELECT dist_uuid(), 'acme', 'd-' || n, CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'routed'"
     "  WHEN 2 THEN 'routed' WHEN 3 THEN 'failed' ELSE 'completed' END, 'report', '{}', '[]', 'x', "
     "'text/plain', 1,"
-    "  repeat('0', 64), now() - n * interval '1 second', now() + interval '1 day'"
+    "  repeat('0', 64), now() - n * interval '1 second', now() + interval '1 day',"
+    "  CASE WHEN n % 1000 NOT IN (1, 2) THEN 's-' || n % 5000 END" /* open ones have no counters here */
     " FROM generate_series(1, 200000) n;"
+    "INSERT INTO distribution_keys (tenant_id, key, job_id, request_hash, expires_at)"
+    " SELECT 'acme', distribution_id, id, request_hash, now() + interval '1 day' FROM distribution_jobs;"
     "INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, status, "
     "due_at,"
     " dead_reason) SELECT dist_uuid(), id, 'acme', 'normal', 'hook', '[\"hook\"]', s,"
@@ -256,6 +259,35 @@ static void use_batch(struct store_fixture *f)
     }
 }
 
+/* Keys that are taken and asked for again, old ones that are replaced, and the new ones cancelled. */
+static void use_keys(struct store_fixture *f)
+{
+    enum { COUNT = 50 };
+    struct submission items[COUNT];
+    struct cancellation cancelled[COUNT];
+
+    for (size_t i = 0; i < COUNT; i++) {
+        struct job *job = make_job("hook");
+        job->idempotency_key = xstrdup(job->id);
+        job->supersede_key = xasprintf("s-%zu", i);
+        items[i] = submission_of(job);
+        cancelled[i] = (struct cancellation){.distribution_id = job->distribution_id};
+    }
+    ok(store_submit(f->store, items, COUNT, 3600000, &problem));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(items[i].result, SUBMIT_ACCEPTED);
+        uid_new(items[i].job->id); /* another submission under the same key */
+    }
+    ok(store_submit(f->store, items, COUNT, 3600000, &problem));
+    ok(store_cancel(f->store, cancelled, COUNT, "by hand", &problem));
+    ok(store_forget_keys(f->store, 1000, &problem));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(items[i].result, SUBMIT_SAME);
+        assert_true(cancelled[i].whole);
+        submission_release(&items[i]);
+    }
+}
+
 static void use_lists(struct store_fixture *f)
 {
     const char *ids[] = {"d-17"};
@@ -277,8 +309,8 @@ static void use_lists(struct store_fixture *f)
 static void hot_statements_find_their_rows_by_an_index(void **state)
 {
     struct store_fixture *f = *state;
-    static void (*const uses[])(struct store_fixture *) = {use_one, use_batch, use_due, use_lists};
-    static const char *const names[] = {"one job", "a batch", "the due queue", "lists"};
+    static void (*const uses[])(struct store_fixture *) = {use_one, use_batch, use_keys, use_due, use_lists};
+    static const char *const names[] = {"one job", "a batch", "keys", "the due queue", "lists"};
 
     pg_server_run(&f->server, fill_sql);
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
