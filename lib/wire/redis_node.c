@@ -124,6 +124,17 @@ static int greet(struct redis_node *node, int64_t deadline_ms, int argc, const c
     return -1;
 }
 
+/* With TLS 1.3 a server refuses a client behind the handshake: only its first answer says that it did not.
+ * Any answer does; PING itself may be forbidden. */
+static int prove(struct redis_node *node, int64_t deadline_ms, struct fault *fault)
+{
+    redisReply *reply = redis_node_call(node, deadline_ms, fault, 1, (const char *const[]){"PING"});
+
+    if (reply)
+        freeReplyObject(reply);
+    return redis_link_is_open(node->link) ? 0 : -1;
+}
+
 static int log_in(struct redis_node *node, int64_t deadline_ms, struct fault *fault)
 {
     const struct redis_login *login = node->login;
@@ -137,7 +148,7 @@ static int log_in(struct redis_node *node, int64_t deadline_ms, struct fault *fa
             return -1;
     }
     if (login->database == 0)
-        return 0;
+        return login->tls && !login->password ? prove(node, deadline_ms, fault) : 0;
     snprintf(database, sizeof database, "%d", login->database);
     return greet(node, deadline_ms, 2, (const char *const[]){"SELECT", database}, fault);
 }
