@@ -57,7 +57,7 @@ static int bus_port(const struct redis_server *server)
     return port;
 }
 
-/* Each node tells the first where it is; every one has to see all slots served, by three. */
+/* The first node is told where the others are; every one has to see all slots served, by three. */
 static void join(struct scene *s)
 {
     for (int i = 1; i < NODES; i++)
@@ -522,6 +522,41 @@ static void the_queue_runs_on_a_cluster(void **state)
     queue_free(queue);
 }
 
+/* The last one: node 1 is gone after it. */
+static void a_replica_that_takes_over_is_followed(void **state)
+{
+    struct scene *s = *state;
+    struct redis *redis = client(s);
+    struct redis_server replica;
+    char key[32], command[64];
+    enum fault_class class;
+    int64_t deadline_ms = clock_mono_ms() + BACK_MS;
+    unsigned generation;
+
+    redis_server_prepare(&replica);
+    start_node(&replica);
+    tell(&replica, "CLUSTER MEET 127.0.0.1 %d %d", s->nodes[0].port, bus_port(&s->nodes[0]));
+    redis_server_await(&replica, "CLUSTER NODES", s->ids[1]);
+    tell(&replica, "CLUSTER REPLICATE %s", s->ids[1]);
+    redis_server_await(&replica, "INFO replication", "master_link_status:up");
+    redis_server_await(&s->nodes[0], "CLUSTER NODES", "slave");
+    redis_server_await(&s->nodes[2], "CLUSTER NODES", "slave");
+    key_on(1, key);
+    assert_true(number(redis, "INCR %s", key) > 0);
+    generation = redis_generation(redis);
+    redis_server_kill(&s->nodes[1]);
+    snprintf(command, sizeof command, "INCR %s", key);
+    while ((class = class_of(redis, command)) != FAULT_NONE) {
+        assert_true(class == FAULT_UNAVAILABLE || class == FAULT_TEMP);
+        assert_true(clock_mono_ms() < deadline_ms);
+        usleep(20000);
+    }
+    assert_true(redis_generation(redis) > generation);
+    redis_server_await(&replica, "ROLE", "master");
+    redis_free(redis);
+    redis_server_remove(&replica);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +571,7 @@ int main(void)
         cmocka_unit_test(what_is_a_cluster_and_what_is_not_is_told),
         cmocka_unit_test(a_cluster_is_spoken_to_by_tls),
         cmocka_unit_test(the_queue_runs_on_a_cluster),
+        cmocka_unit_test(a_replica_that_takes_over_is_followed),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
