@@ -88,6 +88,9 @@ static int read_some(struct redis_batch *batch, short events, int64_t patience_m
         return -1;
     if (taken > 0)
         batch->deadline_ms = clock_mono_ms() + patience_ms;
+    if (batch->reading == batch->count && batch->sending < batch->count)
+        redis_link_close(
+            batch->link); /* answered before it was all sent: what follows would be taken for it */
     if (taken > 0 || clock_mono_ms() < batch->deadline_ms)
         return 0;
     snprintf(why, sizeof why, "no answer within %lld ms", (long long)patience_ms);
