@@ -272,7 +272,8 @@ static int shake_hands(struct redis_link *link, const struct redis_link_target *
         if (done < 0)
             return -1;
         if (done == 0)
-            return redis_link_fail(link, FAULT_UNAVAILABLE, "TLS: no handshake in time: does it speak TLS?", fault);
+            return redis_link_fail(link, FAULT_UNAVAILABLE, "TLS: no handshake in time: does it speak TLS?",
+                                   fault);
         n = receive_some(link, bytes, sizeof bytes, fault);
         if (n < 0)
             return -1;
