@@ -235,6 +235,7 @@ static int dial_path(const char *path, int64_t deadline_ms, struct fault *fault)
 
 int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
 {
+    struct fault problem = {0};
     struct lookup *lookup;
     int fd = -1, left = 0;
 
@@ -248,10 +249,12 @@ int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
     for (const struct addrinfo *at = lookup->found; at && fd < 0; at = at->ai_next, left--) {
         int64_t now_ms = clock_mono_ms();
 
-        fd = open_socket(at->ai_addr, at->ai_addrlen, now_ms + (deadline_ms - now_ms) / left, fault);
+        fd = open_socket(at->ai_addr, at->ai_addrlen, now_ms + (deadline_ms - now_ms) / left, &problem);
     }
     lookup_free(lookup);
     if (fd >= 0)
         tune(fd);
+    else if (fault)
+        *fault = problem;
     return fd;
 }

@@ -293,11 +293,12 @@ struct redis_node *redis_cluster_node(struct redis_cluster *cluster, int slot, i
             node = any_node(cluster);
         if (node && redis_cluster_open(cluster, node, deadline_ms, &problem) == 0)
             return node;
+        cluster->doubtful = true;
+        if (tries == 0 && problem.class == FAULT_UNAVAILABLE)
+            continue;
         if (fault)
             *fault = problem;
-        if (tries > 0 || problem.class != FAULT_UNAVAILABLE)
-            return NULL;
-        cluster->doubtful = true;
+        return NULL;
     }
 }
 

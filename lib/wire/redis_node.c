@@ -128,11 +128,16 @@ static int greet(struct redis_node *node, int64_t deadline_ms, int argc, const c
  * Any answer does; PING itself may be forbidden. */
 static int prove(struct redis_node *node, int64_t deadline_ms, struct fault *fault)
 {
-    redisReply *reply = redis_node_call(node, deadline_ms, fault, 1, (const char *const[]){"PING"});
+    struct fault problem;
+    redisReply *reply = redis_node_call(node, deadline_ms, &problem, 1, (const char *const[]){"PING"});
 
     if (reply)
         freeReplyObject(reply);
-    return redis_link_is_open(node->link) ? 0 : -1;
+    if (redis_link_is_open(node->link))
+        return 0;
+    if (fault)
+        *fault = problem;
+    return -1;
 }
 
 static int log_in(struct redis_node *node, int64_t deadline_ms, struct fault *fault)
