@@ -96,7 +96,8 @@ static int fail_errno(struct redis_link *link, struct fault *fault)
 static int fail_tls(struct redis_link *link, struct fault *fault)
 {
     redis_link_close(link);
-    return fault_wrap(fault, "%s", link->name);
+    (void)fault_wrap(fault, "%s", link->name);
+    return -1;
 }
 
 /* ---- bytes ---- */

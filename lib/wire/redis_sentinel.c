@@ -66,7 +66,7 @@ static int read_answer(const struct redis_sentinel *sentinel, const struct redis
     return 0;
 }
 
-/* SENTINEL GET-MASTER-ADDR-BY-NAME <master> */
+/* SENTINEL GET-MASTER-ADDR-BY-NAME <master>; sets the address unless there is a fault. */
 static int ask(const struct redis_sentinel *sentinel, const struct address *whom, int64_t deadline_ms,
                struct address *address, struct fault *fault)
 {
@@ -140,10 +140,11 @@ int redis_sentinel_open(struct redis_sentinel *sentinel, struct redis_node *node
         struct address address = {0};
         struct fault why = {0};
         bool again;
-        int status =
-            ask(sentinel, &sentinel->addresses.items[at], share(deadline_ms, count - i + 1), &address, &why);
+        int status = -1;
 
-        if (status) { /* what a name is unknown to says least */
+        (void)ask(sentinel, &sentinel->addresses.items[at], share(deadline_ms, count - i + 1), &address,
+                  &why);
+        if (!address.host) { /* what a name is unknown to says least */
             *(why.class == FAULT_CONFIG ? &unknown : &problem) = why;
             continue;
         }
@@ -152,7 +153,7 @@ int redis_sentinel_open(struct redis_sentinel *sentinel, struct redis_node *node
             status = open_master(sentinel, node, &address, share(deadline_ms, count - i), &problem);
         free(address.host);
         tried = true;
-        if (!again && status == 0) {
+        if (status == 0) {
             sentinel->first = at;
             return 0;
         }

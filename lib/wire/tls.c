@@ -41,6 +41,7 @@ static int bad_file(const char *what, const char *path, struct fault *fault)
 }
 
 /* A key with a passphrase is refused: OpenSSL would ask the terminal for it. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): OpenSSL's type */
 static int no_passphrase(char *buffer, int size, int writing, void *arg)
 {
     (void)buffer;

@@ -41,9 +41,9 @@ port() {
     echo $((FIRST_PORT + $1))
 }
 
-# redis_launch NAME ARGUMENT...: a redis-server in a folder of its own, by TLS for port 0
+# redis_launch NAME ARGUMENT...: a redis-server in a folder of its own
 redis_launch() {
-    local name=$1 folder=$BATS_FILE_TMPDIR/redis/$1
+    local folder=$BATS_FILE_TMPDIR/redis/$1
     mkdir -p "$folder"
     (
         for fd in "/proc/$BASHPID/fd/"*; do
@@ -61,14 +61,24 @@ cli() {
     timeout 20 redis-cli --tls --cacert "$CA" --no-auth-warning -a 'open sesame' "$@"
 }
 
+# deliver_some TYPE: ten jobs, from submission to the end
 deliver_some() {
-    local id
+    local id i
     services_start
     for ((i = 0; i < 10; i++)); do
         id=$(echo '{"a": 1}' | dist-submit --tenant acme --type "$1" --to hook)
     done
     run -0 dist-status --wait --timeout 20s "$id"
     wait_until 20 is 10 sql "select count(*) from distribution_jobs where status = 'completed' and data_type = '$1'"
+}
+
+# Without a start of the services.
+deliver_some_more() {
+    local i
+    for ((i = 0; i < 10; i++)); do
+        echo '{"a": 1}' | dist-submit --tenant acme --type "$1" --to hook >/dev/null
+    done
+    wait_until 60 is 10 sql "select count(*) from distribution_jobs where status = 'completed' and data_type = '$1'"
 }
 
 @test "jobs pass over a cluster, by TLS and with a password" {
@@ -101,7 +111,7 @@ deliver_some() {
 }
 
 @test "jobs pass over the master that a Sentinel names, and over the next one" {
-    local i
+    local sentinel
     redis_launch one --port "$(port 21)" --repl-diskless-sync-delay 0
     redis_launch two --port "$(port 22)" --repl-diskless-sync-delay 0 --replicaof 127.0.0.1 "$(port 21)"
     wait_until 20 eval "redis-cli -p $(port 22) info replication | grep -q master_link_status:up"
@@ -109,7 +119,8 @@ deliver_some() {
         >"$BATS_FILE_TMPDIR/redis/sentinel.conf"
     redis_launch sentinel "$BATS_FILE_TMPDIR/redis/sentinel.conf" --sentinel --port "$(port 23)"
     wait_until 20 eval "redis-cli -p $(port 23) sentinel master dist | grep -A1 num-slaves | grep -qx 1"
-    export REDIS_SENTINELS=127.0.0.1:1,127.0.0.1:$(port 23) REDIS_SENTINEL_MASTER=dist
+    sentinel=127.0.0.1:$(port 23)
+    export REDIS_SENTINELS=127.0.0.1:1,$sentinel REDIS_SENTINEL_MASTER=dist
     run -0 dist-admin doctor
     [[ $output == *"redis master dist at 127.0.0.1:$(port 21) (sentinel): version "* ]]
     deliver_some before # the services go on
@@ -117,15 +128,6 @@ deliver_some() {
     deliver_some_more after
     run -0 dist-admin doctor
     [[ $output == *"redis master dist at 127.0.0.1:$(port 22) (sentinel): version "* ]]
-}
-
-# Without a start of the services.
-deliver_some_more() {
-    local i
-    for ((i = 0; i < 10; i++)); do
-        echo '{"a": 1}' | dist-submit --tenant acme --type "$1" --to hook >/dev/null
-    done
-    wait_until 60 is 10 sql "select count(*) from distribution_jobs where status = 'completed' and data_type = '$1'"
 }
 
 @test "settings that do not go together are found by config --check" {
