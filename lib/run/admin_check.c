@@ -178,6 +178,34 @@ static char *redis_setting(struct redis *redis, const char *name)
     return value;
 }
 
+/* The number behind "\r\nname:" in what CLUSTER INFO says, or -1. */
+static long cluster_number(const char *info, const char *name)
+{
+    char start[40];
+    snprintf(start, sizeof start, "\n%s:", name);
+    const char *found = strstr(info, start);
+    return found ? strtol(found + strlen(start), NULL, 10) : -1;
+}
+
+static int examine_cluster(struct redis *redis, struct fault *fault)
+{
+    redisReply *reply = redis_commandf(redis, 0, fault, "CLUSTER INFO");
+    int result;
+
+    if (!reply)
+        return -1;
+    const char *info = reply->str ? reply->str : "";
+    long slots = cluster_number(info, "cluster_slots_ok");
+    if (strstr(info, "cluster_state:ok"))
+        result = print_text(fault, "ok       the cluster: %ld nodes, %ld slots are served\n",
+                            cluster_number(info, "cluster_known_nodes"), slots);
+    else
+        result = fault_set(fault, FAULT_TEMP, "%s: the cluster is down: %ld of 16384 slots are served",
+                           redis_address(redis), slots);
+    freeReplyObject(reply);
+    return result;
+}
+
 static int examine_redis(const struct tool *tool, struct fault *fault)
 {
     struct redis *redis = tool_redis(tool);
@@ -193,6 +221,8 @@ static int examine_redis(const struct tool *tool, struct fault *fault)
     char *policy = redis_setting(redis, "maxmemory-policy");
     char *append = redis_setting(redis, "appendonly");
     result = print_text(fault, "ok       %s: version %s\n", redis_address(redis), version);
+    if (result == 0 && conf_bool(tool->conf, "REDIS_CLUSTER"))
+        result = examine_cluster(redis, fault);
     if (result == 0 && policy && strcmp(policy, "noeviction"))
         result =
             print_text(fault,

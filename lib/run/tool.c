@@ -152,17 +152,41 @@ struct store *tool_store(const struct tool *tool)
     return store_new(&config);
 }
 
-struct redis *tool_redis(const struct tool *tool)
+static struct redis_config redis_settings(const struct tool *tool)
 {
     const struct conf *conf = tool->conf;
-    struct redis_config config = {
+
+    return (struct redis_config){
         .host = conf_text(conf, "REDIS_HOST"),
         .port = (int)conf_int(conf, "REDIS_PORT"),
         .user = conf_text(conf, "REDIS_USER"),
         .password = conf_text(conf, "REDIS_PASSWORD"),
         .database = (int)conf_int(conf, "REDIS_DB"),
         .timeout_ms = conf_duration_ms(conf, "DIST_SERVER_TIMEOUT"),
+        .tls = conf_bool(conf, "REDIS_TLS"),
+        .tls_ca_file = conf_text(conf, "REDIS_TLS_CA_FILE"),
+        .tls_cert_file = conf_text(conf, "REDIS_TLS_CERT_FILE"),
+        .tls_key_file = conf_text(conf, "REDIS_TLS_KEY_FILE"),
+        .tls_server_name = conf_text(conf, "REDIS_TLS_SERVER_NAME"),
+        .sentinels = conf_text(conf, "REDIS_SENTINELS"),
+        .sentinel_master = conf_text(conf, "REDIS_SENTINEL_MASTER"),
+        .sentinel_user = conf_text(conf, "REDIS_SENTINEL_USER"),
+        .sentinel_password = conf_text(conf, "REDIS_SENTINEL_PASSWORD"),
+        .cluster = conf_bool(conf, "REDIS_CLUSTER"),
     };
+}
+
+int tool_redis_check(const struct tool *tool, struct fault *fault)
+{
+    const struct redis_config config = redis_settings(tool);
+
+    return redis_config_check(&config, fault);
+}
+
+struct redis *tool_redis(const struct tool *tool)
+{
+    const struct redis_config config = redis_settings(tool);
+
     return redis_new(&config);
 }
 

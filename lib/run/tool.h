@@ -50,6 +50,8 @@ int tool_usage(const struct tool *tool, struct fault *fault, const char *format,
 /* The connections that the settings describe; made, not yet connected. The caller frees them. */
 struct store *tool_store(const struct tool *tool);
 struct redis *tool_redis(const struct tool *tool);
+/* CONFIG where the settings of Redis do not go together; asks no server. */
+int tool_redis_check(const struct tool *tool, struct fault *fault);
 /* A queue with an owner name that no other process has; takes a connection of its own. */
 struct queue *tool_queue(const struct tool *tool);
 /* Another connection of the same owner: a claim of one is a claim of both. For another thread. */

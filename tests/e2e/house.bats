@@ -151,9 +151,9 @@ make_this() {
     for name in $settings; do
         grep -qE "^\.It .*\b$name\b" man/dist.conf.5 || fail "dist.conf(5) lacks $name"
     done
-    names=$(grep '^\.It ' man/dist.conf.5 | grep -oE '\b(DB|REDIS|DIST)_[A-Z_]+' | sed 's/_FILE$//' | sort -u)
+    names=$(grep '^\.It ' man/dist.conf.5 | grep -oE '\b(DB|REDIS|DIST)_[A-Z_]+' | sort -u)
     for name in $names; do
-        [[ $name == DIST_CONFIG_DIR ]] || grep -qx "$name" <<<"$settings" || fail "there is no setting $name"
+        [[ $name == DIST_CONFIG_DIR ]] || grep -qx -e "$name" -e "${name%_FILE}" <<<"$settings" || fail "there is no setting $name"
     done
 }
 

@@ -19,90 +19,32 @@
 #include <cmocka.h>
 #include "clock.h"
 #include "redis.h"
+#include "redis_server.h"
 
-struct server {
-    char folder[64];
-    char socket[96];
-    char port[8]; /* "0": none */
-    pid_t pid;
-};
-
-static struct redis *client(const struct server *server, const char *password, int database)
+static struct redis *client(const struct redis_server *server, const char *password, int database)
 {
     return redis_new(&(struct redis_config){
         .host = server->socket, .password = password, .database = database, .timeout_ms = 2000});
 }
 
-/* Ready is who answers PING, by whatever reply. */
-static void server_start(struct server *server, const char *option, const char *value)
+static void start(struct redis_server *server, const char *option, const char *value)
 {
-    int64_t deadline_ms = clock_mono_ms() + 10000;
-    struct redis *redis = client(server, NULL, 0);
-    struct fault fault = {0};
-
-    server->pid = fork();
-    if (server->pid == 0) {
-        int null = open("/dev/null", O_WRONLY);
-
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* it ends with the test, however that ends */
-        dup2(null, 1);
-        dup2(null, 2);
-        execlp("redis-server", "redis-server", "--port", server->port, "--unixsocket", server->socket,
-               "--dir", server->folder, "--save", "", "--appendonly", "no", option, value, (char *)NULL);
-        _exit(127);
-    }
-    assert_true(server->pid > 0);
-    for (;;) {
-        redisReply *reply = redis_commandf(redis, 0, &fault, "PING");
-
-        if (reply)
-            freeReplyObject(reply);
-        if (reply || fault.class == FAULT_CONFIG)
-            break;
-        if (clock_mono_ms() > deadline_ms || waitpid(server->pid, NULL, WNOHANG) != 0)
-            fail_msg("redis-server does not start: %s", fault.text);
-        usleep(5000);
-    }
-    redis_free(redis);
-}
-
-static void server_kill(struct server *server)
-{
-    if (server->pid > 0) {
-        kill(server->pid, SIGKILL);
-        waitpid(server->pid, NULL, 0);
-    }
-    server->pid = 0;
-    unlink(server->socket);
-}
-
-static void server_prepare(struct server *server)
-{
-    *server = (struct server){.port = "0"};
-    snprintf(server->folder, sizeof server->folder, "%s/dist-redis-XXXXXX", "/tmp");
-    assert_non_null(mkdtemp(server->folder));
-    snprintf(server->socket, sizeof server->socket, "%s/redis.sock", server->folder);
-}
-
-static void server_remove(struct server *server)
-{
-    server_kill(server);
-    rmdir(server->folder);
+    redis_server_start(server, NULL, (const char *const[]){option, value, NULL});
 }
 
 static int setup(void **state)
 {
-    static struct server server;
+    static struct redis_server server;
 
-    server_prepare(&server);
-    server_start(&server, "--databases", "4");
+    redis_server_prepare(&server);
+    start(&server, "--databases", "4");
     *state = &server;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    server_remove(*state);
+    redis_server_remove(*state);
     return 0;
 }
 
@@ -163,7 +105,7 @@ static void commands_carry_bytes_and_connect_by_themselves(void **state)
     assert_memory_equal(reply->str, "a\0b", 3);
     freeReplyObject(reply);
     assert_true(fcntl(redis_fd(redis), F_GETFD) & FD_CLOEXEC);
-    assert_string_equal(redis_address(redis) + strlen("redis at "), ((struct server *)*state)->socket);
+    assert_string_equal(redis_address(redis) + strlen("redis at "), ((struct redis_server *)*state)->socket);
     redis_free(redis);
 }
 
@@ -184,7 +126,7 @@ static void error_replies_have_their_class(void **state)
     RUN(redis, "REPLICAOF", "NO", "ONE");
     RUN(redis, "ACL", "SETUSER", "reader", "on", ">secret", "~*", "+get");
     redis_free(redis);
-    redis = redis_new(&(struct redis_config){.host = ((struct server *)*state)->socket,
+    redis = redis_new(&(struct redis_config){.host = ((struct redis_server *)*state)->socket,
                                              .user = "reader",
                                              .password = "secret",
                                              .timeout_ms = 1000});
@@ -211,13 +153,13 @@ static void a_database_is_selected_or_refused(void **state)
 
 static void passwords_are_asked_for_and_never_shown(void **state)
 {
-    struct server server;
+    struct redis_server server;
     struct redis *right, *wrong, *none;
     struct fault fault = {0};
 
     (void)state;
-    server_prepare(&server);
-    server_start(&server, "--requirepass", "open sesame");
+    redis_server_prepare(&server);
+    start(&server, "--requirepass", "open sesame");
     right = client(&server, "open sesame", 0);
     wrong = client(&server, "tell nobody", 0);
     none = client(&server, NULL, 0);
@@ -229,7 +171,7 @@ static void passwords_are_asked_for_and_never_shown(void **state)
     redis_free(right);
     redis_free(wrong);
     redis_free(none);
-    server_remove(&server);
+    redis_server_remove(&server);
 }
 
 static void a_server_that_is_not_there_is_unavailable(void **state)
@@ -255,48 +197,34 @@ static void a_server_that_is_not_there_is_unavailable(void **state)
     redis_free(NULL);
 }
 
-/* A port that was free a moment ago. */
-static int free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void tcp_works_with_keepalive(void **state)
 {
-    struct server server;
+    struct redis_server server;
     struct redis *redis;
     struct fault fault = {0};
     socklen_t size = sizeof(int);
-    int on = 0, port = free_port();
+    int on = 0;
 
     (void)state;
-    server_prepare(&server);
-    snprintf(server.port, sizeof server.port, "%d", port);
-    server_start(&server, "--bind", "127.0.0.1");
-    redis = redis_new(&(struct redis_config){.host = "127.0.0.1", .port = port, .timeout_ms = 2000});
+    redis_server_prepare(&server);
+    start(&server, "--databases", "4");
+    redis = redis_new(&(struct redis_config){.host = "127.0.0.1", .port = server.port, .timeout_ms = 2000});
     assert_int_equal(redis_connect(redis, &fault), 0);
     assert_int_equal(getsockopt(redis_fd(redis), SOL_SOCKET, SO_KEEPALIVE, &on, &size), 0);
     assert_int_equal(on, 1);
     assert_int_equal(class_of(redis, "PING"), FAULT_NONE);
-    server_kill(&server);
+    redis_server_kill(&server);
     assert_int_equal(class_of(redis, "PING"), FAULT_UNAVAILABLE);
-    server_start(&server, "--bind", "127.0.0.1");
+    start(&server, "--databases", "4");
     assert_int_equal(class_of(redis, "PING"), FAULT_NONE);
     assert_int_equal(redis_generation(redis), 2);
     redis_free(redis);
-    server_remove(&server);
+    redis_server_remove(&server);
 }
 
 static void a_hung_server_costs_the_timeout_and_no_more(void **state)
 {
-    struct server *server = *state;
+    struct redis_server *server = *state;
     struct redis *redis =
         redis_new(&(struct redis_config){.host = server->socket, .password = NULL, .timeout_ms = 150});
     int64_t start_ms;
@@ -337,13 +265,13 @@ static pid_t dripping_server(const char *path)
 
 static void bytes_that_drip_in_do_not_prolong_a_deadline(void **state)
 {
-    struct server server;
+    struct redis_server server;
     struct redis *redis;
     int64_t start_ms;
     pid_t pid;
 
     (void)state;
-    server_prepare(&server);
+    redis_server_prepare(&server);
     pid = dripping_server(server.socket);
     redis = redis_new(&(struct redis_config){.host = server.socket, .timeout_ms = 200});
     start_ms = clock_mono_ms();
@@ -351,17 +279,116 @@ static void bytes_that_drip_in_do_not_prolong_a_deadline(void **state)
     assert_in_range(clock_mono_ms() - start_ms, 190, 1500);
     redis_free(redis);
     waitpid(pid, NULL, 0);
-    server_remove(&server);
+    redis_server_remove(&server);
+}
+
+/* Answers the first client with these bytes, the second with "+second", whatever they ask. */
+static pid_t answering_server(const char *path, const char *first)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    pid_t pid;
+
+    memcpy(address.sun_path, path, strlen(path));
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    pid = fork();
+    if (pid == 0) {
+        const char *const answers[] = {first, "+second\r\n"};
+        char request[200];
+
+        for (int i = 0; i < 2; i++) {
+            int fd = accept(listener, NULL, NULL);
+
+            if (recv(fd, request, sizeof request, 0) > 0)
+                (void)!send(fd, answers[i], strlen(answers[i]), MSG_NOSIGNAL);
+            (void)!recv(fd, request, sizeof request, 0);
+            close(fd);
+        }
+        _exit(0);
+    }
+    close(listener);
+    return pid;
+}
+
+static void bytes_that_answer_nothing_answer_nothing_later(void **state)
+{
+    struct redis_server server;
+    struct redis *redis;
+    struct fault fault = {0};
+    redisReply *reply;
+    pid_t pid;
+
+    (void)state;
+    redis_server_prepare(&server);
+    pid = answering_server(server.socket, "+first\r\n+of nobody\r\n");
+    redis = redis_new(&(struct redis_config){.host = server.socket, .timeout_ms = 5000});
+    for (int i = 0; i < 2; i++) {
+        reply = redis_commandf(redis, 0, &fault, "PING");
+        if (!reply)
+            fail_msg("%s", fault.text);
+        assert_string_equal(reply->str, i ? "second" : "first");
+        freeReplyObject(reply);
+    }
+    assert_int_equal(redis_generation(redis), 2);
+    redis_free(redis);
+    waitpid(pid, NULL, 0);
+    redis_server_remove(&server);
+}
+
+static void what_is_no_reply_is_a_fault(void **state)
+{
+    struct redis_server server;
+    struct redis *redis;
+    pid_t pid;
+
+    (void)state;
+    redis_server_prepare(&server);
+    pid = answering_server(server.socket, "HTTP/1.1 400 Bad Request\r\n");
+    redis = redis_new(&(struct redis_config){.host = server.socket, .timeout_ms = 5000});
+    assert_int_equal(class_of(redis, "PING"), FAULT_UNAVAILABLE);
+    assert_false(redis_is_connected(redis));
+    assert_int_equal(class_of(redis, "PING"), FAULT_NONE);
+    redis_free(redis);
+    waitpid(pid, NULL, 0);
+    redis_server_remove(&server);
+}
+
+/* The server says so and closes, whatever it was sent: the reason is read to the end. */
+static void a_server_that_takes_no_more_clients_says_so(void **state)
+{
+    enum { SIZE = 4 << 20 };
+    struct redis_server server;
+    struct redis *first, *second;
+    struct fault fault = {0};
+    char *value = malloc(SIZE + 1);
+
+    (void)state;
+    redis_server_prepare(&server);
+    start(&server, "--maxclients", "1");
+    memset(value, 'v', SIZE);
+    value[SIZE] = '\0';
+    first = client(&server, NULL, 0);
+    second = client(&server, NULL, 0);
+    RUN(first, "PING");
+    assert_int_equal(class_of(second, "PING"), FAULT_TEMP);
+    assert_null(redis_command(second, 0, &fault, 2, (const char *const[]){"ECHO", value}, NULL));
+    assert_int_equal(fault.class, FAULT_TEMP);
+    redis_free(first);
+    redis_free(second);
+    free(value);
+    redis_server_remove(&server);
 }
 
 static void blocking_commands_may_take_longer_than_the_timeout(void **state)
 {
     struct redis *redis =
-        redis_new(&(struct redis_config){.host = ((struct server *)*state)->socket, .timeout_ms = 100});
+        redis_new(&(struct redis_config){.host = ((struct redis_server *)*state)->socket, .timeout_ms = 400});
     struct fault fault = {0};
-    redisReply *reply = redis_commandf(redis, 300, &fault, "BLPOP nothing 0.3");
+    redisReply *reply = redis_commandf(redis, 600, &fault, "BLPOP nothing 0.6");
 
-    assert_non_null(reply);
+    if (!reply)
+        fail_msg("%s", fault.text);
     assert_int_equal(reply->type, REDIS_REPLY_NIL);
     freeReplyObject(reply);
     redis_free(redis);
@@ -369,7 +396,7 @@ static void blocking_commands_may_take_longer_than_the_timeout(void **state)
 
 static void a_server_that_dies_under_a_call_is_a_fault_and_the_next_call_connects(void **state)
 {
-    struct server *server = *state;
+    struct redis_server *server = *state;
     struct redis *redis = client(server, NULL, 0);
     struct fault fault = {0};
     pid_t killer;
@@ -384,8 +411,8 @@ static void a_server_that_dies_under_a_call_is_a_fault_and_the_next_call_connect
     assert_null(redis_commandf(redis, 5000, &fault, "BLPOP nothing 5"));
     assert_int_equal(fault.class, FAULT_UNAVAILABLE);
     waitpid(killer, NULL, 0);
-    server_kill(server);
-    server_start(server, "--databases", "4");
+    redis_server_kill(server);
+    start(server, "--databases", "4");
     RUN(redis, "PING");
     assert_int_equal(redis_generation(redis), 2);
     redis_free(redis);
@@ -411,7 +438,7 @@ static long long count(struct redis *redis, struct redis_script *script, const c
 
 static void scripts_survive_script_flush_and_a_restart_in_between(void **state)
 {
-    struct server *server = *state;
+    struct redis_server *server = *state;
     struct redis *redis = client(server, NULL, 0);
     struct redis_script script = COUNTER, broken = {.name = "broken", .text = "return ("};
     struct fault fault = {0};
@@ -420,8 +447,8 @@ static void scripts_survive_script_flush_and_a_restart_in_between(void **state)
     assert_int_equal(count(redis, &script, "n", "2"), 2);
     RUN(redis, "SCRIPT", "FLUSH");
     assert_int_equal(count(redis, &script, "n", "3"), 5);
-    server_kill(server);
-    server_start(server, "--databases", "4");
+    redis_server_kill(server);
+    start(server, "--databases", "4");
     assert_int_equal(count(redis, &script, "n", "4"),
                      4); /* no fault: the old connection was seen to be closed */
     assert_int_equal(redis_generation(redis), 2);
@@ -478,7 +505,7 @@ static void pipelines_answer_in_order_and_hand_errors_over(void **state)
 
 static void a_script_forgotten_within_a_pipeline_runs_once_all_the_same(void **state)
 {
-    struct server *server = *state;
+    struct redis_server *server = *state;
     struct redis *redis = client(server, NULL, 0);
     struct redis_script script = COUNTER;
     struct replies replies = {0};
@@ -498,8 +525,8 @@ static void a_script_forgotten_within_a_pipeline_runs_once_all_the_same(void **s
     /* Appended, then the server is replaced. */
     assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault),
                      0);
-    server_kill(server);
-    server_start(server, "--databases", "4");
+    redis_server_kill(server);
+    start(server, "--databases", "4");
     replies = (struct replies){0};
     assert_int_equal(redis_flush(redis, collect, &replies, &fault), 0);
     assert_int_equal(replies.integers[0], 1);
@@ -508,20 +535,20 @@ static void a_script_forgotten_within_a_pipeline_runs_once_all_the_same(void **s
 
 static void a_fault_drops_the_pipeline(void **state)
 {
-    struct server *server = *state;
+    struct redis_server *server = *state;
     struct redis *redis = client(server, NULL, 0);
     struct redis_script script = COUNTER;
     struct replies replies = {0};
     struct fault fault = {0};
 
     assert_int_equal(redis_append(redis, 2, (const char *const[]){"INCR", "m"}, NULL, &fault), 0);
-    server_kill(server);
+    redis_server_kill(server);
     assert_int_equal(redis_append_eval(redis, &script, 1, 2, (const char *const[]){"n", "1"}, NULL, &fault),
                      -1);
     assert_int_equal(fault.class, FAULT_UNAVAILABLE);
     assert_int_equal(redis_append(redis, 2, (const char *const[]){"INCR", "m"}, NULL, &fault), 0);
     assert_int_equal(redis_flush(redis, collect, &replies, &fault), -1);
-    server_start(server, "--databases", "4");
+    start(server, "--databases", "4");
     assert_int_equal(redis_flush(redis, collect, &replies, &fault), 0);
     assert_int_equal(replies.count, 0);
     assert_int_equal(integer(redis, "EXISTS", "m"), 0);
@@ -583,6 +610,9 @@ int main(void)
         cmocka_unit_test(tcp_works_with_keepalive),
         cmocka_unit_test(a_hung_server_costs_the_timeout_and_no_more),
         cmocka_unit_test(bytes_that_drip_in_do_not_prolong_a_deadline),
+        cmocka_unit_test(bytes_that_answer_nothing_answer_nothing_later),
+        cmocka_unit_test(what_is_no_reply_is_a_fault),
+        cmocka_unit_test(a_server_that_takes_no_more_clients_says_so),
         cmocka_unit_test(blocking_commands_may_take_longer_than_the_timeout),
         cmocka_unit_test(a_server_that_dies_under_a_call_is_a_fault_and_the_next_call_connects),
         cmocka_unit_test(scripts_survive_script_flush_and_a_restart_in_between),

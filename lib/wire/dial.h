@@ -1,0 +1,22 @@
+/*
+ * dial - a connected stream socket, by a deadline
+ */
+#ifndef DIST_DIAL_H
+#define DIST_DIAL_H
+
+#include <stdint.h>
+#include "fault.h"
+
+/*
+ * Connects to host and port, or to the unix socket whose path `host` is where it starts with '/'. Each
+ * address that a name has is tried, with its share of the time that is left (monotonic clock). The
+ * descriptor is non-blocking and close-on-exec; over TCP it sends at once (TCP_NODELAY) and notices a peer
+ * that vanished (keepalive, half a minute). The caller closes it.
+ *
+ * -1: UNAVAILABLE with the reason ("Connection refused", "no connection in time"), without the address;
+ * CONFIG for a path that is too long; SYSTEM where there are no descriptors or threads. A name is looked up
+ * by a thread of its own, which is left behind where the deadline passes: it ends when the resolver does.
+ */
+int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault);
+
+#endif
