@@ -176,6 +176,38 @@ void settle_one(struct store *store, const char *id, int number, enum outcome_ki
     settlement_release(&settlement);
 }
 
+enum { ALL_LANES = 10000 };
+
+static void want_of_each(struct due_lanes *lanes, size_t want)
+{
+    for (size_t i = 0; i < lanes->count; i++)
+        lanes->items[i].want = want;
+}
+
+int claim_due(struct store *store, size_t want, int64_t lease_ms, struct due_list *list, struct fault *fault)
+{
+    struct due_lanes lanes = {0};
+    int status = store_due_lanes(store, NULL, ALL_LANES, &lanes, fault);
+
+    want_of_each(&lanes, want);
+    if (!status)
+        status = store_claim_due(store, &lanes, lease_ms, list, fault);
+    due_lanes_release(&lanes);
+    return status;
+}
+
+int pending_due(struct store *store, size_t want, struct due_list *list, struct fault *fault)
+{
+    struct due_lanes lanes = {0};
+    int status = store_pending_lanes(store, NULL, ALL_LANES, &lanes, fault);
+
+    want_of_each(&lanes, want);
+    if (!status)
+        status = store_pending_jobs(store, &lanes, list, fault);
+    due_lanes_release(&lanes);
+    return status;
+}
+
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
 {
     char *sql;

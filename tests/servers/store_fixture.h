@@ -54,6 +54,10 @@ struct settlement settlement_of(const char *delivery_id, int number, enum outcom
                                 enum delivery_status status);
 void settle_one(struct store *store, const char *delivery_id, int number, enum outcome_kind kind,
                 enum delivery_status status);
+/* What waits and is due becomes queued: up to `want` of each lane that has something. Also for threads. */
+int claim_due(struct store *store, size_t want, int64_t lease_ms, struct due_list *list, struct fault *fault);
+/* The same look at pending jobs. */
+int pending_due(struct store *store, size_t want, struct due_list *list, struct fault *fault);
 /* The number that "SELECT " sql FROM ... WHERE id = 'id' gives. */
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -184,15 +184,24 @@ static int ignore_dead(void *arg, const struct dead_view *view)
 static void use_due(struct store_fixture *f)
 {
     struct due_list list = {0};
-    size_t expired;
+    struct due_list recall = {0}, stuck = {0};
+    const char *const held[] = {"hook", NULL};
+    const char *ids[BATCH];
+    size_t expired, moved, count;
 
-    for (int all = 0; all < 2; all++) {
+    for (int all = 0; all < 2; all++)
         ok(store_overdue_deliveries(f->store, all, "", 1000, &list, &problem));
-        ok(store_overdue_jobs(f->store, all, "", 1000, &list, &problem));
-    }
-    ok(store_expire(f->store, 1000, &expired, &problem));
-    ok(store_claim_due(f->store, 1000, 60000, &list, &problem));
+    ok(pending_due(f->store, 1000, &list, &problem));
+    ok(store_expire(f->store, 1000, 60000, &expired, &recall, &problem));
+    ok(claim_due(f->store, 1000, 60000, &list, &problem));
+    ok(store_stuck_in_group(f->store, "hook", held, 1000, &stuck, &problem));
+    count = list.count < BATCH ? list.count : BATCH;
+    for (size_t i = 0; i < count; i++)
+        ids[i] = list.items[i].id;
+    ok(store_pass_over(f->store, "hook", held, ids, count, &moved, &problem));
     due_list_release(&list);
+    due_list_release(&recall);
+    due_list_release(&stuck);
 }
 
 static void use_one(struct store_fixture *f)
