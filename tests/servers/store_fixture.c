@@ -21,6 +21,18 @@ struct store *store_fixture_store(const struct store_fixture *fixture, int64_t t
     return store_new(&config);
 }
 
+void store_fixture_reconnect(struct store_fixture *fixture)
+{
+    int64_t deadline_ms = clock_mono_ms() + 10000;
+
+    store_free(fixture->store);
+    fixture->store = store_fixture_store(fixture, 20000);
+    while (pg_server_number(&fixture->server,
+                            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dist-test'"
+                            " AND pid <> pg_backend_pid()"))
+        assert_true(clock_mono_ms() < deadline_ms);
+}
+
 int store_fixture_setup(void **state)
 {
     static struct store_fixture fixture;

@@ -18,6 +18,8 @@ int store_fixture_teardown(void **state);
 /* For cmocka's tests: every table but the tenants is emptied. */
 int store_fixture_empty(void **state);
 
+/* A new connection, once the old one is gone: a backend tells its statistics when it goes, at the latest. */
+void store_fixture_reconnect(struct store_fixture *fixture);
 struct store *store_fixture_store(const struct store_fixture *fixture, int64_t timeout_ms); /* another one */
 
 /* Fails the test, with the fault's text, where a call failed. */

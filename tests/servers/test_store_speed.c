@@ -158,19 +158,6 @@ static void expect_no_scans(const struct store_fixture *f, const char *what)
         fail_msg("%s: %lld rows were read in sequential scans", what, (long long)rows);
 }
 
-/* A backend tells its statistics when it goes, at the latest: a new connection, once the old one is gone. */
-static void flush_statistics(struct store_fixture *f)
-{
-    int64_t deadline_ms = clock_mono_ms() + 10000;
-
-    store_free(f->store);
-    f->store = store_fixture_store(f, 20000);
-    while (pg_server_number(&f->server,
-                            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dist-test'"
-                            " AND pid <> pg_backend_pid()"))
-        assert_true(clock_mono_ms() < deadline_ms);
-}
-
 static int ignore_job(void *arg, const struct job_view *view)
 {
     (void)arg;
@@ -287,11 +274,11 @@ static void hot_statements_find_their_rows_by_an_index(void **state)
     for (size_t i = 0; i < sizeof fill_sql / sizeof *fill_sql; i++)
         pg_server_run(&f->server, fill_sql[i]);
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++) {
-        flush_statistics(f);
+        store_fixture_reconnect(f);
         pg_server_run(&f->server, "SELECT pg_stat_reset()");
         for (int again = 0; again < 8; again++) /* more than the five before a plan becomes a general one */
             uses[i](f);
-        flush_statistics(f);
+        store_fixture_reconnect(f);
         expect_no_scans(f, names[i]);
     }
 }
