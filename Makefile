@@ -4,7 +4,7 @@
 #   make check            every test; check-unit, check-servers and check-e2e are its rings
 #   make lint             format, static analysis, floors, pages
 #   make coverage         line coverage of lib/ over all tests
-#   make bench            the measured rate from submission to the recorded delivery
+#   make bench            how fast, in how long, at what cost, beside what the servers could do; BENCH="--json ..."
 #   make valgrind         the unit and server rings below valgrind
 #   make install          DESTDIR and PREFIX as usual
 #
@@ -53,6 +53,7 @@ migrations := $(sort $(wildcard sql/*.sql))
 lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
 tool_programs := $(tools:%=$(B)/cmd/%)
 receiver := $(B)/tests/receiver/dist-receiver
+pace := $(B)/tests/bench/pace
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 server_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/servers/test_*.c))
 server_shared := $(patsubst %.c,$(B)/%.o,$(filter-out tests/servers/test_%.c,$(wildcard tests/servers/*.c)))
@@ -99,8 +100,10 @@ $(server_tests): %: %.o $(server_shared) $(B)/libdist.a
 receiver_objects := $(patsubst %.c,$(B)/%.o,$(wildcard tests/receiver/*.c))
 $(receiver): $(receiver_objects)
 	$(CC) $(ldflags) -o $@ $^ $(libs)
+$(pace): %: %.o
+	$(CC) $(ldflags) -o $@ $<
 
-test-programs: all $(receiver) $(unit_tests) $(server_tests)
+test-programs: all $(receiver) $(pace) $(unit_tests) $(server_tests)
 
 check: test-programs
 	scripts/run-tests --build $(B) unit servers e2e
@@ -108,7 +111,7 @@ check-unit: $(unit_tests)
 	scripts/run-tests --build $(B) unit
 check-servers: $(server_tests) $(receiver)
 	scripts/run-tests --build $(B) servers
-check-e2e: all $(receiver)
+check-e2e: all $(receiver) $(pace)
 	scripts/run-tests --build $(B) e2e
 valgrind: test-programs
 	scripts/run-tests --build $(B) --valgrind unit servers
@@ -122,8 +125,8 @@ coverage:
 	scripts/run-tests --build build/coverage unit servers e2e
 	scripts/coverage build/coverage
 
-bench: all $(receiver)
-	scripts/bench --build $(B)
+bench: all $(receiver) $(pace)
+	scripts/bench --build $(B) $(BENCH)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/dist/destinations.d \

@@ -60,6 +60,8 @@ static int run_stream(const struct tool *tool, struct deliver_stage *stage, stru
         .take_queue = tool_queue(tool),
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
         .stop_timeout_ms = conf_duration_ms(tool->conf, "DIST_STOP_TIMEOUT"),
+        .rules = {.failures = (int)conf_int(tool->conf, "DIST_BREAKER_FAILURES"),
+                  .open_ms = conf_duration_ms(tool->conf, "DIST_BREAKER_RECOVERY")},
     };
     engine.record_queue = tool_queue_beside(tool, engine.take_queue);
     engine.renew_queue = tool_queue_beside(tool, engine.take_queue);

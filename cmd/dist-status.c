@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "service.h"
 #include "status_show.h"
+#include "status_why.h"
 #include "tool.h"
 
 static bool list, queues, json, watch, wait_for;
@@ -40,6 +41,7 @@ static const char *const usage[] = {
     "number] "
     "[--interval duration]",
     "--queues [-jW] [--interval duration]",
+    "why [-j] id ...",
     "[-j] [-]",
     NULL,
 };
@@ -111,6 +113,16 @@ static int run_servers(const struct tool *tool, int count, char **ids, struct fa
     return result;
 }
 
+/* `ids` begins with the word "why". */
+static int run_why(const struct tool *tool, int count, char **ids, struct fault *fault)
+{
+    if (list || queues || watch || wait_for)
+        return tool_usage(tool, fault, "why takes ids and --json, nothing else");
+    if (count < 2)
+        return tool_usage(tool, fault, "why needs the ids of distributions or deliveries");
+    return status_why(tool, count - 1, ids + 1, json, fault);
+}
+
 static int run(const struct tool *tool, int count, char **ids, struct fault *fault)
 {
     bool filters = filter.tenant_id || filter.data_type || filter.destination || filter.status ||
@@ -119,6 +131,8 @@ static int run(const struct tool *tool, int count, char **ids, struct fault *fau
 
     if ((list || queues) && count)
         return tool_usage(tool, fault, "--list and --queues take no ids");
+    if (count && !strcmp(ids[0], "why"))
+        return run_why(tool, count, ids, fault);
     if (list && queues)
         return tool_usage(tool, fault, "--list and --queues exclude each other");
     if (filters && !list)

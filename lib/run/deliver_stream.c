@@ -357,6 +357,7 @@ static void plan_round(struct engine *engine, struct deliver_round *round, int64
         const struct deliver_limits limits = {.catalog = stream->stage->catalog,
                                               .gate = &stream->stage->gate,
                                               .total = free_room,
+                                              .reports = &engine->reports,
                                               .serves = stream->serves,
                                               .arg = stream->arg};
         deliver_plan(&engine->look, &engine->share, &limits, &round->plan);
@@ -367,7 +368,8 @@ static void plan_round(struct engine *engine, struct deliver_round *round, int64
     }
     bool planned = round->plan.want_count || round->plan.probe_count;
     int64_t age_ms = now_ms - engine->look.at_ms;
-    round->look = !engine->stopping && (!engine->look.at_ms || age_ms >= LOOK_MS || (engine->rang && !planned));
+    round->look = !engine->stopping && (!engine->look.at_ms || age_ms >= LOOK_MS || engine->urgent ||
+                                        (engine->rang && !planned));
     if (round->look)
         engine->rang = false;
     round->arg = engine;
@@ -385,9 +387,10 @@ static void begin_round(struct engine *engine)
     round->store = engine->stream->take_store;
     round->queue = engine->stream->take_queue;
     round->lease_ms = engine->stream->lease_ms;
+    round->rules = engine->stream->rules;
     round->body_budget = engine->bytes < BODY_BUDGET ? BODY_BUDGET - engine->bytes : 1;
-    take_reports(engine, round, now_ms);
     plan_round(engine, round, now_ms);
+    take_reports(engine, round, now_ms);
     claims_move(&round->claims, &engine->claims);
     claims_move(&round->finished, &engine->finished);
     claims_move(&round->released, &engine->released);

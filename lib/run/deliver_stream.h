@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include "deliver_stage.h"
 #include "fault.h"
+#include "holds.h"
 #include "queue.h"
 #include "service.h"
 #include "store.h"
@@ -25,6 +26,7 @@ struct deliver_stream {
     struct queue *take_queue, *record_queue, *renew_queue, *bell_queue;
     int64_t lease_ms;
     int64_t stop_timeout_ms;
+    struct hold_rules rules; /* of the breakers */
     bool (*serves)(void *arg, const char *destination); /* its own pool; NULL: all destinations */
     void *arg;
 };

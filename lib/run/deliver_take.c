@@ -85,6 +85,9 @@ static struct place *place_of(struct planning *planning, const char *lane)
     place->destination = catalog_destination(limits->catalog, name);
     place->hold = holds_find(&planning->look->holds, key);
     place->served = !limits->serves || limits->serves(limits->arg, name);
+    const struct hold_report *report = strmap_get(limits->reports, key);
+    if (report && report->failures)
+        place->served = false;
     if (place->served && !place->hold)
         place->room = gate_destination_room(
             limits->gate, key,
@@ -160,12 +163,12 @@ void deliver_plan(struct deliver_look *look, struct share *share, const struct d
     strmap_init(&planning.tenants);
     for (size_t i = 0; i < look->lane_count; i++) {
         struct queue_lane *lane = &look->lanes[i];
-        bool unread = lane->length > lane->in_flight;
+        size_t unread = queue_lane_unread(lane);
 
         places[i] = place_of(&planning, lane->name);
         shares[i] = (struct share_lane){
             .name = lane->name,
-            .unread = unread ? (size_t)(lane->length - lane->in_flight) : 0,
+            .unread = unread,
             .oldest_ms = lane->oldest_ms,
             .room = &places[i]->room,
             .tenant_room = tenant_room(&planning, lane->name),
@@ -185,8 +188,6 @@ void deliver_plan(struct deliver_look *look, struct share *share, const struct d
 }
 
 /* --- the round, on its thread --- */
-
-static const struct hold_rules rules = {.failures = BREAKER_FAILURES, .open_ms = BREAKER_OPEN_MS};
 
 /* Claims that came to nothing. What was done is forgotten, so that a fault does not do it again. */
 int deliver_round_let_go(struct deliver_round *round, struct fault *fault)
@@ -320,7 +321,7 @@ void deliver_round_run(void *arg)
 
     round->result = -1;
     if (round->report_count &&
-        holds_report(round->queue, &rules, round->reports, round->report_count, fault) < 0)
+        holds_report(round->queue, &round->rules, round->reports, round->report_count, fault) < 0)
         return;
     if (deliver_round_let_go(round, fault) < 0)
         return;

@@ -51,6 +51,7 @@ struct deliver_limits {
     const struct catalog *catalog;
     const struct gate *gate;
     size_t total;
+    const struct strmap *reports; /* struct hold_report: who has failed gets nothing before Redis was asked */
     bool (*serves)(void *arg, const char *destination); /* NULL: all */
     void *arg;
 };
@@ -65,6 +66,7 @@ struct deliver_round {
     struct store *store;
     struct queue *queue;
     int64_t lease_ms;
+    struct hold_rules rules;
     /* in, all the round's own */
     struct hold_report *reports; /* destinations owned */
     size_t report_count;

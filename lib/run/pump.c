@@ -142,7 +142,7 @@ static int fetch(struct work *work, struct fault *fault)
         result = look_ahead(work, lanes, count, rooms, fault);
     for (size_t i = 0; i < count; i++)
         shares[i] = (struct share_lane){.name = lanes[i].name,
-                                        .unread = (size_t)(lanes[i].length - lanes[i].in_flight),
+                                        .unread = queue_lane_unread(&lanes[i]),
                                         .oldest_ms = lanes[i].oldest_ms,
                                         .room = bounded ? &rooms[i] : NULL};
     if (result == 0)

@@ -193,6 +193,21 @@ int store_view(struct store *store, const char *distribution_id, bool attempts, 
 int store_job_status(struct store *store, const char *distribution_id, enum job_status *status,
                      struct fault *fault);
 
+/* What is open of a distribution: its open deliveries, or itself while it is pending (then target is ""). By
+ * distribution_id or the id of its row, or the id of one delivery. INPUT where there is no such thing. */
+struct open_view {
+    char *id, *job_id, *target, *status, *destination, *tenant_id, *priority, *last_error;
+    int attempts, budget_start;
+    int64_t due_at_us;
+    bool due; /* due_at has come, by PostgreSQL's clock */
+};
+struct open_list {
+    struct open_view *items;
+    size_t count;
+};
+int store_open_of(struct store *store, const char *id, struct open_list *list, struct fault *fault);
+void open_list_release(struct open_list *list);
+
 struct job_filter {
     const char *tenant_id, *data_type, *destination; /* NULL: all */
     const char *status;                              /* a job status, or NULL */

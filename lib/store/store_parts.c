@@ -12,6 +12,12 @@
 #include "utf8.h"
 #include "xalloc.h"
 
+/*
+ * Every statement of the services goes by an index. A plan that was made while the tables were nearly empty would read
+ * them whole for as long as the connection lives; and none of them is long enough to be worth compiling.
+ */
+static const char connection_sql[] = "SET enable_seqscan = off; SET jit = off";
+
 struct store *store_new(const struct pg_config *config)
 {
     struct store *store = xcalloc(1, sizeof *store);
@@ -52,6 +58,8 @@ int store_open(struct store *store, struct fault *fault)
             fault, FAULT_CONFIG,
             "%s has schema version %d, newer than the %d of this program: install its version of dist",
             store_address(store), have, want);
+    if (pg_script(store->pg, connection_sql, fault))
+        return -1;
     store->checked = pg_generation(store->pg);
     return 0;
 }

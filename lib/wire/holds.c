@@ -9,6 +9,8 @@
 #include "queue_call.h"
 #include "xalloc.h"
 
+#define STEP_US_MAX INT64_C(100000000000000)
+
 const char *const hold_kind_names[HOLD_KIND_COUNT + 1] = {"paused", "open", "half_open", NULL};
 
 static int by_destination(const void *a, const void *b)
@@ -61,9 +63,8 @@ const struct hold *holds_find(const struct holds *holds, const char *destination
 {
     const struct hold key = {.destination = (char *)destination};
 
-    return holds->count
-               ? bsearch(&key, holds->items, holds->count, sizeof *holds->items, by_destination)
-               : NULL;
+    return holds->count ? bsearch(&key, holds->items, holds->count, sizeof *holds->items, by_destination)
+                        : NULL;
 }
 
 struct reporting {
@@ -92,12 +93,11 @@ int holds_report(struct queue *queue, const struct hold_rules *rules, const stru
 {
     const struct reporting reporting = {.rules = rules, .reports = reports};
 
-    return queue_work(queue,
-                      &(struct queue_work){.script = QUEUE_SCRIPT_REPORT,
-                                           .count = count,
-                                           .build = build_report,
-                                           .items = &reporting},
-                      fault);
+    return queue_work(
+        queue,
+        &(struct queue_work){
+            .script = QUEUE_SCRIPT_REPORT, .count = count, .build = build_report, .items = &reporting},
+        fault);
 }
 
 int holds_probe(struct queue *queue, const char *destination, int64_t for_ms, bool *granted,
@@ -106,6 +106,7 @@ int holds_probe(struct queue *queue, const char *destination, int64_t for_ms, bo
     struct queue_call call;
     redisReply *reply;
 
+    *granted = false;
     queue_call_begin(&call, QUEUE_SCRIPT_PROBE, 0);
     queue_call_key(&call, "holds");
     queue_call_values(&call, queue);
@@ -119,6 +120,16 @@ int holds_probe(struct queue *queue, const char *destination, int64_t for_ms, bo
     return 0;
 }
 
+/* Between two slots: from a million a second down to one in some years. */
+static long long step_us(double rate_per_s)
+{
+    double us = 1e6 / rate_per_s;
+
+    if (!(us < STEP_US_MAX))
+        return STEP_US_MAX;
+    return us < 1 ? 1 : llround(us);
+}
+
 static void build_grant(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
 {
     const struct hold_grant *grant = (const struct hold_grant *)items + index;
@@ -127,7 +138,7 @@ static void build_grant(const struct queue *queue, struct queue_call *call, cons
     queue_call_key(call, name);
     queue_call_values(call, queue);
     queue_call_number(call, (long long)grant->want);
-    queue_call_number(call, llround(1e6 / grant->rate_per_s));
+    queue_call_number(call, step_us(grant->rate_per_s));
     free(name);
 }
 

@@ -1,19 +1,22 @@
 /*
  * holds - what all workers know about a destination: its breaker, a pause that it asked for, its rate
  *
- * Kept in Redis beside the queue, by the clock of Redis, since it is about now: a Redis that was emptied starts
- * with closed breakers, and that is right. A destination is named as in its lanes. All of it is in partition 0:
+ * Kept in Redis beside the queue, by the clock of Redis, since it is about now: a Redis that was emptied
+ * starts with closed breakers, and that is right. A destination is named as in its lanes. All of it is in
+ * partition 0:
  *
- *   dist:{0}:holds          hash: destination -> "failures open_until paused_until probe_until touched", times
- *                           in ms; a destination that works has no field, and one that nobody reports about
- *                           for an hour loses its own
- *   dist:{0}:rate:<dest>    time of the next free slot in us; lives as long as that is ahead
+ *   dist:{0}:holds        hash: destination -> "failures open_until paused_until probe_until touched", in ms
+ *   dist:{0}:rate:<dest>  time of the next free slot in us; gone a second after that has passed
+ *
+ * A destination that works has no field, and one whose times have passed for an hour without a report loses
+ * its own.
  *
  * A breaker counts failures in a row, of whichever workers. It opens at `failures`, for `open_ms`; after that
  * one attempt may be made in the whole fleet, the probe. A success of anybody closes it, a probe that failed
  * opens it again. Failures that come in while it is open change nothing.
  *
- * Blocking and faults as in queue.h.
+ * Blocking and faults as in queue.h. A Redis without memory takes all of this: it is small, and what waits
+ * must be able to go out.
  */
 #ifndef DIST_HOLDS_H
 #define DIST_HOLDS_H

@@ -2,8 +2,8 @@
  * queue - the active queue: Redis Streams that carry what is ready to run now
  *
  * PostgreSQL has the truth; everything here may vanish at any instant and is published again
- * (dist-internals(7)). Entries carry one id and nothing else. All keys of a partition p have its hash tag, and a
- * distribution is in one partition with all its deliveries:
+ * (dist-internals(7)). Entries carry one id and nothing else. All keys of a partition p have its hash tag,
+ * and a distribution is in one partition with all its deliveries:
  *
  *   dist:{p}:submitted:<lane>  stream of job ids, read by dist-route; lane: <tenant>:<priority>
  *   dist:{p}:routed:<lane>     stream of delivery ids, read by dist-transform; likewise
@@ -15,7 +15,7 @@
  *   dist:{p}:quarantine        list of malformed entries with the reason (JSON), newest 1000
  *   dist:{p}:epoch             random; missing or changed: this Redis was wiped
  *
- * What all workers share about a destination is in breaker.h.
+ * What all workers share about a destination is in holds.h.
  *
  * Every change is one Lua script. An empty stream is no stream: the script that takes the last entry
  * removes the key, its group and its lane, so nothing is left behind and no consumer has to be cleaned up. A
@@ -87,7 +87,7 @@ struct queue_claim {
     char entry[32]; /* stream id of the entry */
     char *stream;   /* whole key; owned by the claim */
     unsigned partition;
-    int crashes;    /* how often a worker was lost while holding it */
+    int crashes; /* how often a worker was lost while holding it */
 };
 struct queue_claims {
     struct queue_claim *items;
@@ -111,14 +111,16 @@ struct queue_lane {
 int queue_lanes(struct queue *queue, enum queue_stage stage, struct queue_lane **lanes, size_t *count,
                 struct fault *fault);
 void queue_lanes_free(struct queue_lane *lanes, size_t count);
+/* Entries that may be claimed. None where somebody removed entries by hand that are claimed still. */
+size_t queue_lane_unread(const struct queue_lane *lane);
 /* length[i]: entries in the lane of items[i] (its id does not matter). One pipeline. */
 int queue_lengths(struct queue *queue, enum queue_stage stage, const struct queue_item *items, size_t count,
                   int64_t *lengths, struct fault *fault);
 
 /*
- * Claims unread entries, appended to `claims`, as many from each lane as it says. One pipeline; does not
- * wait. Where the answer is lost with the connection, the entries are claimed and nobody knows: queue_reap()
- * finds them. Of a fault behind claims that were made nothing is said: these are held.
+ * Claims unread entries, appended to `claims`, as many from each lane as it says, 500 at most. One pipeline;
+ * does not wait. Where the answer is lost with the connection, the entries are claimed and nobody knows:
+ * queue_reap() finds them. Of a fault behind claims that were made nothing is said: these are held.
  */
 struct queue_want {
     const char *lane;
@@ -173,8 +175,8 @@ int queue_release(struct queue *queue, const struct queue_claim *const *claims, 
 int queue_renew(struct queue *queue, const struct queue_claim *const *claims, size_t count, bool *lost,
                 struct fault *fault);
 /*
- * Takes over entries whose owners were silent for idle_ms, at most `want`, from `stage` (all lanes of
- * QUEUE_READY, continuing where the last call ended). Their crash counter goes up. That includes entries of
+ * Takes over entries whose owners were silent for idle_ms, at most `want`, from all lanes of `stage`,
+ * continuing where the last call ended. Their crash counter goes up. That includes entries of
  * this very owner, which it did not renew or never heard of (see queue_fetch()): the older claim is void
  * then. At most 64 round trips, of 500 entries each.
  */

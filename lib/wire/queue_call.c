@@ -11,6 +11,7 @@ enum {
     CALL_BYTES_MAX = 64 << 20, /* a thousand items of the longest names have some 600 KB */
     PIPELINE_CALLS = 512,      /* replies are kept until all have come */
     PIPELINE_BYTES = 1 << 20,
+    LANE_MAX = 500,
 };
 
 const char *const queue_stage_names[QUEUE_STAGE_COUNT + 1] = {"submitted", "routed", "ready", NULL};
@@ -23,6 +24,13 @@ char *queue_key(unsigned partition, const char *name)
 char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane)
 {
     return xasprintf("dist:{%u}:%s:%s", partition, queue_stage_names[stage], lane);
+}
+
+int queue_check_lane(const char *lane, struct fault *fault)
+{
+    if (lane && lane[0] && strlen(lane) <= LANE_MAX)
+        return 0;
+    return fault_set(fault, FAULT_BUG, "queue: no lane, or one of more than %d bytes", LANE_MAX);
 }
 
 /* The argument that comes now starts here. */

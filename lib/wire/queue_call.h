@@ -1,8 +1,8 @@
 /*
  * queue_call - how queue*.c name their keys and call their scripts; nobody else includes this
  *
- * A call is built as: begin, keys, values, further values; then run alone, or appended to a pipeline. Texts are
- * copied into it.
+ * A call is built as: begin, keys, values, further values; then run alone, or appended to a pipeline. Texts
+ * are copied into it.
  */
 #ifndef DIST_QUEUE_CALL_H
 #define DIST_QUEUE_CALL_H
@@ -10,7 +10,6 @@
 #include "buf.h"
 #include "queue.h"
 #include "queue_scripts.h"
-#include "strmap.h"
 
 struct queue {
     struct redis *redis;
@@ -18,13 +17,18 @@ struct queue {
     unsigned partitions;
     unsigned bell_turn; /* the partition whose bell is waited for next */
     struct redis_script scripts[QUEUE_SCRIPT_COUNT];
-    struct strmap cursors; /* stream -> where queue_reap() goes on in it; absent: at its start */
-    size_t reap_turn;      /* the lane at which the next queue_reap() begins */
+    struct queue_turn { /* where the last queue_reap() of the stage ended, for the next one to go on */
+        char *lane;     /* NULL: none so far */
+        unsigned partition;
+        char cursor[32]; /* in that lane; "": it was done */
+    } turns[QUEUE_STAGE_COUNT];
 };
 
 /* The one place that names keys. "dist:{0}:", "dist:{0}:ready:<lane>"; the caller's. */
 char *queue_key(unsigned partition, const char *name);
 char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane);
+
+int queue_check_lane(const char *lane, struct fault *fault);
 
 struct queue_call {
     enum queue_script script;
@@ -46,8 +50,8 @@ void queue_call_number(struct queue_call *call, long long value);
 redisReply *queue_call_run(struct queue *queue, struct queue_call *call, struct fault *fault);
 
 /* Many calls of one script: `build` sets the partition of call `index` and adds its keys and values, `answer`
- * (may be NULL) gets its reply. Sent in pipelines of a bounded size. The first error ends it with its fault, after the replies of
- * its pipeline. */
+ * (may be NULL) gets its reply. Sent in pipelines of a bounded size. The first error ends it with its fault,
+ * after the replies of its pipeline. */
 struct queue_work {
     enum queue_script script;
     size_t count;

@@ -13,10 +13,9 @@
 enum {
     PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 5 us an id */
     RECALL_IDS = 128,
-    FETCH_IDS = 500, /* of one call */
+    FETCH_IDS = 500,  /* of one call */
     HOP_ITEMS = 1000, /* in the call that settles the claim; what is more is published before it */
-    LANE_MAX = 500,
-    TURN_MS = 50, /* at one of several bells */
+    TURN_MS = 50,     /* at one of several bells */
 };
 
 struct queue *queue_new(struct redis *redis, const char *owner, unsigned partitions)
@@ -27,7 +26,6 @@ struct queue *queue_new(struct redis *redis, const char *owner, unsigned partiti
     queue->owner = xstrdup(owner);
     queue->partitions = partitions;
     queue_scripts_init(queue->scripts);
-    strmap_init(&queue->cursors);
     return queue;
 }
 
@@ -37,7 +35,8 @@ void queue_free(struct queue *queue)
         return;
     redis_free(queue->redis);
     queue_scripts_release(queue->scripts);
-    strmap_release(&queue->cursors, free);
+    for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
+        free(queue->turns[stage].lane);
     free(queue->owner);
     free(queue);
 }
@@ -91,13 +90,6 @@ void queue_claims_release(struct queue_claims *claims)
     *claims = (struct queue_claims){0};
 }
 
-static int check_lane(const char *lane, struct fault *fault)
-{
-    if (lane && lane[0] && strlen(lane) <= LANE_MAX)
-        return 0;
-    return fault_set(fault, FAULT_BUG, "queue: no lane, or one of more than %d bytes", LANE_MAX);
-}
-
 /* What identify() in queue_scripts.c takes. */
 static int check_id(const char *id, struct fault *fault)
 {
@@ -114,7 +106,7 @@ static int check_id(const char *id, struct fault *fault)
 static int check_items(const struct queue_item *items, size_t count, struct fault *fault)
 {
     for (size_t i = 0; i < count; i++)
-        if (check_id(items[i].id, fault) || check_lane(items[i].lane, fault))
+        if (check_id(items[i].id, fault) || queue_check_lane(items[i].lane, fault))
             return -1;
     return 0;
 }
@@ -252,7 +244,7 @@ int queue_fetch(struct queue *queue, enum queue_stage stage, const struct queue_
     int status;
 
     for (size_t i = 0; i < count; i++)
-        if (check_lane(wants[i].lane, fault))
+        if (queue_check_lane(wants[i].lane, fault))
             return -1;
     status = queue_work(queue,
                         &(struct queue_work){.script = QUEUE_SCRIPT_FETCH,
@@ -268,8 +260,8 @@ int queue_fetch(struct queue *queue, enum queue_stage stage, const struct queue_
 }
 
 /*
- * BZPOPMIN dist:{0}:bell:routed 0.250; its timeout 0 would be for ever. The bells of several partitions may be on
- * several servers: all are looked at, and one is waited for, another one each time, for a short while.
+ * BZPOPMIN dist:{0}:bell:routed 0.250; its timeout 0 would be for ever. The bells of several partitions may
+ * be on several servers: all are looked at, and one is waited for, another one each time, for a short while.
  */
 int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, struct fault *fault)
 {
@@ -289,7 +281,7 @@ int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, str
         return rang;
     if (queue->partitions > 1 && wait_ms > TURN_MS)
         wait_ms = TURN_MS;
-    queue->bell_turn = (queue->bell_turn + 1) % queue->partitions;
+    queue->bell_turn = queue->bell_turn + 1 < queue->partitions ? queue->bell_turn + 1 : 0;
     snprintf(bell, sizeof bell, "dist:{%u}:bell:%s", queue->bell_turn, queue_stage_names[stage]);
     snprintf(timeout, sizeof timeout, "%lld.%03d", (long long)(wait_ms / 1000), (int)(wait_ms % 1000));
     reply = redis_command(queue->redis, wait_ms, fault, 3, (const char *const[]){"BZPOPMIN", bell, timeout},
@@ -486,6 +478,8 @@ int queue_find(struct queue *queue, const struct queue_item *item, struct queue_
     redisReply *reply;
 
     *place = (struct queue_place){0};
+    if (check_id(item->id, fault))
+        return -1;
     queue_call_begin(&call, QUEUE_SCRIPT_FIND, item->partition);
     queue_call_key(&call, "epoch");
     queue_call_values(&call, queue);

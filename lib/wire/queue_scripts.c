@@ -23,7 +23,8 @@ static const char prelude[] =
     "local function lanes(stage) return P .. 'lanes:' .. stage end\n"
     "local function bell(stage) return P .. 'bell:' .. stage end\n"
 
-    /* 'dist:{0}:ready:web:acme:normal' -> 'ready', 'web:acme:normal' */
+    /* 'dist:{0}:ready:web:acme:normal' -> 'ready', 'web:acme:normal'; nil for a key that is no stream of ours (those
+     * of former versions had no lane). */
     "local function parse(stream)\n"
     "  return string.match(string.sub(stream, #P + 1), '^(%a+):(.*)$')\n"
     "end\n"
@@ -43,9 +44,9 @@ static const char prelude[] =
     "  call('XGROUP', 'CREATE', stream, GROUP, '0', 'MKSTREAM')\n"
     "end\n"
 
-    "local function enlist(stream)\n"
+    "local function enlist(stream, how)\n"
     "  local stage, lane = parse(stream)\n"
-    "  if call('SISMEMBER', lanes(stage), lane) == 0 then call('SADD', lanes(stage), lane) end\n"
+    "  if call('SISMEMBER', lanes(stage), lane) == 0 then how('SADD', lanes(stage), lane) end\n"
     "end\n"
 
     /* An empty stream is no stream: group, consumers, lane and bell go with it. */
@@ -53,6 +54,7 @@ static const char prelude[] =
     "  if call('XLEN', stream) > 0 then return end\n"
     "  local stage, lane = parse(stream)\n"
     "  call('DEL', stream)\n"
+    "  if not stage then return end\n"
     "  call('ZREM', bell(stage), stream)\n"
     "  call('SREM', lanes(stage), lane)\n"
     "end\n"
@@ -69,7 +71,7 @@ static const char prelude[] =
     "  if not seen[stream] then\n"
     "    seen[stream] = true\n"
     "    if call('EXISTS', stream) == 0 then make_group(stream) end\n"
-    "    enlist(stream)\n"
+    "    enlist(stream, call)\n"
     "    ring(stream)\n"
     "  end\n"
     "  local entry = call('XADD', stream, '*', 'id', id)\n"
@@ -77,11 +79,11 @@ static const char prelude[] =
     "end\n"
 
     /* In Redis: the hash is there and its entry too; then also who holds it ('': nobody). A look also mends the set of
-     * lanes. */
+     * lanes, where there is memory for it. */
     "local function present(id)\n"
     "  local d = call('HMGET', hash(id), 's', 'e', 'o')\n"
-    "  if not d[1] or not d[2] or #call('XRANGE', d[1], d[2], d[2]) == 0 then return false end\n"
-    "  enlist(d[1])\n"
+    "  if not d[1] or not d[2] or not parse(d[1]) or #call('XRANGE', d[1], d[2], d[2]) == 0 then return false end\n"
+    "  enlist(d[1], redis.pcall)\n"
     "  return true, d[3] or ''\n"
     "end\n"
 
@@ -162,6 +164,7 @@ static const char publish[] =
 static const char fetch[] =
     "local stream, left, out, drained = KEYS[1], tonumber(ARGV[3]), {}, false\n"
     "if call('EXISTS', stream) == 0 then sweep(stream) return out end\n"
+    "if left < 1 then return out end\n" /* COUNT 0 would be all there is */
     "for round = 1, 10 do\n"
     "  local r = redis.pcall('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
     "  if r and r.err then\n"
@@ -322,12 +325,14 @@ static const char epoch[] =
     "call('SET', KEYS[1], ARGV[3])\n"
     "return ARGV[3]\n";
 
-/* KEYS[1] the set of lanes; ARGV[3] stage. -> lane, length, in flight, age of the oldest entry in ms, lane, ...
+/* KEYS[1] the set of lanes; ARGV[3] stage, [4] cursor, [5] about how many.
+ * -> cursor, lane, length, in flight, age of the oldest entry in ms, lane, ...
  *
  * An entry's id starts with the time of Redis at which it was added. A lane that has no entries is none. */
 static const char survey[] =
-    "local out, now = {}, now_ms()\n"
-    "for _, lane in ipairs(call('SMEMBERS', KEYS[1])) do\n"
+    "local r, now = call('SSCAN', KEYS[1], ARGV[4], 'COUNT', ARGV[5]), now_ms()\n"
+    "local out = {r[1]}\n"
+    "for _, lane in ipairs(r[2]) do\n"
     "  local stream = P .. ARGV[3] .. ':' .. lane\n"
     "  local oldest = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]\n"
     "  if not oldest then\n"
@@ -341,17 +346,24 @@ static const char survey[] =
     "  end\n"
     "end\n"
     "return out\n";
-/* What the scripts of holds.h share. HSET dist:{0}:holds web "5 1700000060000 0 0 1700000000000" */
+
+/* What the scripts of holds.h share. HSET dist:{0}:holds web "5 1700000060000 0 0 1700000000000"
+ *
+ * Stale is what is an hour past, what was written in the future (the clock was set back) and what nobody can read.
+ * HDEL goes first because Redis without memory refuses a script that begins with an addition: what is said about a
+ * destination must be known then, too. */
 #define HOLD_LUA                                                                              \
-    "local function read(text)\n"                                                             \
+    "local function read(text, now)\n"                                                        \
     "  local f, o, p, b, t = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')\n"   \
-    "  return {failures = tonumber(f) or 0, open = tonumber(o) or 0, paused = tonumber(p) or 0,\n" \
+    "  local h = {failures = tonumber(f) or 0, open = tonumber(o) or 0, paused = tonumber(p) or 0,\n" \
     "    probe = tonumber(b) or 0, touched = tonumber(t) or 0}\n"                             \
+    "  if math.max(h.open, h.paused, h.probe, h.touched) >= now - 3600000 and\n"              \
+    "    h.touched <= now + 60000 then return h end\n"                                        \
+    "  return {failures = 0, open = 0, paused = 0, probe = 0, stale = true}\n"                \
     "end\n"                                                                                   \
     "local function write(destination, h, now)\n"                                             \
-    "  if h.failures == 0 and h.open == 0 and h.paused <= now then\n"                         \
-    "    call('HDEL', KEYS[1], destination)\n"                                                \
-    "  else\n"                                                                                \
+    "  call('HDEL', KEYS[1], destination)\n"                                                  \
+    "  if h.failures > 0 or h.open > 0 or h.paused > now then\n"                              \
     "    call('HSET', KEYS[1], destination, string.format('%d %d %d %d %d', h.failures, h.open,\n" \
     "      h.paused, h.probe, now))\n"                                                        \
     "  end\n"                                                                                 \
@@ -361,9 +373,9 @@ static const char survey[] =
 static const char holds[] = HOLD_LUA
     "local out, now, all = {}, now_ms(), call('HGETALL', KEYS[1])\n"
     "for i = 1, #all, 2 do\n"
-    "  local h = read(all[i + 1])\n"
+    "  local h = read(all[i + 1], now)\n"
     "  local kind, left\n"
-    "  if h.touched < now - 3600000 then call('HDEL', KEYS[1], all[i])\n"
+    "  if h.stale then call('HDEL', KEYS[1], all[i])\n"
     "  elseif h.open > 0 then\n"
     "    local till = math.max(h.open, h.probe, h.paused)\n"
     "    kind, left = till > now and 1 or 2, math.max(till - now, 0)\n"
@@ -377,7 +389,8 @@ static const char holds[] = HOLD_LUA
 /* KEYS[1] the holds; ARGV[3] destination, [4] failures, [5] '1' success, [6] '1' the probe failed, [7] pause in ms,
  * [8] failures that open it, [9] for how many ms. -> 1 */
 static const char report[] = HOLD_LUA
-    "local now, h = now_ms(), read(call('HGET', KEYS[1], ARGV[3]))\n"
+    "local now = now_ms()\n"
+    "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
     "if ARGV[5] == '1' then h.failures, h.open, h.probe = 0, 0, 0 end\n"
     "h.failures = h.failures + tonumber(ARGV[4])\n"
     "if ARGV[6] == '1' and h.open > 0 then h.open, h.probe = now + tonumber(ARGV[9]), 0 end\n"
@@ -388,7 +401,8 @@ static const char report[] = HOLD_LUA
 
 /* KEYS[1] the holds; ARGV[3] destination, [4] for how many ms, 0: it was not used. -> 1 granted */
 static const char probe[] = HOLD_LUA
-    "local now, h = now_ms(), read(call('HGET', KEYS[1], ARGV[3]))\n"
+    "local now = now_ms()\n"
+    "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
     "if h.open == 0 then return 0 end\n"
     "if ARGV[4] ~= '0' and math.max(h.open, h.probe, h.paused) > now then return 0 end\n"
     "h.probe = ARGV[4] == '0' and 0 or now + tonumber(ARGV[4])\n"
@@ -397,17 +411,21 @@ static const char probe[] = HOLD_LUA
 
 /* KEYS[1] the rate's key; ARGV[3] want, [4] us between two slots. -> granted
  *
- * The generic cell rate algorithm: the key holds the time of the next free slot, at most a second behind now. */
+ * The generic cell rate algorithm: the key holds the time of the next free slot, at most a second behind now. It is more
+ * than a step ahead only where the clock was set back or the rate was lower before: then it is now. DEL goes first as
+ * above. */
 static const char grant[] =
     "local t = call('TIME')\n"
     "local now, step = t[1] * 1000000 + t[2], tonumber(ARGV[4])\n"
     "local saved = math.max(1000000, step)\n"
-    "local next = math.max(tonumber(call('GET', KEYS[1]) or 0), now - saved + step)\n"
+    "local next = math.max(tonumber(call('GET', KEYS[1])) or 0, now - saved + step)\n"
+    "if next > now + step then next = now end\n"
     "local free = math.floor((now - next) / step) + 1\n"
     "local granted = math.max(0, math.min(free, tonumber(ARGV[3])))\n"
     "if granted > 0 then\n"
     "  next = next + granted * step\n"
     "  local left = math.ceil((next + saved - now) / 1000)\n"
+    "  call('DEL', KEYS[1])\n"
     "  call('SET', KEYS[1], string.format('%.0f', next), 'PX', math.max(left, 1))\n"
     "end\n"
     "return granted\n";
