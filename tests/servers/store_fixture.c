@@ -267,3 +267,28 @@ void check_counters(const struct store_fixture *fixture)
     PQclear(result);
     pg_free(pg);
 }
+
+void run_sql(const struct store_fixture *f, const char *format, ...)
+{
+    va_list arguments;
+    char *sql;
+
+    va_start(arguments, format);
+    assert_true(vasprintf(&sql, format, arguments) > 0);
+    va_end(arguments);
+    pg_server_run(&f->server, sql);
+    free(sql);
+}
+
+void fill_lane(const struct store_fixture *f, const char *job, const char *destination, const char *tenant,
+               const char *priority, int count, int attempts, int due_s)
+{
+    run_sql(
+        f,
+        "SET session_replication_role = 'replica';"
+        "INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, status,"
+        " due_at, attempts) SELECT dist_uuid(), '%s', '%s', '%s', dist_uuid()::text,"
+        " jsonb_build_array('%s'), 'waiting', now() + interval '%d seconds' + n * interval '1 millisecond',"
+        " %d FROM generate_series(0, %d - 1) n",
+        job, tenant, priority, destination, due_s, attempts, count);
+}

@@ -63,6 +63,12 @@ int pending_due(struct store *store, size_t want, struct due_list *list, struct 
 /* The number that "SELECT " sql FROM ... WHERE id = 'id' gives. */
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void run_sql(const struct store_fixture *fixture, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* `count` waiting deliveries of the job in one lane, tried `attempts` times; the first one is due `due_s`
+ * seconds from now, each next one a millisecond later. */
+void fill_lane(const struct store_fixture *fixture, const char *job, const char *destination,
+               const char *tenant, const char *priority, int count, int attempts, int due_s);
 /* All counters and states of jobs are what a recount of their deliveries says. */
 void check_counters(const struct store_fixture *fixture);
 

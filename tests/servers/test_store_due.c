@@ -19,36 +19,6 @@
 
 /* --- rows --- */
 
-static void run_sql(const struct store_fixture *f, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void run_sql(const struct store_fixture *f, const char *format, ...)
-{
-    va_list arguments;
-    char *sql;
-
-    va_start(arguments, format);
-    assert_true(vasprintf(&sql, format, arguments) > 0);
-    va_end(arguments);
-    pg_server_run(&f->server, sql);
-    free(sql);
-}
-
-/* `count` waiting deliveries of the job in one lane, tried `attempts` times; the first one is due `due_s`
- * seconds from now, each next one a millisecond later. */
-static void fill_lane(const struct store_fixture *f, const char *job, const char *destination,
-                      const char *tenant, const char *priority, int count, int attempts, int due_s)
-{
-    run_sql(
-        f,
-        "SET session_replication_role = 'replica';"
-        "INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, status,"
-        " due_at, attempts) SELECT dist_uuid(), '%s', '%s', '%s', dist_uuid()::text,"
-        " jsonb_build_array('%s'), 'waiting', now() + interval '%d seconds' + n * interval '1 millisecond',"
-        " %d FROM generate_series(0, %d - 1) n",
-        job, tenant, priority, destination, due_s, attempts, count);
-}
-
 /* A routed job with one queued delivery to a group of these members. */
 static void group_delivery(const struct store_fixture *f, const char *const *members,
                            char delivery_out[UID_TEXT_SIZE])
