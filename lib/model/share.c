@@ -2,8 +2,10 @@
  * share - see share.h
  *
  * A turn is a point in virtual time: whoever is least far gets the next entry and moves on by one over its
- * weight. The clock is the turn of whoever was served last: of the tenants, and of each tenant's lanes. Who begins
- * is put there.
+ * weight. The clock is the turn of whoever was served last: of the tenants, and of each tenant's lanes. Who
+ * begins is put there. Who is ahead of the clock and gone is remembered until the clock is there, or it would
+ * be first again by coming back, and one that comes with an entry at a time would be served before all that
+ * stay.
  */
 #include "share.h"
 
@@ -12,7 +14,11 @@
 #include <string.h>
 #include "xalloc.h"
 
-static const double weights[PRIORITY_COUNT] = {[PRIORITY_HIGH] = 8, [PRIORITY_NORMAL] = 3, [PRIORITY_LOW] = 1};
+static const double weights[PRIORITY_COUNT] = {
+    [PRIORITY_HIGH] = 8, [PRIORITY_NORMAL] = 3, [PRIORITY_LOW] = 1};
+
+/* Requests bring destinations along, and with them lanes: of so many that are gone a turn is kept. */
+enum { REMEMBERED = 1000 };
 
 struct share_turn {
     double at;
@@ -89,7 +95,8 @@ static double step_of(enum priority priority, int64_t oldest_ms)
 
 static bool may_take(const struct share_lane *lane)
 {
-    return lane->want < lane->unread && (!lane->room || *lane->room) && (!lane->tenant_room || *lane->tenant_room);
+    return lane->want < lane->unread && (!lane->room || *lane->room) &&
+           (!lane->tenant_room || *lane->tenant_room);
 }
 
 static struct entry *next_entry(struct entry *entries, size_t count)
@@ -102,10 +109,53 @@ static struct entry *next_entry(struct entry *entries, size_t count)
         if (!may_take(one->lane))
             continue;
         if (!best || one->tenant->at < best->tenant->at ||
-            (one->tenant->at <= best->tenant->at && one->own->at < best->own->at))
+            (one->tenant == best->tenant && one->own->at < best->own->at))
             best = one;
     }
     return best;
+}
+
+struct keeping {
+    const struct share *share;
+    struct strmap *fresh, *tenants; /* of this plan */
+    size_t count;
+};
+
+static void keep(struct keeping *keeping, const char *name, const struct share_turn *turn, double now)
+{
+    if (turn->at <= now || keeping->count >= REMEMBERED || strmap_get(keeping->fresh, name))
+        return;
+    turn_of(keeping->fresh,
+            keeping->fresh == keeping->tenants ? &keeping->share->tenants : &keeping->share->lanes, name);
+    keeping->count++;
+}
+
+static void keep_tenant(const char *name, void *value, void *arg)
+{
+    struct keeping *keeping = arg;
+
+    keep(keeping, name, value, keeping->share->now);
+}
+
+static void keep_lane(const char *name, void *value, void *arg)
+{
+    struct keeping *keeping = arg;
+    enum priority priority;
+    char *owner = share_tenant(name, &priority);
+    const struct share_turn *tenant = strmap_get(keeping->tenants, owner);
+
+    if (tenant)
+        keep(keeping, name, value, tenant->lanes_at);
+    free(owner);
+}
+
+/* What was in the last plan, is not in this one, and is ahead. */
+static void keep_gone(struct share *share, struct strmap *tenants, struct strmap *own)
+{
+    strmap_each(&share->tenants, keep_tenant,
+                &(struct keeping){.share = share, .fresh = tenants, .tenants = tenants});
+    strmap_each(&share->lanes, keep_lane,
+                &(struct keeping){.share = share, .fresh = own, .tenants = tenants});
 }
 
 static void begin(struct share *share, struct strmap *tenants, struct strmap *own, struct share_lane *lanes,
@@ -147,6 +197,7 @@ size_t share_plan(struct share *share, struct share_lane *lanes, size_t count, s
         next->tenant->at += 1;
         next->own->at += next->step;
     }
+    keep_gone(share, &tenants, &own);
     share_release(share);
     share->tenants = tenants;
     share->lanes = own;

@@ -2,10 +2,10 @@
  * share - whose turn it is: fair among tenants, weighted among priorities
  *
  * Pure: start-time fair queueing over lanes. Each tenant with something to do gets the same share of what
- * there is room for, whatever lies in its lanes; within it high, normal and low get 8, 3 and 1 parts. So a flood
- * of one tenant costs the others nothing but the share of one tenant, and low never starves. A lane whose
- * oldest entry has waited long counts as of the next higher priority, and after as long again of the one
- * above. Nothing is saved up: who had nothing to do begins where the others are.
+ * there is room for, whatever lies in its lanes; within it high, normal and low get 8, 3 and 1 parts. So a
+ * flood of one tenant costs the others nothing but the share of one tenant, and low never starves. A lane
+ * whose oldest entry has waited long counts as of the next higher priority, and after as long again of the
+ * one above. Nothing is saved up: who had nothing to do begins where the others are.
  */
 #ifndef DIST_SHARE_H
 #define DIST_SHARE_H
@@ -18,18 +18,19 @@
 enum { SHARE_AGE_MS = 30 * 1000 };
 
 struct share {
-    struct strmap tenants; /* name -> struct share_turn *, of the last plan */
+    struct strmap tenants; /* name -> struct share_turn *: of the last plan, and who is ahead of the clock */
     struct strmap lanes;   /* likewise, by lane */
     double now;            /* the clock: where the tenant was that was served last */
 };
 
 struct share_lane {
-    const char *name;   /* "<destination>:<tenant>:<priority>" or "<tenant>:<priority>", and what tells it apart */
-    size_t unread;      /* entries that may be taken */
-    int64_t oldest_ms;  /* age of the oldest */
-    size_t *room;       /* shared with other lanes, of a destination for example; NULL: none */
+    const char
+        *name;     /* "<destination>:<tenant>:<priority>" or "<tenant>:<priority>", and what tells it apart */
+    size_t unread; /* entries that may be taken */
+    int64_t oldest_ms;   /* age of the oldest */
+    size_t *room;        /* shared with other lanes, of a destination for example; NULL: none */
     size_t *tenant_room; /* likewise, of the tenant */
-    size_t want;        /* out: how many to take */
+    size_t want;         /* out: how many to take */
 };
 
 void share_init(struct share *share);

@@ -32,6 +32,7 @@ void window_restart(struct window *window)
     window->size = window->most < WINDOW_START ? window->most : WINDOW_START;
     window->reached = false;
     window->successes = 0;
+    window->known = false;
     window->mean_ms = window->spread_ms = window->sum_ms = 0;
     window->samples = 0;
 }
@@ -64,11 +65,12 @@ static bool learn(struct window *window)
 {
     double mean = window->sum_ms / (double)window->samples;
     double beyond = mean - window->mean_ms;
-    bool known = window->mean_ms > 0;
+    bool known = window->known;
     bool outlier = known && beyond > OUTLIER_MS && beyond > OUTLIER_SPREADS * window->spread_ms;
 
     window->spread_ms = known ? window->spread_ms + LEARN * (fabs(beyond) - window->spread_ms) : mean / 2;
     window->mean_ms = known ? window->mean_ms + LEARN * beyond : mean;
+    window->known = true;
     window->sum_ms = 0;
     window->samples = 0;
     return outlier;

@@ -18,12 +18,13 @@ enum { WINDOW_START = 5 };
 struct window {
     double size;
     double most;
-    bool reached;       /* it was full since it was changed last */
-    size_t successes;   /* since then */
-    int64_t cut_at_ms;  /* of the last cut; attempts that began before it say nothing new */
-    double mean_ms;     /* of the latency, moving; 0: not known yet */
-    double spread_ms;   /* mean deviation, moving */
-    double sum_ms;      /* of the interval */
+    bool reached;      /* it was full since it was changed last */
+    size_t successes;  /* since then */
+    int64_t cut_at_ms; /* of the last cut; attempts that began before it say nothing new */
+    bool known;        /* the latency is */
+    double mean_ms;    /* of the latency, moving */
+    double spread_ms;  /* mean deviation, moving */
+    double sum_ms;     /* of the interval */
     size_t samples;
 };
 

@@ -1,8 +1,8 @@
 /*
  * aside - calls that may block, on a thread of their own beside an event loop
  *
- * One job at a time: its `work` runs on the thread, then its `done` in the loop. Between the two calls the job is
- * the thread's alone. So a server that hangs holds up nothing but the jobs behind it.
+ * One job at a time: its `work` runs on the thread, then its `done` in the loop. Between the two calls the
+ * job is the thread's alone. So a server that hangs holds up nothing but the jobs behind it.
  */
 #ifndef DIST_ASIDE_H
 #define DIST_ASIDE_H
@@ -16,7 +16,8 @@ struct aside;
 
 /* Signals are left to the thread that calls it. NULL: SYSTEM. */
 struct aside *aside_start(struct event_base *base, struct fault *fault);
-/* Waits for the job that is being worked on, and calls its `done` from here. NULL is fine. */
+/* Waits for the job that is being worked on, and calls its `done` from here, which then posts no other one.
+ * NULL is fine. */
 void aside_stop(struct aside *aside);
 
 bool aside_is_busy(const struct aside *aside);

@@ -59,8 +59,8 @@ static int publish(struct due *due, enum queue_stage stage, const struct due_lis
     return result;
 }
 
-/* lengths[i]: entries of a lane of each of `lanes`, in all partitions. `ready`: its own lane, else the one of its
- * tenant and priority in `stage`. */
+/* lengths[i]: entries of a lane of each of `lanes`, in all partitions. `ready`: its own lane, else the one of
+ * its tenant and priority in `stage`. */
 static int measure(struct due *due, enum queue_stage stage, const struct due_lanes *lanes, int64_t *lengths,
                    struct fault *fault)
 {
@@ -106,8 +106,8 @@ static void move_cursor(struct due_lane *cursor, const struct due_lanes *lanes)
 }
 
 /*
- * Lanes of dist-route that are half empty get their oldest pending jobs. Those that are in Redis are among them, and
- * publishing these adds nothing; so nobody has to remember which ones are there.
+ * Lanes of dist-route that are half empty get their oldest pending jobs. Those that are in Redis are among
+ * them, and publishing these adds nothing; so nobody has to remember which ones are there.
  */
 static int feed_jobs(struct due *due, struct fault *fault)
 {
@@ -152,33 +152,75 @@ static bool same_lane(const struct due_lane *a, const struct due_lane *b)
            !strcmp(a->priority, b->priority);
 }
 
-/* What each lane gets: no more than its own room, nor than the room of dist-transform's lane that it goes through.
- * Retries of a lane have a part of it while fresh ones wait too. */
+/* A lane of dist-transform, "<tenant>:<priority>", that several lanes go through. */
+struct passage {
+    size_t left;  /* its room */
+    size_t lanes; /* that want a part of it, and have none yet */
+};
+
+static struct passage *passage_of(struct strmap *passages, const struct due_lane *lane, size_t room)
+{
+    char *name = xasprintf("%s:%s", lane->tenant_id, lane->priority);
+    struct passage *passage = strmap_get(passages, name);
+
+    if (!passage) {
+        passage = xcalloc(1, sizeof *passage);
+        passage->left = room;
+        strmap_put(passages, name, passage);
+    }
+    free(name);
+    return passage;
+}
+
+/* Retries of a lane have a part of what it gets while fresh ones wait too. */
+static void split(struct due_lane *fresh, struct due_lane *again, size_t want)
+{
+    again->want = want / AGAIN_PART;
+    if (!again->want && want > 1)
+        again->want = 1;
+    fresh->want = want - again->want;
+}
+
+/*
+ * What each lane gets: no more than its own room, and an equal part of the passage that it goes through,
+ * whose room the first one may not take alone: nobody knows how little may wait in it. One is always given
+ * where the passage has any room, so a hundred lanes may overfill it by so many.
+ */
 static void share_out(const struct due *due, struct due_lanes *lanes, const int64_t *lengths,
                       const int64_t *routed, const struct holds *holds)
 {
-    struct strmap given; /* "<tenant>:<priority>" -> how many this tick has given it, as a pointer's number */
+    struct passage **passages = xcalloc(lanes->count + 1, sizeof *passages);
+    size_t *most = xcalloc(lanes->count + 1, sizeof *most);
+    struct strmap names;
 
-    strmap_init(&given);
+    strmap_init(&names);
     for (size_t i = 0; i < lanes->count; i++) {
         struct due_lane *lane = &lanes->items[i];
-        struct due_lane *fresh = i && lane->again && same_lane(lane, lane - 1) ? lane - 1 : NULL;
-        size_t most = held_room(holds_find(holds, lane->destination), room(due, lengths[i]), lengths[i]);
-        char *through = xasprintf("%s:%s", lane->tenant_id, lane->priority);
-        size_t used = (size_t)(uintptr_t)strmap_get(&given, through) + (size_t)routed[i];
+        size_t used = routed[i] > 0 ? (size_t)routed[i] : 0;
 
-        if (fresh && fresh->want)
-            most = most / AGAIN_PART ? most / AGAIN_PART : most > 0;
-        lane->want = used < due->window ? due->window - used : 0;
-        if (lane->want > most)
-            lane->want = most;
-        strmap_put(&given, through,
-                   (void *)((uintptr_t)strmap_get(&given, through) + (uintptr_t)lane->want));
-        if (fresh && fresh->want > lane->want)
-            fresh->want -= lane->want;
-        free(through);
+        passages[i] = passage_of(&names, lane, used < due->window ? due->window - used : 0);
+        if (i && same_lane(lane, lane - 1))
+            continue; /* goes with the fresh ones before it */
+        most[i] = held_room(holds_find(holds, lane->destination), room(due, lengths[i]), lengths[i]);
+        passages[i]->lanes += most[i] > 0;
     }
-    strmap_release(&given, NULL);
+    for (size_t i = 0; i < lanes->count; i++) {
+        struct due_lane *lane = &lanes->items[i];
+        struct passage *passage = passages[i];
+
+        if (!most[i])
+            continue;
+        size_t part = passage->left / passage->lanes--;
+        lane->want = part ? part : routed[i] < (int64_t)due->window;
+        if (lane->want > most[i])
+            lane->want = most[i];
+        passage->left -= lane->want < passage->left ? lane->want : passage->left;
+        if (i + 1 < lanes->count && same_lane(lane, lane + 1))
+            split(lane, lane + 1, lane->want);
+    }
+    strmap_release(&names, free);
+    free(most);
+    free(passages);
 }
 
 static int feed_deliveries(struct due *due, const struct holds *holds, struct fault *fault)
@@ -265,7 +307,8 @@ static int pass_over_held(struct due *due, const struct holds *holds, struct fau
     return result;
 }
 
-/* One batch of queued rows behind the cursor; at the end the cursor starts again. *more: there are rows behind it. */
+/* One batch of queued rows behind the cursor; at the end the cursor starts again. *more: there are rows
+ * behind it. */
 static int sweep(struct due *due, bool all, char cursor[UID_TEXT_SIZE], bool *more, struct fault *fault)
 {
     struct due_list list = {0};
@@ -284,7 +327,8 @@ static int sweep(struct due *due, bool all, char cursor[UID_TEXT_SIZE], bool *mo
     return result;
 }
 
-/* Everything that is queued, from the first row to the last; what is pending is looked at in every tick anyway. */
+/* Everything that is queued, from the first row to the last; what is pending is looked at in every tick
+ * anyway. */
 static int republish(struct due *due, struct fault *fault)
 {
     char cursor[UID_TEXT_SIZE] = "";
@@ -341,19 +385,35 @@ static int upkeep(struct due *due, struct fault *fault)
     return sweep(due, false, due->delivery_cursor, &more, fault);
 }
 
-static int feed(struct due *due, int64_t now_ms, struct fault *fault)
+static int feed(struct due *due, const struct holds *holds, int64_t now_ms, struct fault *fault)
+{
+    if (holds->count && now_ms >= due->pass_over_at_ms) {
+        if (pass_over_held(due, holds, fault) < 0)
+            return -1;
+        due->pass_over_at_ms = now_ms + PASS_OVER_MS;
+    }
+    if (feed_jobs(due, fault) < 0)
+        return -1;
+    return feed_deliveries(due, holds, fault);
+}
+
+/* The holds are asked for first: that connects again where it must, so that a Redis that is another one is
+ * known before its empty lanes are filled with more than was in them. */
+static int look_and_feed(struct due *due, int64_t now_ms, struct fault *fault)
 {
     struct holds holds;
     int result = holds_look(due->queue, &holds, fault);
+    unsigned generation = redis_generation(queue_redis(due->queue));
 
-    if (result == 0 && holds.count && now_ms >= due->pass_over_at_ms) {
-        result = pass_over_held(due, &holds, fault);
-        due->pass_over_at_ms = now_ms + PASS_OVER_MS;
+    if (result == 0 && (now_ms >= due->sweep_at_ms || generation != due->generation)) {
+        result = upkeep(due, fault);
+        if (result == 0) {
+            due->generation = generation;
+            due->sweep_at_ms = now_ms + SWEEP_MS;
+        }
     }
     if (result == 0)
-        result = feed_jobs(due, fault);
-    if (result == 0)
-        result = feed_deliveries(due, &holds, fault);
+        result = feed(due, &holds, now_ms, fault);
     holds_release(&holds);
     return result;
 }
@@ -370,11 +430,5 @@ int due_tick(struct due *due, int64_t *wait_ms, struct fault *fault)
             msg(MSG_WARNING, "no partitions were made: %s", problem.text);
         due->maintain_at_ms = now_ms + (made ? MAINTAIN_MS : MAINTAIN_AGAIN_MS);
     }
-    if (now_ms >= due->sweep_at_ms || redis_generation(queue_redis(due->queue)) != due->generation) {
-        if (upkeep(due, fault) < 0)
-            return -1;
-        due->generation = redis_generation(queue_redis(due->queue));
-        due->sweep_at_ms = now_ms + SWEEP_MS;
-    }
-    return feed(due, now_ms, fault);
+    return look_and_feed(due, now_ms, fault);
 }

@@ -1,9 +1,9 @@
 /*
  * store_due - the waiting queue: what is due, what is overdue, what has expired
  *
- * Any number of pumps run these at once. Claiming skips the rows that another one holds; looking takes no locks
- * and writes nothing. Lanes are found by jumping from one to the next in the index, so a lane costs the same
- * whether a row or a million of them wait in it.
+ * Any number of pumps run these at once. Claiming skips the rows that another one holds; looking takes no
+ * locks and writes nothing. Lanes are found by jumping from one to the next in the index, so a lane costs the
+ * same whether a row or a million of them wait in it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +33,8 @@ static const char due_lanes_sql[] =
     "    AND d.again = l.again AND d.due_at <= now())"
     " LIMIT $5::bigint";
 
+/* An array of ids, and no join with them: how many a LIMIT gives is not known to the planner, and what it guesses of a
+ * long lane made it read the whole table. */
 static const char claim_sql[] =
     "WITH c AS MATERIALIZED ("
     "    SELECT d.id FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])"
@@ -43,7 +45,7 @@ static const char claim_sql[] =
     "        ORDER BY w.due_at LIMIT l.want FOR NO KEY UPDATE SKIP LOCKED) d"
     ") UPDATE distribution_deliveries d"
     " SET status = 'queued', due_at = now() + $6::bigint * interval '1 millisecond', updated_at = now()"
-    " FROM c WHERE d.id = c.id AND d.status = 'waiting' RETURNING d.id, d.job_id, d.tenant_id, d.priority";
+    " WHERE d.id = ANY (ARRAY(SELECT id FROM c)) AND d.status = 'waiting' RETURNING d.id, d.job_id, d.tenant_id, d.priority";
 
 static const char pending_lanes_sql[] =
     "WITH RECURSIVE lanes AS ("
@@ -85,7 +87,8 @@ static const char expire_deliveries_sql[] =
     "    LIMIT $1::bigint FOR NO KEY UPDATE OF d SKIP LOCKED"
     ") UPDATE distribution_deliveries d"
     " SET status = 'expired', due_at = NULL, updated_at = now(), last_error = coalesce(d.last_error, 'expired')"
-    " FROM e WHERE d.id = e.id RETURNING d.id, d.job_id, d.tenant_id, d.priority, e.queued";
+    " FROM e WHERE d.id = e.id AND d.id = ANY (ARRAY(SELECT id FROM e))"
+    " RETURNING d.id, d.job_id, d.tenant_id, d.priority, e.queued";
 static const char expire_jobs_sql[] =
     "WITH e AS MATERIALIZED ("
     "    SELECT id FROM distribution_jobs WHERE status = 'pending' AND expires_at <= now()"
@@ -93,7 +96,7 @@ static const char expire_jobs_sql[] =
     "), ended AS ("
     "    UPDATE distribution_jobs j SET status = 'expired', error_message = 'expired before it was routed',"
     "        completed_at = now(), updated_at = now()"
-    "    FROM e WHERE j.id = e.id RETURNING j.id, j.callback_url, j.tenant_id, j.priority"
+    "    WHERE j.id = ANY (ARRAY(SELECT id FROM e)) RETURNING j.id, j.callback_url, j.tenant_id, j.priority"
     "), called AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, own_key,"
     "                                         status, due_at)"
@@ -255,8 +258,8 @@ int store_overdue_deliveries(struct store *store, bool all, const char *after, s
                : read_due(store, "overdue_deliveries", overdue_deliveries_sql, &params, list, fault);
 }
 
-int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *expired, struct due_list *recall,
-                 struct fault *fault)
+int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *expired,
+                 struct due_list *recall, struct fault *fault)
 {
     struct pg_params params;
     struct due_list all = {0};

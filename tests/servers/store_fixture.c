@@ -22,6 +22,18 @@ struct store *store_fixture_store(const struct store_fixture *fixture, int64_t t
     return store_new(&config);
 }
 
+void store_fixture_reconnect(struct store_fixture *fixture)
+{
+    int64_t deadline_ms = clock_mono_ms() + 10000;
+
+    store_free(fixture->store);
+    fixture->store = store_fixture_store(fixture, 20000);
+    while (pg_server_number(&fixture->server,
+                            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dist-test'"
+                            " AND pid <> pg_backend_pid()"))
+        assert_true(clock_mono_ms() < deadline_ms);
+}
+
 int store_fixture_setup(void **state)
 {
     static struct store_fixture fixture;
@@ -198,6 +210,38 @@ int replay_now(struct store *store, const char *const *ids, size_t count, size_t
     return status;
 }
 
+enum { ALL_LANES = 10000 };
+
+static void want_of_each(struct due_lanes *lanes, size_t want)
+{
+    for (size_t i = 0; i < lanes->count; i++)
+        lanes->items[i].want = want;
+}
+
+int claim_due(struct store *store, size_t want, int64_t lease_ms, struct due_list *list, struct fault *fault)
+{
+    struct due_lanes lanes = {0};
+    int status = store_due_lanes(store, NULL, ALL_LANES, &lanes, fault);
+
+    want_of_each(&lanes, want);
+    if (!status)
+        status = store_claim_due(store, &lanes, lease_ms, list, fault);
+    due_lanes_release(&lanes);
+    return status;
+}
+
+int pending_due(struct store *store, size_t want, struct due_list *list, struct fault *fault)
+{
+    struct due_lanes lanes = {0};
+    int status = store_pending_lanes(store, NULL, ALL_LANES, &lanes, fault);
+
+    want_of_each(&lanes, want);
+    if (!status)
+        status = store_pending_jobs(store, &lanes, list, fault);
+    due_lanes_release(&lanes);
+    return status;
+}
+
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
 {
     char *sql;
@@ -244,4 +288,29 @@ void check_counters(const struct store_fixture *fixture)
     }
     PQclear(result);
     pg_free(pg);
+}
+
+void run_sql(const struct store_fixture *f, const char *format, ...)
+{
+    va_list arguments;
+    char *sql;
+
+    va_start(arguments, format);
+    assert_true(vasprintf(&sql, format, arguments) > 0);
+    va_end(arguments);
+    pg_server_run(&f->server, sql);
+    free(sql);
+}
+
+void fill_lane(const struct store_fixture *f, const char *job, const char *destination, const char *tenant,
+               const char *priority, int count, int attempts, int due_s)
+{
+    run_sql(
+        f,
+        "SET session_replication_role = 'replica';"
+        "INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, status,"
+        " due_at, attempts) SELECT dist_uuid(), '%s', '%s', '%s', dist_uuid()::text,"
+        " jsonb_build_array('%s'), 'waiting', now() + interval '%d seconds' + n * interval '1 millisecond',"
+        " %d FROM generate_series(0, %d - 1) n",
+        job, tenant, priority, destination, due_s, attempts, count);
 }

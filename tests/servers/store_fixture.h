@@ -18,6 +18,8 @@ int store_fixture_teardown(void **state);
 /* For cmocka's tests: every table but the tenants is emptied. */
 int store_fixture_empty(void **state);
 
+/* A new connection, once the old one is gone: a backend tells its statistics when it goes, at the latest. */
+void store_fixture_reconnect(struct store_fixture *fixture);
 struct store *store_fixture_store(const struct store_fixture *fixture, int64_t timeout_ms); /* another one */
 
 /* Fails the test, with the fault's text, where a call failed. */
@@ -57,9 +59,19 @@ void settle_one(struct store *store, const char *delivery_id, int number, enum o
 /* A replay of these, at once and without a ceiling: how many it were. */
 int replay_now(struct store *store, const char *const *ids, size_t count, size_t *replayed,
                struct fault *fault);
+/* What waits and is due becomes queued: up to `want` of each lane that has something. Also for threads. */
+int claim_due(struct store *store, size_t want, int64_t lease_ms, struct due_list *list, struct fault *fault);
+/* The same look at pending jobs. */
+int pending_due(struct store *store, size_t want, struct due_list *list, struct fault *fault);
 /* The number that "SELECT " sql FROM ... WHERE id = 'id' gives. */
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void run_sql(const struct store_fixture *fixture, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* `count` waiting deliveries of the job in one lane, tried `attempts` times; the first one is due `due_s`
+ * seconds from now, each next one a millisecond later. */
+void fill_lane(const struct store_fixture *fixture, const char *job, const char *destination,
+               const char *tenant, const char *priority, int count, int attempts, int due_s);
 /* All counters and states of jobs are what a recount of their deliveries says. */
 void check_counters(const struct store_fixture *fixture);
 

@@ -503,15 +503,22 @@ static void a_cluster_is_spoken_to_by_tls(void **state)
 
 static void the_queue_runs_on_a_cluster(void **state)
 {
-    struct queue *queue = queue_new(client(*state), "host:1:abc");
-    const struct queue_item items[] = {{.id = "j1"}, {.id = "j2"}, {.id = "j3"}};
+    enum { PARTITIONS = 3 };
+    static const char lane[] = "acme:normal";
+    struct queue *queue = queue_new(client(*state), "host:1:abc", PARTITIONS);
+    const struct queue_item items[] = {{.id = "j1", .lane = lane, .partition = 0},
+                                       {.id = "j2", .lane = lane, .partition = 1},
+                                       {.id = "j3", .lane = lane, .partition = 2}};
+    struct queue_want wants[PARTITIONS];
     struct queue_claims claims = {0};
     struct fault fault = {0};
     size_t added = 0;
 
-    if (queue_publish(queue, QUEUE_SUBMITTED, items, 3, &added, &fault) ||
+    for (unsigned p = 0; p < PARTITIONS; p++)
+        wants[p] = (struct queue_want){.lane = lane, .partition = p, .count = 10};
+    if (queue_publish(queue, QUEUE_SUBMITTED, items, PARTITIONS, 0, &added, &fault) ||
         queue_wait(queue, QUEUE_SUBMITTED, 1000, &fault) != 1 ||
-        queue_fetch(queue, QUEUE_SUBMITTED, 10, &claims, &fault))
+        queue_fetch(queue, QUEUE_SUBMITTED, wants, PARTITIONS, &claims, &fault))
         fail_msg("%s", fault.text);
     assert_int_equal(added, 3);
     assert_int_equal(claims.count, 3);

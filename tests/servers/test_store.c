@@ -393,7 +393,7 @@ static void *claim_racer(void *arg)
     pthread_barrier_wait(racer->barrier);
     for (;;) {
         size_t before = list.count;
-        racer->status = store_claim_due(racer->store, 7, 60000, &list, &racer->fault);
+        racer->status = claim_due(racer->store, 2, 60000, &list, &racer->fault);
         if (racer->status || list.count == before)
             break;
     }

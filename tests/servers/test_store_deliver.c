@@ -47,7 +47,7 @@ static void make_due(const struct store_fixture *f)
     struct due_list list = {0};
 
     pg_server_run(&f->server, "UPDATE distribution_deliveries SET due_at = now() WHERE status = 'waiting'");
-    ok(store_claim_due(f->store, 1000, 60000, &list, &problem));
+    ok(claim_due(f->store, 1000, 60000, &list, &problem));
     due_list_release(&list);
 }
 
@@ -65,10 +65,10 @@ static void a_deferred_attempt_waits_is_claimed_and_delivered(void **state)
     later.verdict.delay_ms = 60000;
     ok(store_settle(f->store, &later, 1, &problem));
     expect_delivery(f, id, "waiting", 1);
-    ok(store_claim_due(f->store, 10, 1000, &list, &problem));
+    ok(claim_due(f->store, 10, 1000, &list, &problem));
     assert_int_equal(list.count, 0);
     pg_server_run(&f->server, "UPDATE distribution_deliveries SET due_at = now()");
-    ok(store_claim_due(f->store, 10, 1000, &list, &problem));
+    ok(claim_due(f->store, 10, 1000, &list, &problem));
     assert_int_equal(list.count, 1);
     assert_string_equal(list.items[0].id, id);
     expect_job(f, job, JOB_ROUTED);
@@ -426,12 +426,8 @@ static void what_is_overdue_is_found_in_pages(void **state)
         ok(store_overdue_deliveries(f->store, all, "", 100, &list, &problem));
         assert_int_equal(list.count, all ? 10 : 0);
         due_list_release(&list);
-        ok(store_overdue_jobs(f->store, all, "", 100, &list, &problem));
-        assert_int_equal(list.count, all ? 5 : 0);
-        due_list_release(&list);
     }
-    pg_server_run(&f->server, "UPDATE distribution_deliveries SET due_at = now() - interval '1 second';"
-                              "UPDATE distribution_jobs SET due_at = now() - interval '1 second'");
+    pg_server_run(&f->server, "UPDATE distribution_deliveries SET due_at = now() - interval '1 second'");
     for (;;) {
         struct due_list list = {0};
         ok(store_overdue_deliveries(f->store, false, after, 3, &list, &problem));
@@ -446,12 +442,43 @@ static void what_is_overdue_is_found_in_pages(void **state)
             break;
     }
     assert_int_equal(found, 10);
+}
+
+/* A look and no write: what is pending is found again and again, from the moment at which it is due. */
+static void pending_jobs_are_found_when_they_are_due(void **state)
+{
+    enum { COUNT = 5 };
+    struct store_fixture *f = *state;
+    char ids[COUNT][UID_TEXT_SIZE], routed[UID_TEXT_SIZE];
     struct due_list jobs = {0};
-    ok(store_overdue_jobs(f->store, false, "", 2, &jobs, &problem));
-    assert_int_equal(jobs.count, 2);
-    ok(store_overdue_jobs(f->store, false, jobs.items[1].id, 10, &jobs, &problem));
-    assert_int_equal(jobs.count, 5);
+
+    for (size_t i = 0; i < COUNT; i++) {
+        accept_job(f->store, make_job("a"), ids[i]);
+        accept_job(f->store, make_job("a"), routed);
+        route_it(f->store, routed);
+        /* The last one is due for longest. */
+        char *sql = xasprintf("UPDATE distribution_jobs SET due_at = now() - interval '%zu minutes'"
+                              " WHERE id = '%s'",
+                              i, ids[i]);
+        pg_server_run(&f->server, sql);
+        free(sql);
+    }
+    for (int again = 0; again < 2; again++) {
+        ok(pending_due(f->store, 2, &jobs, &problem));
+        assert_int_equal(jobs.count, 2);
+        assert_string_equal(jobs.items[0].id, ids[COUNT - 1]);
+        assert_string_equal(jobs.items[1].id, ids[COUNT - 2]);
+        assert_string_equal(jobs.items[0].job_id, ids[COUNT - 1]);
+        assert_string_equal(jobs.items[0].lane, "acme:normal");
+        due_list_release(&jobs);
+    }
+    ok(pending_due(f->store, 100, &jobs, &problem));
+    assert_int_equal(jobs.count, COUNT);
     due_list_release(&jobs);
+    pg_server_run(&f->server, "UPDATE distribution_jobs SET due_at = now() + interval '1 minute'");
+    ok(pending_due(f->store, 100, &jobs, &problem));
+    assert_int_equal(jobs.count, 0);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_jobs WHERE status = 'pending'"), COUNT);
 }
 
 static void what_has_expired_ends(void **state)
@@ -460,6 +487,7 @@ static void what_has_expired_ends(void **state)
     char pending[UID_TEXT_SIZE], waiting[UID_TEXT_SIZE], queued[UID_TEXT_SIZE], fresh[UID_TEXT_SIZE],
         id[UID_TEXT_SIZE];
     struct job *job = make_job("hook");
+    struct due_list recall = {0};
     size_t expired;
 
     job->callback_url = xstrdup("https://example.com/");
@@ -469,9 +497,9 @@ static void what_has_expired_ends(void **state)
     one_delivery(f, queued, id);
     pg_server_run(&f->server, "UPDATE distribution_jobs SET expires_at = now() - interval '1 second'");
     accept_job(f->store, make_job("hook"), fresh);
-    ok(store_expire(f->store, 100, &expired, &problem));
+    ok(store_expire(f->store, 100, 60000, &expired, &recall, &problem));
     assert_int_equal(expired, 2);
-    ok(store_expire(f->store, 100, &expired, &problem));
+    ok(store_expire(f->store, 100, 60000, &expired, &recall, &problem));
     assert_int_equal(expired, 0);
     expect_job(f, pending, JOB_EXPIRED);
     expect_job(f, waiting, JOB_EXPIRED);
@@ -482,6 +510,7 @@ static void what_has_expired_ends(void **state)
                                " AND job_id = '%s'",
                                pending),
                      1);
+    assert_int_equal(recall.count, 0);
     settle_one(f->store, id, 0, OUTCOME_DEFERRED, DELIVERY_EXPIRED);
     expect_job(f, queued, JOB_EXPIRED);
 }
@@ -492,13 +521,20 @@ static void an_epoch_is_new_for_the_first_who_sees_it(void **state)
     struct store *other = store_fixture_store(f, 10000);
     bool changed;
 
-    ok(store_see_epoch(f->store, "one", &changed, &problem));
+    ok(store_see_epoch(f->store, 0, "one", &changed, &problem));
     assert_true(changed);
-    ok(store_see_epoch(other, "one", &changed, &problem));
+    ok(store_see_epoch(other, 0, "one", &changed, &problem));
     assert_false(changed);
-    ok(store_see_epoch(other, "two", &changed, &problem));
+    ok(store_see_epoch(other, 0, "two", &changed, &problem));
     assert_true(changed);
-    ok(store_see_epoch(f->store, "two", &changed, &problem));
+    ok(store_see_epoch(f->store, 0, "two", &changed, &problem));
+    assert_false(changed);
+    /* Each partition has its own. */
+    ok(store_see_epoch(f->store, 1, "two", &changed, &problem));
+    assert_true(changed);
+    ok(store_see_epoch(other, 1, "two", &changed, &problem));
+    assert_false(changed);
+    ok(store_see_epoch(f->store, 0, "two", &changed, &problem));
     assert_false(changed);
     store_free(other);
 }
@@ -655,7 +691,7 @@ static void random_step(const struct store_fixture *f, unsigned *seed)
     case 2:
         pg_server_run(&f->server,
                       "UPDATE distribution_deliveries SET due_at = now() WHERE status = 'waiting'");
-        ok(store_claim_due(f->store, 10, 60000, &list, &problem));
+        ok(claim_due(f->store, 10, 60000, &list, &problem));
         due_list_release(&list);
         break;
     case 3:
@@ -669,7 +705,8 @@ static void random_step(const struct store_fixture *f, unsigned *seed)
     case 5:
         pg_server_run(&f->server, "UPDATE distribution_jobs SET expires_at = now() WHERE id = (SELECT id FROM"
                                   " distribution_jobs ORDER BY md5(id::text || clock_timestamp()) LIMIT 1)");
-        ok(store_expire(f->store, 10, &changed, &problem));
+        ok(store_expire(f->store, 10, rand_r(seed) % 2 ? 60000 : 0, &changed, &list, &problem));
+        due_list_release(&list);
         break;
     default:
         random_settlements(f, seed);
@@ -715,6 +752,7 @@ int main(void)
         with_empty_store(a_replayed_callback_does_not_expire_at_once),
         with_empty_store(a_callback_comes_once_with_the_response),
         with_empty_store(what_is_overdue_is_found_in_pages),
+        with_empty_store(pending_jobs_are_found_when_they_are_due),
         with_empty_store(what_has_expired_ends),
         with_empty_store(an_epoch_is_new_for_the_first_who_sees_it),
         with_empty_store(sql_and_c_agree_on_the_status_of_a_job),

@@ -275,7 +275,7 @@ static void a_replay_begins_again_and_keeps_the_history(void **state)
     assert_int_equal(view.deliveries[0].attempt_count, 1);
     assert_null(view.deliveries[0].dead_reason);
     job_view_release(&view);
-    ok(store_claim_due(f->store, 10, 1000, &due, &problem));
+    ok(claim_due(f->store, 10, 1000, &due, &problem));
     assert_int_equal(due.count, 1);
     due_list_release(&due);
     ok(store_load_deliveries(f->store, ids, 1, 0, &delivery, &problem));
