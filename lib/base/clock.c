@@ -20,12 +20,17 @@ int64_t clock_wall_us(void)
     return (int64_t)now.tv_sec * second_us + now.tv_nsec / 1000;
 }
 
-int64_t clock_mono_ms(void)
+int64_t clock_mono_us(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * second_us + now.tv_nsec / 1000;
+}
+
+int64_t clock_mono_ms(void)
+{
+    return clock_mono_us() / 1000;
 }
 
 const char *clock_format(int64_t wall_us, char text[CLOCK_TEXT_SIZE])

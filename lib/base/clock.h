@@ -11,6 +11,7 @@
 #include "fault.h"
 
 int64_t clock_wall_us(void);
+int64_t clock_mono_us(void);
 int64_t clock_mono_ms(void);
 
 enum { CLOCK_TEXT_SIZE = 32 };

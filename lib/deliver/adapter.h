@@ -3,7 +3,8 @@
  *
  * An adapter gets a prepared body and reports exactly one outcome. It sees neither the store nor the rules.
  * It never blocks the event loop: what may block (a disk, a command) runs in a child process. A new protocol
- * is one new file with one such struct, and its line in adapters[] of registry.c.
+ * is one new file with one such struct, its table of outcomes (outcomes.h), and its line in adapters[] of
+ * registry.c.
  */
 #ifndef DIST_ADAPTER_H
 #define DIST_ADAPTER_H
@@ -13,6 +14,7 @@
 #include <stdint.h>
 #include "destination.h"
 #include "outcome.h"
+#include "outcomes.h"
 #include "secret.h"
 
 struct event_base;
@@ -57,18 +59,9 @@ struct attempt_handle {
     const struct adapter *adapter;
 };
 
-/* A row of a protocol's table of outcomes, for people too (--explain-policy). The first that holds decides.
- */
-struct answer {
-    int first, last; /* of codes: HTTP status, exit code, errno */
-    enum outcome_kind kind;
-    const char *reason;
-    const char *meaning;
-};
-
 struct adapter {
     enum protocol protocol;
-    const struct answer *answers; /* ended by a NULL reason; NULL: none */
+    const struct outcome_table *outcomes; /* what its answers mean, for people too (--explain-policy) */
     /* Begins the attempt; the adapter keeps to destination->timeout_ms itself. Never NULL. */
     struct attempt_handle *(*start)(struct adapter_context *context, const struct attempt *attempt,
                                     attempt_done done, void *arg);

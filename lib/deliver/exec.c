@@ -4,8 +4,11 @@
  *   stdin       the body, a sealed file in memory: it need not be read, and can be read twice
  *   arguments   as configured, placeholders filled in; no shell
  *   environment PATH, DIST_TENANT_ID, DIST_DISTRIBUTION_ID, DIST_DELIVERY_ID, DIST_DATA_TYPE,
- * DIST_CONTENT_TYPE, DIST_ATTEMPT, DIST_DESTINATION, and nothing else folder      / stdout      kept as the
- * response stderr      its last line is the outcome's text exit code   see the table
+ *               DIST_CONTENT_TYPE, DIST_ATTEMPT, DIST_DESTINATION, and nothing else
+ *   folder      /
+ *   stdout      kept as the response
+ *   stderr      its last line is the outcome's text
+ *   exit code   see outcomes_exec.c
  *
  * No secret reaches it: arguments and environments are readable to others. At the deadline its process group
  * gets SIGTERM, two seconds later SIGKILL. What it leaves in the background when it ends by itself goes on
@@ -29,14 +32,6 @@
 #define GRACE_MS 2000
 
 enum { ARGUMENT_MAX = 128 * 1024 /* the kernel's MAX_ARG_STRLEN */ };
-
-static const struct answer answers[] = {
-    {0, 0, OUTCOME_DELIVERED, "exit_0", ""},
-    {75, 75, OUTCOME_DEFERRED, "exit_75", "temporary failure"},    /* EX_TEMPFAIL of sysexits.h */
-    {111, 111, OUTCOME_DEFERRED, "exit_111", "temporary failure"}, /* qmail's */
-    {1, 255, OUTCOME_REJECTED, "exit", "the command failed"},
-    {0},
-};
 
 struct exec {
     struct pending pending; /* first */
@@ -84,41 +79,44 @@ static bool may_start_later(int error)
 
 static void set_ended(struct exec *exec, const struct child_end *end, const char *line)
 {
-    const struct answer *answer = pending_answer(&exec->pending, end->exit_code);
-    struct outcome *outcome = &exec->pending.outcome;
+    const struct answer *answer = outcomes_by_code(&outcomes_exec, end->exit_code);
 
     if (answer->kind == OUTCOME_DELIVERED)
-        outcome_set(outcome, answer->kind, end->exit_code, answer->reason, "%s", "");
+        pending_set(&exec->pending, answer, end->exit_code, "%s", "");
     else
-        outcome_set(outcome, answer->kind, end->exit_code, answer->reason, "exit code %d%s%s", end->exit_code,
+        pending_set(&exec->pending, answer, end->exit_code, "exit code %d%s%s", end->exit_code,
                     *line ? ": " : "", line);
+}
+
+static void set_signalled(struct exec *exec, const struct child_end *end, const char *line)
+{
+    const char *name = sigdescr_np(end->signal);
+
+    pending_set(&exec->pending, outcomes_by_event(&outcomes_exec, EVENT_SIGNAL), 128 + end->signal,
+                "killed by signal %d (%s)%s%s", end->signal, name ? name : "unknown", *line ? ": " : "",
+                line);
 }
 
 static void on_end(void *arg, struct child_end *end)
 {
     struct exec *exec = arg;
-    struct outcome *outcome = &exec->pending.outcome;
+    struct pending *pending = &exec->pending;
     char line[EXCERPT_SIZE], limit[NUM_DURATION_SIZE];
 
     exec->child = NULL; /* it is gone when this returns */
-    buf_add(&outcome->response, end->output.data, end->output.len);
+    buf_add(&pending->outcome.response, end->output.data, end->output.len);
     excerpt_last_line(&end->errors, line);
     if (end->failed)
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", end->failed, strerror(end->error));
-    else if (end->report.error && may_start_later(end->report.error))
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", exec->argv[0],
-                    strerror(end->report.error));
+        pending_set_event(pending, EVENT_SYSTEM, "%s: %s", end->failed, strerror(end->error));
     else if (end->report.error)
-        outcome_set(outcome, OUTCOME_REJECTED, 0, "not_startable", "%s: %s", exec->argv[0],
-                    strerror(end->report.error));
+        pending_set_event(pending, may_start_later(end->report.error) ? EVENT_SYSTEM : EVENT_NOT_STARTABLE,
+                          "%s: %s", exec->argv[0], strerror(end->report.error));
     else if (end->timed_out)
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "timeout", "killed after %s%s%s",
-                    num_format_duration(exec->pending.attempt.destination->timeout_ms, limit),
-                    *line ? ": " : "", line);
+        pending_set_event(pending, EVENT_TIMEOUT, "killed after %s%s%s",
+                          num_format_duration(pending->attempt.destination->timeout_ms, limit),
+                          *line ? ": " : "", line);
     else if (end->exit_code < 0)
-        outcome_set(outcome, OUTCOME_DEFERRED, 128 + end->signal, "signal", "killed by signal %d (%s)%s%s",
-                    end->signal, sigdescr_np(end->signal) ? sigdescr_np(end->signal) : "unknown",
-                    *line ? ": " : "", line);
+        set_signalled(exec, end, line);
     else
         set_ended(exec, end, line);
     pending_report(&exec->pending);
@@ -200,7 +198,7 @@ static void start_command(struct exec *exec)
     int body = open_body(attempt);
 
     if (body < 0) {
-        outcome_set(&exec->pending.outcome, OUTCOME_DEFERRED, 0, "system", "memfd: %s", strerror(errno));
+        pending_set_event(&exec->pending, EVENT_SYSTEM, "memfd: %s", strerror(errno));
         pending_report_later(&exec->pending);
         return;
     }
@@ -239,4 +237,4 @@ static void exec_cancel(struct attempt_handle *handle)
     exec_free((struct pending *)handle);
 }
 
-const struct adapter adapter_exec = {PROTOCOL_EXEC, answers, exec_start, exec_cancel};
+const struct adapter adapter_exec = {PROTOCOL_EXEC, &outcomes_exec, exec_start, exec_cancel};

@@ -17,24 +17,6 @@
 #include "num.h"
 #include "xalloc.h"
 
-/* By errno: an operator mends folders, rights and space, so these are deferred; a wrong path stays wrong. */
-static const struct answer answers[] = {
-    {ENOSPC, ENOSPC, OUTCOME_DEFERRED, "full", "No space left on device"},
-    {EDQUOT, EDQUOT, OUTCOME_DEFERRED, "full", "Disk quota exceeded"},
-    {ENOENT, ENOENT, OUTCOME_DEFERRED, "no_folder", "The folder does not exist"},
-    {EACCES, EACCES, OUTCOME_DEFERRED, "permission", "Permission denied"},
-    {EPERM, EPERM, OUTCOME_DEFERRED, "permission", "Operation not permitted"},
-    {EROFS, EROFS, OUTCOME_DEFERRED, "read_only", "Read-only file system"},
-    {EIO, EIO, OUTCOME_DEFERRED, "io", "Input/output error"},
-    {ENAMETOOLONG, ENAMETOOLONG, OUTCOME_REJECTED, "path", "File name too long"},
-    {ENOTDIR, ENOTDIR, OUTCOME_REJECTED, "path", "Not a directory"},
-    {EISDIR, EISDIR, OUTCOME_REJECTED, "path", "Is a directory"},
-    {ELOOP, ELOOP, OUTCOME_REJECTED, "path", "Too many levels of symbolic links"},
-    {EEXIST, EEXIST, OUTCOME_REJECTED, "exists", "A file of that name with other content exists"},
-    {1, 4095, OUTCOME_DEFERRED, "system", "The system refused"},
-    {0},
-};
-
 struct file {
     struct pending pending; /* first */
     struct child *child;
@@ -68,38 +50,32 @@ static int write_in_child(void *arg)
 
 static void set_failed(struct file *file, int error)
 {
-    const struct answer *answer = pending_answer(&file->pending, error);
-
-    outcome_set(&file->pending.outcome, answer->kind, 0, answer->reason, "%s%s%s: %s", file->folder,
+    pending_set(&file->pending, outcomes_by_code(&outcomes_file, error), 0, "%s%s%s: %s", file->folder,
                 error == ENOENT ? "" : "/", error == ENOENT ? "" : file->name, strerror(error));
 }
 
 static void set_written(struct file *file, const struct child_end *end)
 {
-    struct outcome *outcome = &file->pending.outcome;
+    struct pending *pending = &file->pending;
 
     switch ((enum file_end)end->report.what) {
     case FILE_WRITTEN:
-        outcome_set(outcome, OUTCOME_DELIVERED, 0, "written", "%s", "");
+        pending_set_event(pending, EVENT_WRITTEN, "%s", "");
         break;
     case FILE_THERE_ALREADY:
-        outcome_set(outcome, OUTCOME_DELIVERED, 0, "there_already",
-                    "already there: an earlier attempt wrote it");
+        pending_set_event(pending, EVENT_THERE_ALREADY, "already there: an earlier attempt wrote it");
         break;
     case FILE_EXISTS:
-        outcome_set(outcome, OUTCOME_REJECTED, 0, "exists", "%s/%s exists with other content", file->folder,
-                    file->name);
+        pending_set_event(pending, EVENT_EXISTS, "%s/%s exists with other content", file->folder, file->name);
         break;
     case FILE_BUSY:
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "busy", "another attempt is writing %s/%s", file->folder,
-                    file->name);
+        pending_set_event(pending, EVENT_BUSY, "another attempt is writing %s/%s", file->folder, file->name);
         break;
     case FILE_FAILED:
         set_failed(file, end->report.error);
         break;
     case FILE_UNKNOWN:
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "killed", "the writing process was killed by signal %d",
-                    end->signal);
+        pending_set_event(pending, EVENT_KILLED, "the writing process was killed by signal %d", end->signal);
         break;
     }
 }
@@ -107,18 +83,16 @@ static void set_written(struct file *file, const struct child_end *end)
 static void on_end(void *arg, struct child_end *end)
 {
     struct file *file = arg;
-    struct outcome *outcome = &file->pending.outcome;
+    struct pending *pending = &file->pending;
     char limit[NUM_DURATION_SIZE];
 
     file->child = NULL; /* it is gone when this returns */
     if (end->failed)
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "system", "%s: %s", end->failed, strerror(end->error));
-    else if (end->report.what != FILE_UNKNOWN)
-        set_written(file, end);
-    else if (end->timed_out)
-        outcome_set(outcome, OUTCOME_DEFERRED, 0, "timeout", "not written within %s%s",
-                    num_format_duration(file->pending.attempt.destination->timeout_ms, limit),
-                    end->stuck ? "; the disk does not let the process end" : "");
+        pending_set_event(pending, EVENT_SYSTEM, "%s: %s", end->failed, strerror(end->error));
+    else if (end->report.what == FILE_UNKNOWN && end->timed_out)
+        pending_set_event(pending, EVENT_TIMEOUT, "not written within %s%s",
+                          num_format_duration(pending->attempt.destination->timeout_ms, limit),
+                          end->stuck ? "; the disk does not let the process end" : "");
     else
         set_written(file, end);
     pending_report(&file->pending);
@@ -187,4 +161,4 @@ static void file_cancel(struct attempt_handle *handle)
     file_free((struct pending *)handle);
 }
 
-const struct adapter adapter_file = {PROTOCOL_FILE, answers, file_start, file_cancel};
+const struct adapter adapter_file = {PROTOCOL_FILE, &outcomes_file, file_start, file_cancel};

@@ -14,6 +14,7 @@ enum { REMEMBERED = 1000 };
 struct gate_window {
     struct window window;
     size_t in_flight;
+    int64_t next_us; /* the next slot of its rate */
 };
 
 struct gate_count {
@@ -59,16 +60,37 @@ size_t gate_tenant_room(const struct gate *gate, const char *tenant)
     return used < gate->tenant_limit ? gate->tenant_limit - used : 0;
 }
 
-void gate_enter(struct gate *gate, const char *key, size_t concurrency, const char *tenant)
+static struct gate_window *window_of(struct gate *gate, const char *key, size_t concurrency)
 {
     struct gate_window *own = strmap_get(&gate->windows, key);
+
+    if (own)
+        return own;
+    own = xcalloc(1, sizeof *own);
+    window_init(&own->window, concurrency);
+    strmap_put(&gate->windows, key, own);
+    return own;
+}
+
+int64_t gate_pace_ms(struct gate *gate, const char *key, size_t concurrency, double rate_per_s, int64_t now_us)
+{
+    struct gate_window *own = window_of(gate, key, concurrency);
+    int64_t step_us = (int64_t)(1e6 / rate_per_s);
+    int64_t saved_us = step_us < 1000000 ? 1000000 - step_us : 0;
+
+    if (own->next_us < now_us - saved_us)
+        own->next_us = now_us - saved_us;
+    if (own->next_us > now_us)
+        return (own->next_us - now_us) / 1000 + 1;
+    own->next_us += step_us;
+    return 0;
+}
+
+void gate_enter(struct gate *gate, const char *key, size_t concurrency, const char *tenant)
+{
+    struct gate_window *own = window_of(gate, key, concurrency);
     struct gate_count *count = strmap_get(&gate->tenants, tenant);
 
-    if (!own) {
-        own = xcalloc(1, sizeof *own);
-        window_init(&own->window, concurrency);
-        strmap_put(&gate->windows, key, own);
-    }
     if (!count) {
         count = xcalloc(1, sizeof *count);
         strmap_put(&gate->tenants, tenant, count);

@@ -6,6 +6,13 @@
 #include <stdlib.h>
 #include "xalloc.h"
 
+static const struct answer codes[] = {{0}};
+static const struct answer events[] = {
+    {EVENT_DISCARDED, EVENT_DISCARDED, OUTCOME_DELIVERED, "null", 0, "discarded"},
+    {0},
+};
+const struct outcome_table outcomes_null = {NULL, NULL, codes, events};
+
 static void null_free(struct pending *pending)
 {
     pending_release(pending);
@@ -18,7 +25,7 @@ static struct attempt_handle *null_start(struct adapter_context *context, const 
     struct pending *pending = xcalloc(1, sizeof *pending);
 
     pending_init(pending, &adapter_null, context, attempt, done, arg, null_free);
-    outcome_set(&pending->outcome, OUTCOME_DELIVERED, 0, "null", "%s", "");
+    pending_set_event(pending, EVENT_DISCARDED, "%s", "");
     pending_report_later(pending);
     return &pending->handle;
 }
@@ -28,4 +35,4 @@ static void null_cancel(struct attempt_handle *handle)
     null_free((struct pending *)handle);
 }
 
-const struct adapter adapter_null = {PROTOCOL_NULL, NULL, null_start, null_cancel};
+const struct adapter adapter_null = {PROTOCOL_NULL, &outcomes_null, null_start, null_cancel};

@@ -4,6 +4,8 @@
 #include "placeholders.h"
 #include "pending.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <event2/event.h>
 
@@ -48,19 +50,38 @@ void pending_report_later(struct pending *pending)
     event_active(pending->later, EV_TIMEOUT, 0);
 }
 
-const struct answer *pending_answer(const struct pending *pending, int code)
+static void set(struct pending *pending, const struct answer *row, int code, const char *format,
+                va_list arguments)
 {
-    static const struct answer unknown = {0, 0, OUTCOME_DEFERRED, "unknown", "unknown answer"};
-    const struct answer *answer = pending->handle.adapter->answers;
+    char text[4 * sizeof pending->outcome.text];
 
-    while (answer->reason && (code < answer->first || code > answer->last))
-        answer++;
-    return answer->reason ? answer : &unknown;
+    vsnprintf(text, sizeof text, format, arguments);
+    outcome_set(&pending->outcome, row->kind, code, row->reason, "%s", text);
+    pending->outcome.overload = (row->marks & OVERLOAD) != 0;
+    pending->outcome.local = (row->marks & LOCAL) != 0;
+}
+
+void pending_set(struct pending *pending, const struct answer *row, int code, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    set(pending, row, code, format, arguments);
+    va_end(arguments);
+}
+
+void pending_set_event(struct pending *pending, enum outcome_event event, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    set(pending, outcomes_by_event(pending->handle.adapter->outcomes, event), 0, format, arguments);
+    va_end(arguments);
 }
 
 void pending_set_misconfigured(struct pending *pending, const char *what, const struct fault *fault)
 {
-    outcome_set(&pending->outcome, OUTCOME_REJECTED, 0, "configuration", "%s: %s", what, fault->text);
+    pending_set_event(pending, EVENT_CONFIGURATION, "%s: %s", what, fault->text);
 }
 
 struct placeholders pending_placeholders(const struct pending *pending, bool with_secrets)

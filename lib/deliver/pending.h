@@ -32,9 +32,13 @@ void pending_report(struct pending *pending);
 /* The same from the event loop's next turn: for what start() finds out at once. */
 void pending_report_later(struct pending *pending);
 
-/* The first row of the adapter's table that holds the code; never NULL. */
-const struct answer *pending_answer(const struct pending *pending, int code);
-/* REJECTED, "configuration": `what` is wrong with the destination, as the fault says. */
+/* The outcome as the row of the adapter's table says; the text is for people, "" on success. */
+void pending_set(struct pending *pending, const struct answer *row, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* The same by the row of the event, without a code. */
+void pending_set_event(struct pending *pending, enum outcome_event event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* EVENT_CONFIGURATION: `what` is wrong with the destination, as the fault says. */
 void pending_set_misconfigured(struct pending *pending, const char *what, const struct fault *fault);
 
 /* The attempt's values; secrets only where asked for. Borrowed from the attempt. */

@@ -24,60 +24,12 @@
 #include "text.h"
 #include "xalloc.h"
 
-/*
- * What a status means. Deferred is what an operator, time or a renewed credential can mend without the report
- * being changed: 401 and 407 are an expired token far more often than a wrong one. 501 and 505 say that this
- * server will never do it.
- */
-#define STATUS(status, kind, meaning)                                                                        \
-    {                                                                                                        \
-        status, status, kind, "http_" #status, meaning                                                       \
-    }
-static const struct answer answers[] = {
-    {200, 299, OUTCOME_DELIVERED, "http_2xx", "success"},
-    {300, 399, OUTCOME_REJECTED, "http_3xx", "redirects are not followed"},
-    STATUS(400, OUTCOME_REJECTED, "Bad Request"),
-    STATUS(401, OUTCOME_DEFERRED, "Unauthorized"),
-    STATUS(403, OUTCOME_REJECTED, "Forbidden"),
-    STATUS(404, OUTCOME_REJECTED, "Not Found"),
-    STATUS(405, OUTCOME_REJECTED, "Method Not Allowed"),
-    STATUS(407, OUTCOME_DEFERRED, "Proxy Authentication Required"),
-    STATUS(408, OUTCOME_DEFERRED, "Request Timeout"),
-    STATUS(409, OUTCOME_REJECTED, "Conflict"),
-    STATUS(410, OUTCOME_REJECTED, "Gone"),
-    STATUS(411, OUTCOME_REJECTED, "Length Required"),
-    STATUS(413, OUTCOME_REJECTED, "Content Too Large"),
-    STATUS(414, OUTCOME_REJECTED, "URI Too Long"),
-    STATUS(415, OUTCOME_REJECTED, "Unsupported Media Type"),
-    STATUS(421, OUTCOME_DEFERRED, "Misdirected Request"), /* right on another connection */
-    STATUS(422, OUTCOME_REJECTED, "Unprocessable Content"),
-    STATUS(423, OUTCOME_DEFERRED, "Locked"),
-    STATUS(425, OUTCOME_DEFERRED, "Too Early"),
-    STATUS(429, OUTCOME_DEFERRED, "Too Many Requests"),
-    STATUS(451, OUTCOME_REJECTED, "Unavailable For Legal Reasons"),
-    {400, 499, OUTCOME_REJECTED, "http_4xx", "client error"},
-    STATUS(500, OUTCOME_DEFERRED, "Internal Server Error"),
-    STATUS(501, OUTCOME_REJECTED, "Not Implemented"),
-    STATUS(502, OUTCOME_DEFERRED, "Bad Gateway"),
-    STATUS(503, OUTCOME_DEFERRED, "Service Unavailable"),
-    STATUS(504, OUTCOME_DEFERRED, "Gateway Timeout"),
-    STATUS(505, OUTCOME_REJECTED, "HTTP Version Not Supported"),
-    STATUS(507, OUTCOME_DEFERRED, "Insufficient Storage"),
-    {500, 599, OUTCOME_DEFERRED, "http_5xx", "server error"},
-    {0},
-};
-
 /* What came instead of a status. */
-static const struct {
-    enum outcome_kind kind;
-    const char *reason;
-} failures[] = {
-    [HTTP_TIMEOUT] = {OUTCOME_DEFERRED, "timeout"},
-    [HTTP_CONNECT] = {OUTCOME_DEFERRED, "connect"},
-    [HTTP_REFUSED_ADDRESS] = {OUTCOME_REJECTED, "refused_address"},
-    [HTTP_TLS] = {OUTCOME_DEFERRED, "tls"},
-    [HTTP_BROKEN] = {OUTCOME_DEFERRED, "broken"},
-    [HTTP_BAD_REQUEST] = {OUTCOME_REJECTED, "configuration"},
+static const enum outcome_event events[] = {
+    [HTTP_TIMEOUT] = EVENT_TIMEOUT, [HTTP_CONNECT] = EVENT_CONNECT,
+    [HTTP_TLS] = EVENT_TLS,         [HTTP_REFUSED_ADDRESS] = EVENT_REFUSED_ADDRESS,
+    [HTTP_BROKEN] = EVENT_BROKEN,   [HTTP_BAD_REQUEST] = EVENT_CONFIGURATION,
+    [HTTP_SHORTAGE] = EVENT_SYSTEM,
 };
 
 enum {
@@ -121,27 +73,41 @@ static void mask_secrets(struct rest *rest, struct buf *said)
     excerpt_mask(said, rest->basic);
 }
 
+/*
+ * "HTTP 503 Service Unavailable: no disk". A redirect's body repeats the whole target, whose path and query
+ * may be secrets: only where it leads is said.
+ */
+static void set_answered(struct rest *rest, const struct http_response *response)
+{
+    const struct answer *answer = outcomes_by_code(&outcomes_rest, response->status);
+    struct outcome *outcome = &rest->pending.outcome;
+    char line[EXCERPT_SIZE] = "";
+    const char *more = line;
+
+    if (response->redirect[0])
+        more = response->redirect;
+    else if (response->status < 300 || response->status > 399)
+        excerpt_first_line(&outcome->response, line);
+    if (answer->kind == OUTCOME_DELIVERED)
+        pending_set(&rest->pending, answer, response->status, "%s", "");
+    else
+        pending_set(&rest->pending, answer, response->status, "HTTP %d %s%s%s%s", response->status,
+                    answer->meaning, *more ? ": " : "", response->redirect[0] ? "to " : "", more);
+    outcome->retry_after_ms = response->retry_after_ms;
+}
+
 static void on_response(void *arg, struct http_response *response)
 {
     struct rest *rest = arg;
     struct outcome *outcome = &rest->pending.outcome;
-    char line[EXCERPT_SIZE];
 
     rest->transfer = NULL; /* it is gone when this returns */
     buf_add(&outcome->response, response->body.data, response->body.len);
     mask_secrets(rest, &outcome->response);
-    if (response->result == HTTP_ANSWERED) {
-        const struct answer *answer = pending_answer(&rest->pending, response->status);
-        excerpt_first_line(&outcome->response, line);
-        outcome_set(outcome, answer->kind, response->status, answer->reason, "HTTP %d %s%s%s",
-                    response->status, answer->meaning, *line ? ": " : "", line);
-        outcome->retry_after_ms = response->retry_after_ms;
-        if (outcome->kind == OUTCOME_DELIVERED)
-            outcome->text[0] = '\0';
-    } else {
-        outcome_set(outcome, failures[response->result].kind, 0, failures[response->result].reason, "%s",
-                    response->text);
-    }
+    if (response->result == HTTP_ANSWERED)
+        set_answered(rest, response);
+    else
+        pending_set_event(&rest->pending, events[response->result], "%s", response->text);
     pending_report(&rest->pending);
 }
 
@@ -280,4 +246,4 @@ static void rest_cancel(struct attempt_handle *handle)
     rest_free((struct pending *)handle);
 }
 
-const struct adapter adapter_rest = {PROTOCOL_REST, answers, rest_start, rest_cancel};
+const struct adapter adapter_rest = {PROTOCOL_REST, &outcomes_rest, rest_start, rest_cancel};

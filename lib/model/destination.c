@@ -13,6 +13,13 @@ struct destination *destination_ref(struct destination *destination)
     return destination;
 }
 
+double destination_burst(const struct destination *destination)
+{
+    if (destination->rate_per_s <= 0)
+        return 0;
+    return destination->rate_per_s > 1 ? destination->rate_per_s : 1;
+}
+
 void destination_unref(struct destination *destination)
 {
     if (!destination || --destination->references > 0)

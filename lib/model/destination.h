@@ -37,7 +37,7 @@ struct destination {
     bool disabled;
     int64_t timeout_ms;   /* of one attempt, look-up to last byte; default 30 s, 100 ms to 1 h */
     int64_t concurrency;  /* the most attempts in flight at once per worker; default 20, 1 to 1000 */
-    double rate_per_s;    /* the most attempts, of all workers; 0: no limit */
+    double rate_per_s;    /* attempts that may begin, of all workers; 0: no limit. See destination_burst() */
     json_t *retry_policy; /* its own, for retry_policy_refine(), or NULL */
 
     const char *endpoint;     /* REST: http or https URL with placeholders */
@@ -56,5 +56,7 @@ struct destination {
 
 struct destination *destination_ref(struct destination *destination);
 void destination_unref(struct destination *destination);
+/* Attempts that may begin at once after a pause: what a second allows, and at least 1. 0: no limit. */
+double destination_burst(const struct destination *destination);
 
 #endif

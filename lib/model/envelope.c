@@ -135,22 +135,31 @@ static void add_job(struct buf *out, const struct job *job)
     add_time(out, "expires_at", job->expires_at_us);
     add_text(out, "retry_policy", job->retry_policy);
     add_text(out, "idempotency_key", job->idempotency_key);
+    add_text(out, "replay_of", *job->replay_of ? job->replay_of : NULL);
     add_value(out, "metadata", job->metadata);
     add_text(out, "content_type", job->content_type);
 }
 
-static int refuse_callback(const struct job *job, struct fault *fault)
+/* What only the service can do. */
+static int refuse_service(const struct job *job, struct fault *fault)
 {
-    if (!job->callback_url)
-        return 0;
-    return fault_set(fault, FAULT_INPUT, "a callback needs the service: in a pipe nobody would call back");
+    if (job->callback_url)
+        return fault_set(fault, FAULT_INPUT,
+                         "a callback needs the service: in a pipe nobody would call back");
+    if (job->scheduled_at_us || job->delay_ms)
+        return fault_set(fault, FAULT_INPUT, "a schedule needs the service: a pipe does not wait");
+    if (job->supersede_key || job->once_per)
+        return fault_set(fault, FAULT_INPUT,
+                         "%s needs the service: a pipe does not know what was submitted before",
+                         job->supersede_key ? "supersede" : "once_per");
+    return 0;
 }
 
 int envelope_write_request(const struct job *job, struct buf *out, struct fault *fault)
 {
     struct writer writer;
 
-    if (refuse_callback(job, fault))
+    if (refuse_service(job, fault))
         return -1;
     writer = writer_start(out, ENVELOPE_REQUEST);
     add_job(out, job);
@@ -175,7 +184,7 @@ int envelope_write_delivery(const struct delivery *delivery, struct buf *out, st
 {
     struct writer writer;
 
-    if (refuse_callback(delivery->job, fault))
+    if (refuse_service(delivery->job, fault))
         return -1;
     writer = writer_start(out, ENVELOPE_DELIVERY);
     add_job(out, delivery->job);

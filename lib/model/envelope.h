@@ -7,7 +7,8 @@
  * by at most ENVELOPE_TEXT_SLACK bytes, else "body_base64"; either way it comes back byte for byte. Times are
  * written to the millisecond. Reading refuses unknown members by name; class INPUT with the pointer.
  *
- * A callback needs the service, which a pipe has not: a job with a callback URL is refused (class INPUT).
+ * Some things need the service, which a pipe has not: a job with a callback URL, a schedule, once_per or a
+ * supersede key is refused (class INPUT). Its expiry is a time by now: see job_fix_times().
  */
 #ifndef DIST_ENVELOPE_H
 #define DIST_ENVELOPE_H

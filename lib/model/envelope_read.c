@@ -15,7 +15,7 @@
 enum {
     ATTEMPTS_MAX = 1000000,
     ERROR_MAX = 4096,    /* bytes of an error's text: we write far shorter ones */
-    JOB_FIELDS_MAX = 16, /* members of a job in a line */
+    JOB_FIELDS_MAX = 17, /* members of a job in a line */
 };
 
 /* The line's object where it is an envelope of the wanted kind; the caller's. */
@@ -58,7 +58,7 @@ static int check_id(const char *path, const char *id, struct fault *fault)
 struct job_line {
     int64_t version, submitted_at_us, requested_at_us, expires_at_us;
     const char *distribution_id, *id, *tenant_id, *data_type, *priority, *retry_policy, *idempotency_key;
-    const char *content_type, *body, *body_base64;
+    const char *replay_of, *content_type, *body, *body_base64;
     json_t *metadata;
 };
 
@@ -78,6 +78,7 @@ static size_t job_line_fields(struct job_line *job, struct json_field *out)
         {"expires_at", JSON_KIND_TIME, .target = &job->expires_at_us},
         {"retry_policy", JSON_KIND_WORD, .target = &job->retry_policy, .words = retry_policy_names},
         {"idempotency_key", JSON_KIND_STRING, .target = &job->idempotency_key},
+        {"replay_of", JSON_KIND_STRING, .target = &job->replay_of},
         {"metadata", JSON_KIND_OBJECT, .target = &job->metadata},
         {"content_type", JSON_KIND_STRING, .required = true, .target = &job->content_type},
         {"body", JSON_KIND_STRING, .target = &job->body},
@@ -98,6 +99,8 @@ static int check_job_line(const struct job_line *line, struct fault *fault)
         job_check_content_type("/content_type", line->content_type, fault))
         return -1;
     if (line->idempotency_key && job_check_idempotency_key("/idempotency_key", line->idempotency_key, fault))
+        return -1;
+    if (line->replay_of && check_id("/replay_of", line->replay_of, fault))
         return -1;
     if (line->metadata && job_check_metadata("/metadata", line->metadata, fault))
         return -1;
@@ -126,6 +129,7 @@ static struct job *job_of_line(const struct job_line *line, uint64_t max_payload
     job->content_type = xstrdup(line->content_type);
     job->retry_policy = xstrdup_null(line->retry_policy);
     job->idempotency_key = xstrdup_null(line->idempotency_key);
+    text_copy(job->replay_of, sizeof job->replay_of, line->replay_of ? line->replay_of : "");
     job->submitted_at_us = line->submitted_at_us;
     job->requested_at_us = line->requested_at_us;
     job->expires_at_us = line->expires_at_us;

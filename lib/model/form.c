@@ -10,6 +10,7 @@
 #include "form.h"
 #include "form_parts.h"
 #include "json.h"
+#include "num.h"
 #include "status.h"
 #include "text.h"
 #include "xalloc.h"
@@ -25,7 +26,8 @@ enum {
     TIMEOUT_MAX_MS = 60 * 60 * 1000,
     CONCURRENCY_DEFAULT = 20,
     CONCURRENCY_MAX = 1000,
-    HOST_MAX = 253, /* RFC 1035 section 2.3.4, as text */
+    RATE_MAX = 1000000, /* in any unit */
+    HOST_MAX = 253,     /* RFC 1035 section 2.3.4, as text */
 };
 
 size_t form_add_fields(struct json_field *out, const struct json_field *fields)
@@ -66,10 +68,38 @@ static size_t common_fields(struct form *form, struct json_field *out)
          .target = &destination->concurrency,
          .min = 1,
          .max = CONCURRENCY_MAX},
+        {.name = "rate", .kind = JSON_KIND_STRING, .target = &form->rate},
         {.name = "retry_policy", .kind = JSON_KIND_ANY, .target = &destination->retry_policy},
         {0},
     };
     return form_add_fields(out, fields);
+}
+
+/* "50/s", "3000/m", "1/h" */
+static int parse_rate(const char *text, double *per_s, struct fault *fault)
+{
+    static const struct {
+        const char *name;
+        double seconds;
+    } units[] = {{"s", 1}, {"m", 60}, {"h", 3600}};
+    const char *slash = strchr(text, '/');
+    char number[8] = "", cut[40];
+    int64_t count;
+
+    if (slash && slash - text < (ptrdiff_t)sizeof number) {
+        memcpy(number, text, (size_t)(slash - text));
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+            if (strcmp(slash + 1, units[i].name) == 0 &&
+                num_parse_int(number, 1, RATE_MAX, &count, NULL) == 0) {
+                *per_s = (double)count / units[i].seconds;
+                return 0;
+            }
+    }
+    text_copy(cut, sizeof cut, text);
+    return fault_set(fault, FAULT_INPUT,
+                     "/rate: a whole number from 1 to %d and its unit is wanted, as \"50/s\", \"3000/m\" or "
+                     "\"100/h\", not \"%s\"",
+                     RATE_MAX, text_printable(cut));
 }
 
 static int check_common(struct form *form, struct fault *fault)
@@ -84,6 +114,8 @@ static int check_common(struct form *form, struct fault *fault)
     if (destination->credentials && !text_is_name(destination->credentials))
         return fault_set(fault, FAULT_INPUT,
                          "/credentials: the name of a stored credential is wanted, not the secret itself");
+    if (form->rate && parse_rate(form->rate, &destination->rate_per_s, fault))
+        return -1;
     if (destination->tenant && destination->allow_private)
         return fault_set(fault, FAULT_DENIED,
                          "/allow_private: only the operator may open private networks, in a configured "

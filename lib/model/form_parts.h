@@ -10,7 +10,7 @@
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *format;           /* all */
+    const char *name, *format, *rate;    /* all */
     const char *mode;                    /* file */
     json_t *connection;                  /* AMQP, JDBC */
     const char *exchange, *routing_key;  /* AMQP */

@@ -54,6 +54,8 @@ void job_unref(struct job *job)
     free(job->callback_url);
     json_decref(job->callback_headers);
     free(job->idempotency_key);
+    free(job->once_per);
+    free(job->supersede_key);
     free(job->retry_policy);
     free(job);
 }
@@ -61,6 +63,19 @@ void job_unref(struct job *job)
 char *job_lane(const struct job *job)
 {
     return xasprintf("%s:%s", job->tenant_id, priority_names[job->priority]);
+}
+
+void job_fix_times(struct job *job)
+{
+    int64_t start_us;
+
+    if (job->delay_ms)
+        job->scheduled_at_us = job->submitted_at_us + job->delay_ms * 1000;
+    start_us = job->scheduled_at_us > job->submitted_at_us ? job->scheduled_at_us : job->submitted_at_us;
+    if (job->timeout_ms && (!job->expires_at_us || start_us + job->timeout_ms * 1000 < job->expires_at_us))
+        job->expires_at_us = start_us + job->timeout_ms * 1000;
+    job->delay_ms = 0;
+    job->timeout_ms = 0;
 }
 
 /* Somebody else's text as it may stand in a one-line message. */
@@ -273,6 +288,7 @@ void job_identity(const struct job *job, struct buf *out)
     identity_text(out, "callback_url", job->callback_url);
     identity_json(out, "callback_headers", job->callback_headers);
     identity_text(out, "retry_policy", job->retry_policy);
+    identity_text(out, "supersede", job->supersede_key);
     identity_json(out, "metadata", job->metadata);
     identity_field(out, "body", job->body ? job->body : "", job->body_size);
 }

@@ -25,8 +25,9 @@ struct job {
     char id[UID_TEXT_SIZE]; /* distribution_jobs.id */
     char *distribution_id;  /* the client's: 1 to 100 of [A-Za-z0-9_-] (no dot: it is signed); else id */
     bool own_id;            /* the client gave distribution_id */
-    char *tenant_id;        /* 1 to 50, a name */
-    char *data_type;        /* 1 to 50, a name */
+    char replay_of[UID_TEXT_SIZE]; /* the dead delivery whose edited body this is; "" for all others */
+    char *tenant_id;               /* 1 to 50, a name */
+    char *data_type;               /* 1 to 50, a name */
     enum priority priority;
     char *content_type; /* of the body */
     char *body;         /* owned, NUL behind it */
@@ -36,11 +37,15 @@ struct job {
     char *callback_url;       /* NULL: none */
     json_t *callback_headers; /* object of strings, or NULL */
     char *idempotency_key;    /* or NULL */
+    char *once_per;           /* a word of period_names[], or NULL: the key is derived, and decides alone */
+    char *supersede_key;      /* or NULL; open jobs of the same tenant and key are cancelled */
     char *retry_policy;       /* name, or NULL */
     int64_t requested_at_us;  /* the request's timestamp; 0: none */
     int64_t submitted_at_us;  /* when it was accepted (or entered the pipe) */
-    int64_t expires_at_us;    /* 0: none */
-    int64_t timeout_ms;       /* options.timeout: expires_at = submitted_at + timeout; 0: none */
+    int64_t scheduled_at_us;  /* not routed before; 0: at once */
+    int64_t delay_ms;         /* the same as a duration from the acceptance; 0: none */
+    int64_t expires_at_us;    /* that was given as a time; 0: none */
+    int64_t timeout_ms;       /* the same as a duration from the schedule, or the acceptance; 0: none */
     unsigned references;
 };
 
@@ -50,15 +55,18 @@ struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
 /* "<tenant>:<priority>": the name of its lane, and of its deliveries' lane of dist-transform; the caller's. */
 char *job_lane(const struct job *job);
+/* Durations become times, counted from submitted_at_us: for those who have no clock of PostgreSQL's. */
+void job_fix_times(struct job *job);
 
 /* What a request may leave open and the command line gives: NULL and 0 mean absent. Borrowed. */
 struct job_defaults {
     const char *tenant_id, *data_type, *content_type, *priority;
-    const char *idempotency_key, *callback_url, *retry_policy;
+    const char *idempotency_key, *callback_url, *retry_policy, *once_per, *supersede_key;
     const char *const *to; /* names of destinations or groups */
     size_t to_count;
     const json_t *metadata; /* object */
-    int64_t expires_at_us;
+    int64_t expires_at_us, expires_in_ms;
+    int64_t scheduled_at_us, delay_ms;
     uint64_t max_payload; /* 0: LIMIT_PAYLOAD_DEFAULT */
 };
 
@@ -67,11 +75,12 @@ struct job_defaults {
  * says tenant_id 'a', --tenant says 'b'"); --to must name the document's destinations, and metadata are
  * joined. The payload's bytes are the document's own, cut out of it; a payload of another type than JSON is
  * a string with "content_type", or "payload_base64" (both are our additions beside the specification's
- * members, like "metadata", "content_type" and options.expires_at). Where both a timeout and an expiry are
- * given the earlier one holds. A member that is null is absent, the payload too. The document beside its
+ * members, like "metadata", "content_type" and options.expires_at, scheduled_at, delay, once_per and
+ * supersede). Where both a timeout and an expiry are given the earlier one holds; a schedule that is not
+ * before the expiry is refused. A member that is null is absent, the payload too. The document beside its
  * payload has at most LIMIT_ENVELOPE_EXTRA bytes. Class INPUT with the pointer; what the defaults gave is
  * named by its option of dist-submit: --tenant --type --to --content-type --priority --idempotency-key
- * --callback --retry-policy --meta --expires.
+ * --once-per --supersede --callback --retry-policy --meta --at --delay --expires.
  */
 int job_from_request(const char *text, size_t size, const struct job_defaults *defaults, int64_t now_us,
                      struct job **job, struct fault *fault);
@@ -107,7 +116,7 @@ bool job_header_name_is_valid(const char *name); /* an RFC 9110 token */
  */
 int job_check_name(const char *path, const char *name, struct fault *fault); /* of a tenant or a data type */
 int job_check_distribution_id(const char *path, const char *text, struct fault *fault);
-int job_check_idempotency_key(const char *path, const char *key, struct fault *fault);
+int job_check_idempotency_key(const char *path, const char *key, struct fault *fault); /* and of supersede */
 int job_check_content_type(const char *path, const char *content_type, struct fault *fault);
 int job_check_metadata(const char *path, const json_t *metadata, struct fault *fault);
 /* "/payload: 20 bytes are more than the limit of 10 (DIST_MAX_PAYLOAD)"; `path` may be "". */

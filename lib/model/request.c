@@ -10,7 +10,9 @@
 #include <strings.h>
 #include "clock.h"
 #include "job.h"
+#include "request_parts.h"
 #include "ceilings.h"
+#include "period.h"
 #include "retry.h"
 #include "text.h"
 #include "xalloc.h"
@@ -20,14 +22,6 @@ enum {
     SHOWN_SIZE = 80, /* of somebody else's value in a message */
 };
 static const int64_t timeout_max_ms = INT64_C(30) * 24 * 3600 * 1000;
-
-/* The members of a request as they were read; strings and values borrow from the document. */
-struct request {
-    const char *distribution_id, *tenant_id, *data_type, *priority, *content_type;
-    const char *callback_url, *callback_path, *idempotency_key, *retry_policy;
-    int64_t timestamp_us, expires_at_us, timeout_ms;
-    json_t *destinations, *callback_headers, *metadata;
-};
 
 /* ---- reading the document ---- */
 
@@ -39,6 +33,10 @@ static int read_options(const json_t *options, struct request *request, struct f
          .max = timeout_max_ms},
         {"idempotency_key", JSON_KIND_STRING, .target = &request->idempotency_key},
         {"expires_at", JSON_KIND_TIME, .target = &request->expires_at_us},
+        {"scheduled_at", JSON_KIND_TIME, .target = &request->scheduled_at_us},
+        {"delay", JSON_KIND_SECONDS, .target = &request->delay_ms, .min = 1, .max = REQUEST_SCHEDULE_MAX_MS},
+        {"once_per", JSON_KIND_WORD, .target = &request->once_per, .words = period_names},
+        {"supersede", JSON_KIND_STRING, .target = &request->supersede_key},
         {.name = NULL},
     };
 
@@ -99,260 +97,6 @@ static int read_document(const json_t *document, struct request *request, struct
     return read_options(options, request, fault);
 }
 
-/* ---- joining the document and the command line ---- */
-
-/* The value that is given; both must not differ. */
-static int agree(const char *member, const char *requested, const char *option, const char *given,
-                 const char **value, struct fault *fault)
-{
-    char left[SHOWN_SIZE], right[SHOWN_SIZE];
-
-    *value = requested ? requested : given;
-    if (!requested || !given || !strcmp(requested, given))
-        return 0;
-    text_copy(left, sizeof left, requested);
-    text_copy(right, sizeof right, given);
-    return fault_set(fault, FAULT_INPUT, "the request says %s '%s', %s says '%s'", member,
-                     text_printable(left), option, text_printable(right));
-}
-
-/* The word of `words` for an option's value, in any case; NULL stays NULL. */
-static int option_word(const char *option, const char *value, const char *const *words, const char **word,
-                       struct fault *fault)
-{
-    char shown[SHOWN_SIZE];
-    size_t count = 0;
-    const char *nearest;
-
-    *word = NULL;
-    if (!value)
-        return 0;
-    for (; words[count]; count++) {
-        if (!strcasecmp(words[count], value)) {
-            *word = words[count];
-            return 0;
-        }
-    }
-    nearest = text_nearest(value, words, count);
-    text_copy(shown, sizeof shown, value);
-    return fault_set(fault, FAULT_INPUT, "%s: '%s' is not known%s%s%s", option, text_printable(shown),
-                     nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-}
-
-static int take_names(struct job *job, const struct request *request, const struct job_defaults *defaults,
-                      struct fault *fault)
-{
-    const char *tenant_id, *data_type;
-
-    if (agree("tenant_id", request->tenant_id, "--tenant", defaults->tenant_id, &tenant_id, fault) ||
-        agree("data_type", request->data_type, "--type", defaults->data_type, &data_type, fault))
-        return -1;
-    if (!tenant_id)
-        return fault_set(fault, FAULT_INPUT, "no tenant: give --tenant or tenant_id");
-    if (!data_type)
-        return fault_set(fault, FAULT_INPUT, "no type: give --type or data_type");
-    if (job_check_name(request->tenant_id ? "/tenant_id" : "--tenant", tenant_id, fault) ||
-        job_check_name(request->data_type ? "/data_type" : "--type", data_type, fault))
-        return -1;
-    if (request->distribution_id &&
-        job_check_distribution_id("/distribution_id", request->distribution_id, fault))
-        return -1;
-    job->own_id = request->distribution_id != NULL;
-    job->distribution_id = xstrdup(job->own_id ? request->distribution_id : job->id);
-    job->tenant_id = xstrdup(tenant_id);
-    job->data_type = xstrdup(data_type);
-    return 0;
-}
-
-static int take_options(struct job *job, const struct request *request, const struct job_defaults *defaults,
-                        struct fault *fault)
-{
-    const char *given, *priority, *retry_policy, *key, *content_type;
-
-    if (option_word("--priority", defaults->priority, priority_names, &given, fault) ||
-        agree("priority", request->priority, "--priority", given, &priority, fault) ||
-        option_word("--retry-policy", defaults->retry_policy, retry_policy_names, &given, fault) ||
-        agree("retry_policy", request->retry_policy, "--retry-policy", given, &retry_policy, fault) ||
-        agree("idempotency_key", request->idempotency_key, "--idempotency-key", defaults->idempotency_key,
-              &key, fault) ||
-        agree("content_type", request->content_type, "--content-type", defaults->content_type, &content_type,
-              fault))
-        return -1;
-    if (key && job_check_idempotency_key(
-                   request->idempotency_key ? "/options/idempotency_key" : "--idempotency-key", key, fault))
-        return -1;
-    if (content_type && job_check_content_type(request->content_type ? "/content_type" : "--content-type",
-                                               content_type, fault))
-        return -1;
-    if (priority)
-        job->priority = (enum priority)status_index(priority_names, priority);
-    job->retry_policy = xstrdup_null(retry_policy);
-    job->idempotency_key = xstrdup_null(key);
-    job->content_type = xstrdup(content_type ? content_type : JOB_DEFAULT_TYPE);
-    return 0;
-}
-
-static int take_times(struct job *job, const struct request *request, const struct job_defaults *defaults,
-                      int64_t now_us, struct fault *fault)
-{
-    char left[CLOCK_TEXT_SIZE], right[CLOCK_TEXT_SIZE];
-    int64_t expires_at_us = request->expires_at_us ? request->expires_at_us : defaults->expires_at_us;
-
-    if (request->expires_at_us && defaults->expires_at_us &&
-        request->expires_at_us != defaults->expires_at_us)
-        return fault_set(fault, FAULT_INPUT, "the request says expires_at '%s', --expires says '%s'",
-                         clock_format(request->expires_at_us, left),
-                         clock_format(defaults->expires_at_us, right));
-    if (expires_at_us && expires_at_us <= now_us)
-        return fault_set(fault, FAULT_INPUT, "%s: %s is in the past",
-                         request->expires_at_us ? "/options/expires_at" : "--expires",
-                         clock_format(expires_at_us, left));
-    job->timeout_ms = request->timeout_ms;
-    if (job->timeout_ms && (!expires_at_us || now_us + job->timeout_ms * 1000 < expires_at_us))
-        expires_at_us = now_us + job->timeout_ms * 1000;
-    job->requested_at_us = request->timestamp_us;
-    job->submitted_at_us = now_us;
-    job->expires_at_us = expires_at_us;
-    return 0;
-}
-
-static bool names_contain(const json_t *destinations, const char *name)
-{
-    for (size_t i = 0; i < json_array_size(destinations); i++) {
-        if (!strcmp(json_string_value(json_object_get(json_array_get(destinations, i), "name")), name))
-            return true;
-    }
-    return false;
-}
-
-static int take_destinations(struct job *job, const struct request *request,
-                             const struct job_defaults *defaults, struct fault *fault)
-{
-    json_t *given;
-    int status;
-
-    if (request->destinations) {
-        if (job_set_destinations(job, request->destinations, "/destinations", fault))
-            return -1;
-        for (size_t i = 0; i < defaults->to_count; i++) {
-            if (!names_contain(job->destinations, defaults->to[i]))
-                return fault_set(fault, FAULT_INPUT,
-                                 "--to names a destination that the request does not name");
-        }
-        if (defaults->to_count && defaults->to_count != json_array_size(job->destinations))
-            return fault_set(fault, FAULT_INPUT, "the request names %zu destinations, --to names %zu",
-                             json_array_size(job->destinations), defaults->to_count);
-        return 0;
-    }
-    if (!defaults->to_count)
-        return fault_set(fault, FAULT_INPUT, "no destination: give --to or destinations");
-    given = json_array();
-    for (size_t i = 0; i < defaults->to_count; i++) {
-        json_t *name = json_string(defaults->to[i]); /* NULL where it is not UTF-8 */
-        json_array_append_new(given, name ? name : json_string(""));
-    }
-    status = job_set_destinations(job, given, "--to", fault);
-    json_decref(given);
-    return status;
-}
-
-static int check_url(const char *path, const char *url, struct fault *fault)
-{
-    size_t size = strlen(url);
-    size_t scheme = !strncasecmp(url, "https://", 8) ? 8 : !strncasecmp(url, "http://", 7) ? 7 : 0;
-
-    if (size > LIMIT_URL)
-        return fault_set(fault, FAULT_INPUT, "%s: %zu bytes are more than the limit of %d", path, size,
-                         LIMIT_URL);
-    if (!scheme || !url[scheme] || strchr("/?#:", url[scheme]))
-        return fault_set(fault, FAULT_INPUT, "%s: an http or https URL is wanted", path);
-    for (const char *c = url; *c; c++) {
-        if ((unsigned char)*c <= 0x20 || *c == 0x7f)
-            return fault_set(fault, FAULT_INPUT, "%s: a blank or control character at byte %td", path,
-                             c - url + 1);
-    }
-    return 0;
-}
-
-/* A field name or value with a line end in it would be another header field. */
-static int check_headers(const json_t *headers, struct fault *fault)
-{
-    const char *name;
-    json_t *value;
-
-    if (json_object_size(headers) > LIMIT_HEADERS)
-        return fault_set(fault, FAULT_INPUT, "/callback/headers: %zu are more than the limit of %d",
-                         json_object_size(headers), LIMIT_HEADERS);
-    json_object_foreach ((json_t *)headers, name, value) {
-        char shown[SHOWN_SIZE];
-
-        text_copy(shown, sizeof shown, name);
-        if (!job_header_name_is_valid(name))
-            return fault_set(fault, FAULT_INPUT, "/callback/headers: '%s' is no name of a header field",
-                             text_printable(shown));
-        for (const char *c = json_string_value(value); *c; c++) {
-            if (((unsigned char)*c < 0x20 && *c != '\t') || *c == 0x7f)
-                return fault_set(fault, FAULT_INPUT, "/callback/headers/%s: a control character", shown);
-        }
-    }
-    return 0;
-}
-
-static int take_callback(struct job *job, const struct request *request, const struct job_defaults *defaults,
-                         struct fault *fault)
-{
-    const char *url;
-
-    if (agree("callback url", request->callback_url, "--callback", defaults->callback_url, &url, fault))
-        return -1;
-    if (url && check_url(request->callback_url ? request->callback_path : "--callback", url, fault))
-        return -1;
-    if (check_headers(request->callback_headers, fault))
-        return -1;
-    job->callback_url = xstrdup_null(url);
-    job->callback_headers = json_incref(request->callback_headers);
-    return 0;
-}
-
-static int take_metadata(struct job *job, const struct request *request, const struct job_defaults *defaults,
-                         struct fault *fault)
-{
-    const char *key;
-    json_t *value;
-
-    if (request->metadata)
-        json_object_update(job->metadata, request->metadata);
-    if (defaults->metadata) {
-        json_object_foreach ((json_t *)defaults->metadata, key, value) {
-            const json_t *requested = json_object_get(job->metadata, key);
-            char shown[SHOWN_SIZE];
-
-            text_copy(shown, sizeof shown, key);
-            if (requested && !json_equal(requested, value))
-                return fault_set(fault, FAULT_INPUT, "the request and --meta differ in metadata '%s'",
-                                 text_printable(shown));
-            json_object_set(job->metadata, key, value);
-        }
-    }
-    return job_check_metadata(request->metadata ? "/metadata" : "--meta", job->metadata, fault);
-}
-
-/* A job with everything but its body. */
-static struct job *make_job(const struct request *request, const struct job_defaults *defaults,
-                            int64_t now_us, struct fault *fault)
-{
-    struct job *job = job_new();
-
-    if (take_names(job, request, defaults, fault) || take_options(job, request, defaults, fault) ||
-        take_times(job, request, defaults, now_us, fault) ||
-        take_destinations(job, request, defaults, fault) || take_callback(job, request, defaults, fault) ||
-        take_metadata(job, request, defaults, fault)) {
-        job_unref(job);
-        return NULL;
-    }
-    return job;
-}
-
 static uint64_t payload_limit(const struct job_defaults *defaults)
 {
     return defaults->max_payload ? defaults->max_payload : LIMIT_PAYLOAD_DEFAULT;
@@ -366,7 +110,7 @@ int job_from_payload(const char *body, size_t size, const struct job_defaults *d
 
     if (job_check_size("", size, payload_limit(defaults), fault))
         return -1;
-    made = make_job(&request, defaults, now_us, fault);
+    made = request_join(&request, defaults, now_us, fault);
     if (!made)
         return -1;
     if ((job_content_is_json(made->content_type) && json_check(body, size, NULL, fault)) ||
@@ -481,7 +225,7 @@ int job_from_request(const char *text, size_t size, const struct job_defaults *d
         fault_set(fault, FAULT_INPUT, "no payload: give payload or payload_base64");
         goto out;
     }
-    made = make_job(&request, defaults, now_us, fault);
+    made = request_join(&request, defaults, now_us, fault);
     if (!made || take_body(made, text, given, base64 != NULL, payload_limit(defaults), fault))
         goto out;
     *job = made;

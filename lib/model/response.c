@@ -34,6 +34,7 @@ void delivery_view_release(struct delivery_view *view)
     free(view->destination);
     free(view->dead_reason);
     free(view->error);
+    free(view->replayed_as);
     for (size_t i = 0; i < view->attempt_count; i++)
         attempt_view_release(&view->attempt_items[i]);
     free(view->attempt_items);
@@ -50,10 +51,14 @@ void job_view_release(struct job_view *view)
     free(view->content_type);
     free(view->callback_url);
     free(view->error);
+    free(view->replay_of);
     json_decref(view->metadata);
     for (size_t i = 0; i < view->delivery_count; i++)
         delivery_view_release(&view->deliveries[i]);
     free(view->deliveries);
+    if (view->callback)
+        delivery_view_release(view->callback);
+    free(view->callback);
     *view = (struct job_view){0};
 }
 
@@ -118,6 +123,8 @@ static json_t *destination_value(const struct delivery_view *delivery)
     json_object_set_new(value, "attempts", json_integer(delivery->attempts));
     json_object_set_new(value, "delivered_at", time_value(delivery->delivered_at_us));
     json_object_set_new(value, "response", response_value(delivery));
+    if (delivery->replayed_as)
+        json_object_set_new(value, "replayed_as", text_value(delivery->replayed_as));
     return value;
 }
 
@@ -200,13 +207,22 @@ json_t *response_document(const struct job_view *view)
 
     json_object_set_new(document, "$schema", json_string(JOB_RESPONSE_SCHEMA));
     json_object_set_new(document, "distribution_id", text_value(view->distribution_id));
+    if (view->replay_of)
+        json_object_set_new(document, "replay_of", text_value(view->replay_of));
     json_object_set_new(document, "status", json_string(job_status_names[view->status]));
     json_object_set_new(document, "submitted_at", time_value(view->submitted_at_us));
+    if (view->scheduled_at_us)
+        json_object_set_new(document, "scheduled_at", time_value(view->scheduled_at_us));
     json_object_set_new(document, "completed_at", time_value(view->completed_at_us));
     json_object_set_new(document, "destinations", destinations_value(view));
     json_object_set_new(document, "metrics", metrics_value(view));
     json_object_set_new(document, "errors", errors_value(view));
     return document;
+}
+
+json_t *response_callback(const struct job_view *view)
+{
+    return view->callback ? destination_value(view->callback) : NULL;
 }
 
 int response_progress(const struct job_view *view)

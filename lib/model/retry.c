@@ -14,7 +14,7 @@
 enum { ATTEMPTS_MAX = 1000, MULTIPLIER_MAX = 100 };
 #define BACKOFF_MIN_MS INT64_C(100)
 #define BACKOFF_MAX_MS (7 * DAY_MS)
-#define JITTER 0.2 /* of the delay, to either side: spreads what failed together */
+#define JITTER (RETRY_JITTER_PERCENT / 100.0)
 
 /* Standard Webhooks, "Deliverability and reliability": the delays it recommends. */
 static const int64_t webhooks_ms[] = {5 * SECOND_MS, 5 * MINUTE_MS, 30 * MINUTE_MS, 2 * HOUR_MS, 5 * HOUR_MS,

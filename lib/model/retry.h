@@ -24,6 +24,9 @@ struct retry_policy {
     int64_t max_retry_after_ms; /* a longer Retry-After is cut to it: 24 h in every policy */
 };
 
+/* Of a delay, to either side: spreads what failed together. */
+enum { RETRY_JITTER_PERCENT = 20 };
+
 extern const char *const retry_policy_names[]; /* ended by NULL */
 
 /* The policy of that name, or NULL. */
@@ -40,8 +43,8 @@ int retry_policy_refine(const struct retry_policy *base, const json_t *form, con
 
 /*
  * The delay before attempt `attempts_made` + 1, in milliseconds, or -1 where the policy's attempts are
- * spent. The backoff gets a jitter of +-20 % by `unit_random` (0 <= x < 1) and is never shorter than what
- * the destination asked for (`retry_after_ms`, -1: nothing), up to max_retry_after_ms.
+ * spent. The backoff gets a jitter of RETRY_JITTER_PERCENT by `unit_random` (0 <= x < 1) and is never shorter
+ * than what the destination asked for (`retry_after_ms`, -1: nothing), up to max_retry_after_ms.
  */
 int64_t retry_delay_ms(const struct retry_policy *policy, int attempts_made, int64_t retry_after_ms,
                        double unit_random);

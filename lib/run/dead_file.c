@@ -12,17 +12,20 @@
 #include <unistd.h>
 
 #include "dead_letters.h"
+#include "dead_select.h"
 #include "dead_show.h"
 #include "envelope.h"
 #include "fdio.h"
 #include "ceilings.h"
 #include "lines.h"
+#include "replay.h"
 #include "tool.h"
 
 struct reading {
-    struct dead_letters *letters;
+    const struct dead_request *letters;
     struct dead_list list;
     struct dead_ids ids;
+    struct dead_counts counts;
     uint64_t last_line; /* that the file had when it was opened */
     uint64_t selected;
 };
@@ -65,13 +68,39 @@ static int list_one(struct reading *reading, const struct delivery *delivery, st
         .attempts = delivery->attempts,
         .submitted_at_us = job->submitted_at_us,
         .body_size = (int64_t)job->body_size,
+        .replays = -1, /* a file does not know */
+        .replay_of = *job->replay_of ? job->replay_of : NULL,
     };
     reading->list.fault = fault;
     return dead_list_row(&reading->list, &view);
 }
 
-static int replay_one(struct delivery *delivery, struct buf *out, struct fault *fault)
+/* Other candidates, in the place of those and of the form that the request brought along. */
+static int redirect(const struct dead_request *letters, struct delivery *delivery, struct fault *fault)
 {
+    json_t *candidates =
+        replay_candidates(letters->catalog, letters->replay.to, delivery->job->tenant_id, fault);
+    json_t *candidate;
+    size_t index;
+
+    if (!candidates)
+        return -1;
+    for (size_t i = 0; i < delivery->candidate_count; i++)
+        free(delivery->candidates[i]);
+    delivery->candidate_count = 0;
+    json_array_foreach (candidates, index, candidate)
+        delivery_add_candidate(delivery, json_string_value(candidate));
+    json_decref(candidates);
+    json_decref(delivery->inline_form);
+    delivery->inline_form = NULL;
+    return 0;
+}
+
+static int replay_one(const struct dead_request *letters, struct delivery *delivery, struct buf *out,
+                      struct fault *fault)
+{
+    if (letters->replay.to && redirect(letters, delivery, fault) < 0)
+        return -1;
     delivery->status = DELIVERY_QUEUED;
     delivery->budget_start = delivery->attempts;
     free(delivery->last_error);
@@ -79,10 +108,16 @@ static int replay_one(struct delivery *delivery, struct buf *out, struct fault *
     return envelope_write_delivery(delivery, out, fault);
 }
 
+static const char *dead_reason_or_none(const struct delivery *delivery)
+{
+    const char *reason = dead_reason(delivery);
+    return reason ? reason : "-";
+}
+
 static int record(void *arg, char *line, size_t size, uint64_t number, struct buf *out, struct fault *fault)
 {
     struct reading *reading = arg;
-    const struct dead_letters *letters = reading->letters;
+    const struct dead_request *letters = reading->letters;
     const struct dead_filter *filter = &letters->filter;
     struct delivery *delivery;
     int result = 0;
@@ -97,9 +132,13 @@ static int record(void *arg, char *line, size_t size, uint64_t number, struct bu
         if (letters->action == DEAD_LIST)
             result = list_one(reading, delivery, fault);
         else if (letters->action == DEAD_SHOW)
-            result = dead_show(delivery, letters->json, letters->body, letters->max_payload, fault);
-        else if (!letters->dry_run)
-            result = replay_one(delivery, out, fault);
+            result = dead_show(delivery, NULL, letters->json, letters->body, letters->max_payload, fault);
+        else if (letters->action == DEAD_EXPORT)
+            result = envelope_write_delivery(delivery, out, fault);
+        else if (letters->dry_run)
+            dead_counts_note(&reading->counts, destination_of(delivery), dead_reason_or_none(delivery));
+        else
+            result = replay_one(letters, delivery, out, fault);
     }
     delivery_free(delivery);
     return result;
@@ -141,28 +180,47 @@ static int read_file(struct reading *reading, struct lines *lines, struct fault 
     int result = lines_run(lines, fault);
     reading->list.fault = fault;
     int shown = dead_list_end(&reading->list, result < 0 ? -1 : 0);
-    if (shown < 0 || (reading->letters->dry_run && print_text(fault, "%llu would be replayed\n",
-                                                              (unsigned long long)reading->selected) < 0))
+    if (shown < 0)
+        return -1;
+    if (reading->letters->dry_run &&
+        (dead_counts_print(&reading->counts, fault) < 0 ||
+         print_text(fault, "%llu would be replayed\n", (unsigned long long)reading->selected) < 0))
         return -1;
     return dead_ids_report(&reading->ids, reading->selected) ? EXIT_REJECTED : result;
 }
 
-int dead_letters_file(struct dead_letters *letters, const char *path, struct fault *fault)
+/* A --to that nobody knows is one mistake, not one of every line. */
+static int check_to(const struct dead_request *letters, struct fault *fault)
+{
+    json_t *candidates =
+        letters->replay.to ? replay_candidates(letters->catalog, letters->replay.to, "", fault) : json_null();
+
+    if (!candidates)
+        return -1;
+    json_decref(candidates);
+    return 0;
+}
+
+int dead_letters_file(const struct dead_request *letters, struct fault *fault)
 {
     struct reading reading = {.letters = letters};
     struct lines lines = {
-        .in = fdio_open(path, O_RDONLY, 0, fault),
         .out = STDOUT_FILENO,
-        .name = path,
+        .name = letters->file,
         .max_line = LIMIT_ENVELOPE(letters->max_payload),
         .max_pending = LIMIT_ENVELOPE(letters->max_payload),
         .record = record,
         .arg = &reading,
     };
+    if (check_to(letters, fault) < 0)
+        return -1;
+    lines.in = fdio_open(letters->file, O_RDONLY, 0, fault);
     if (lines.in < 0)
         return -1;
     dead_ids_init(&reading.ids, &letters->filter);
+    dead_counts_init(&reading.counts);
     int result = read_file(&reading, &lines, fault);
+    dead_counts_release(&reading.counts);
     dead_ids_release(&reading.ids);
     close(lines.in);
     return result;

@@ -1,253 +1,79 @@
 /*
  * dead_letters - dist-dlq on the store: see dead_letters.h
  *
- * What is replayed, dropped or shown is chosen first, ids and all, and then worked on.
+ * What is replayed, dropped, exported or shown is chosen first, ids and all, and then worked on.
  */
 #include "dead_letters.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "buf.h"
+#include "dead_select.h"
 #include "dead_show.h"
-#include "job.h"
-#include "json.h"
-#include "lines.h"
 #include "msg.h"
+#include "replay.h"
+#include "replay_edit.h"
+#include "replay_show.h"
 #include "table.h"
 #include "text.h"
 #include "tool.h"
-#include "uid.h"
 #include "xalloc.h"
 
-enum { BATCH = 500, ID_LINE = 1024 * 1024, NAMED_MISSING = 5 };
+enum { BATCH = 500 };
 
-struct collected {
-    char **ids;
-    size_t count, cap;
-};
-
-static void collect(struct collected *collected, const char *id)
+static int list(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
-    if (collected->count == collected->cap) {
-        collected->cap = collected->cap ? collected->cap * 2 : 64;
-        collected->ids = xreallocarray(collected->ids, collected->cap, sizeof *collected->ids);
-    }
-    collected->ids[collected->count++] = xstrdup(id);
-}
-
-/* Ids of deliveries are ids of distributions as far as their form goes. */
-static int collect_checked(struct collected *collected, const char *id, struct fault *fault)
-{
-    if (!job_distribution_id_is_valid(id))
-        return fault_set(fault, FAULT_INPUT, "this is no id");
-    collect(collected, id);
-    return 0;
-}
-
-static int id_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out,
-                     struct fault *fault)
-{
-    struct collected *collected = arg;
-    (void)number;
-    (void)out;
-
-    if (strlen(line) != size)
-        return fault_set(fault, FAULT_INPUT, "a NUL is in no id");
-    char *id = text_trim(line);
-    if (*id != '{')
-        return collect_checked(collected, id, fault);
-    json_t *object = json_read(id, strlen(id), fault);
-    if (!object)
-        return -1;
-    const char *value = json_string_value(json_object_get(object, "delivery_id"));
-    int result = value ? collect_checked(collected, value, fault)
-                       : fault_set(fault, FAULT_INPUT, "the object has no \"delivery_id\"");
-    json_decref(object);
-    return result;
-}
-
-int dead_letters_read_ids(char ***ids, size_t *count, struct fault *fault)
-{
-    struct collected collected = {0};
-    struct lines lines = {
-        .in = STDIN_FILENO,
-        .out = STDOUT_FILENO,
-        .name = "stdin",
-        .max_line = ID_LINE,
-        .record = id_record,
-        .arg = &collected,
-    };
-    int result = lines_run(&lines, fault);
-    if (result > 0) /* an operator's list with a mistake in it is not acted on in part */
-        result = fault_set(fault, FAULT_INPUT, "nothing was done: %llu lines hold no id",
-                           (unsigned long long)lines.rejected);
-    *ids = collected.ids;
-    *count = collected.count;
-    return result;
-}
-
-void dead_letters_free_ids(char **ids, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(ids[i]);
-    free(ids);
-}
-
-/* What an id of a strmap points at: its value is never NULL. */
-static char is_missing, has_named;
-
-void dead_ids_init(struct dead_ids *ids, const struct dead_filter *filter)
-{
-    *ids = (struct dead_ids){.filter = filter};
-    strmap_init(&ids->named);
-    for (size_t i = 0; i < filter->id_count; i++)
-        strmap_put(&ids->named, filter->ids[i], &is_missing);
-    ids->missing = ids->named.count;
-}
-
-void dead_ids_release(struct dead_ids *ids)
-{
-    strmap_release(&ids->named, NULL);
-}
-
-static bool note_one(struct dead_ids *ids, const char *id)
-{
-    const void *state = strmap_get(&ids->named, id);
-
-    if (state == &is_missing) {
-        strmap_put(&ids->named, id, &has_named);
-        ids->missing--;
-    }
-    return state != NULL;
-}
-
-bool dead_ids_note(struct dead_ids *ids, const char *delivery_id, const char *distribution_id)
-{
-    bool delivery = note_one(ids, delivery_id);
-    bool distribution = note_one(ids, distribution_id);
-    return delivery || distribution;
-}
-
-/* What is left is unknown where the limit ended the search. */
-static bool is_cut(const struct dead_filter *filter, uint64_t selected)
-{
-    return filter->limit && selected >= (uint64_t)filter->limit;
-}
-
-int dead_ids_report(const struct dead_ids *ids, uint64_t selected)
-{
-    struct buf names;
-    size_t told = 0;
-
-    if (!ids->missing || is_cut(ids->filter, selected))
-        return 0;
-    buf_init(&names, NAMED_MISSING * 128);
-    for (size_t i = 0; i < ids->filter->id_count && told < NAMED_MISSING; i++)
-        if (strmap_get(&ids->named, ids->filter->ids[i]) == &is_missing)
-            buf_addf(&names, "%s%.100s", told++ ? ", " : "", ids->filter->ids[i]);
-    if (ids->missing > told)
-        buf_addf(&names, " and %zu more", ids->missing - told);
-    msg(MSG_WARNING, "%zu of %zu ids name no dead letter: %s", ids->missing, ids->named.count, names.data);
-    buf_release(&names);
-    return EXIT_REJECTED;
-}
-
-/* The letters of a filter, as they come from the store. */
-struct selection {
-    struct dead_ids ids;
-    struct collected letters;
-    struct dead_list *shown; /* or NULL: they are collected */
-    uint64_t count;
-};
-
-static int select_row(void *arg, const struct dead_view *view)
-{
-    struct selection *selection = arg;
-
-    selection->count++;
-    dead_ids_note(&selection->ids, view->delivery_id, view->distribution_id);
-    if (selection->shown)
-        return dead_list_row(selection->shown, view);
-    collect(&selection->letters, view->delivery_id);
-    return 0;
-}
-
-static int found_row(void *arg, const struct dead_view *view)
-{
-    bool *found = arg;
-    (void)view;
-    *found = true;
-    return 0;
-}
-
-/* The store takes more than a row tells: a UUID in upper case, and the one of the distribution's row. */
-static int ask_for_missing(struct store *store, struct selection *selection, struct fault *fault)
-{
-    struct dead_filter filter = *selection->ids.filter;
-    const struct dead_filter *asked = selection->ids.filter;
-
-    for (size_t i = 0; i < asked->id_count && selection->ids.missing; i++) {
-        bool found = false;
-        if (!uid_is(asked->ids[i]) || strmap_get(&selection->ids.named, asked->ids[i]) != &is_missing)
-            continue;
-        filter.ids = &asked->ids[i];
-        filter.id_count = 1;
-        filter.limit = 1;
-        if (store_dead_list(store, &filter, found_row, &found, fault) < 0)
-            return -1;
-        if (found)
-            note_one(&selection->ids, asked->ids[i]);
-    }
-    return 0;
-}
-
-static int select_letters(struct store *store, const struct dead_filter *filter, struct dead_list *shown,
-                          struct selection *selection, struct fault *fault)
-{
-    *selection = (struct selection){.shown = shown};
-    dead_ids_init(&selection->ids, filter);
-    if (store_dead_list(store, filter, select_row, selection, fault) < 0)
-        return -1;
-    return is_cut(filter, selection->count) ? 0 : ask_for_missing(store, selection, fault);
-}
-
-static void selection_release(struct selection *selection)
-{
-    dead_ids_release(&selection->ids);
-    dead_letters_free_ids(selection->letters.ids, selection->letters.count);
-}
-
-static int list(const struct dead_letters *letters, struct store *store, struct fault *fault)
-{
-    struct selection selection;
+    struct dead_selection selection;
     struct dead_list shown;
 
     dead_list_begin(&shown, letters->json, fault);
-    int result = select_letters(store, &letters->filter, &shown, &selection, fault);
-    result = dead_list_end(&shown, result);
+    dead_selection_init(&selection, &letters->filter);
+    selection.shown = &shown;
+    int result = dead_list_end(&shown, dead_selection_load(&selection, store, fault));
     if (result == 0)
-        result = dead_ids_report(&selection.ids, selection.count);
-    selection_release(&selection);
+        result = dead_selection_report(&selection);
+    dead_selection_release(&selection);
     return result;
 }
 
+/* What a show needs of the list: the history, which is not in the envelope. */
+struct shown {
+    const struct dead_request *letters;
+    struct dead_view *items;
+    size_t count;
+};
+
 static int collect_row(void *arg, const struct dead_view *view)
 {
-    collect(arg, view->delivery_id);
+    struct shown *shown = arg;
+
+    shown->items = xreallocarray(shown->items, shown->count + 1, sizeof *shown->items);
+    shown->items[shown->count++] = (struct dead_view){
+        .delivery_id = xstrdup(view->delivery_id),
+        .batch_id = xstrdup_null(view->batch_id),
+        .replays = view->replays,
+    };
     return 0;
 }
 
+static void shown_release(struct shown *shown)
+{
+    for (size_t i = 0; i < shown->count; i++) {
+        free(shown->items[i].delivery_id);
+        free(shown->items[i].batch_id);
+    }
+    free(shown->items);
+}
+
 /* Id by id, so that they are shown in the order in which they were named. */
-static int choose_shown(const struct dead_filter *asked, struct store *store, struct collected *chosen,
+static int choose_shown(const struct dead_filter *asked, struct store *store, struct shown *chosen,
                         struct fault *fault)
 {
     struct dead_filter filter = *asked;
 
     filter.id_count = 1;
-    for (size_t i = 0; i < asked->id_count && !is_cut(asked, chosen->count); i++) {
+    for (size_t i = 0; i < asked->id_count && !(asked->limit && chosen->count >= (size_t)asked->limit); i++) {
         char shown[120];
         size_t before = chosen->count;
         filter.ids = &asked->ids[i];
@@ -261,64 +87,136 @@ static int choose_shown(const struct dead_filter *asked, struct store *store, st
     return 0;
 }
 
-static int show(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int show(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
-    struct collected chosen = {0};
+    struct shown chosen = {.letters = letters};
     int result = choose_shown(&letters->filter, store, &chosen, fault);
 
     for (size_t i = 0; result == 0 && i < chosen.count; i++) {
         struct delivery *delivery;
-        result = store_dead_load(store, chosen.ids[i], &delivery, fault);
+        result = store_dead_load(store, chosen.items[i].delivery_id, &delivery, fault);
         if (result < 0)
             break;
-        result = dead_show(delivery, letters->json, letters->body, letters->max_payload, fault);
+        result =
+            dead_show(delivery, &chosen.items[i], letters->json, letters->body, letters->max_payload, fault);
         delivery_free(delivery);
     }
-    dead_letters_free_ids(chosen.ids, chosen.count);
+    shown_release(&chosen);
     return result;
 }
 
-static int act_on(const struct dead_letters *letters, struct store *store, const struct collected *selected,
-                  size_t *done, struct fault *fault)
+/* --- export --- */
+
+/* One envelope. A letter that is not dead any more is nothing to export; a callback's address stays behind.
+ */
+static int export_one(const struct dead_request *letters, struct store *store, const char *id,
+                      size_t *callbacks, struct fault *fault)
+{
+    struct fault problem = {0};
+    struct delivery *delivery;
+    int result = store_dead_load(store, id, &delivery, &problem);
+
+    if (result == 0) {
+        *callbacks += delivery->job->callback_url != NULL;
+        free(delivery->job->callback_url);
+        delivery->job->callback_url = NULL;
+        result = dead_show_envelope(delivery, letters->max_payload, &problem);
+        delivery_free(delivery);
+    }
+    if (result < 0 && problem.class == FAULT_INPUT) {
+        msg(MSG_WARNING, "%s: %s", id, problem.text);
+        return EXIT_REJECTED;
+    }
+    if (result < 0)
+        *fault = problem;
+    return result;
+}
+
+static int export(const struct dead_request *letters, struct store *store, struct fault *fault)
+{
+    struct dead_selection selection;
+    size_t callbacks = 0;
+    int rejected = 0;
+
+    dead_selection_init(&selection, &letters->filter);
+    int result = dead_selection_load(&selection, store, fault);
+    for (size_t i = 0; result == 0 && i < selection.letters.count; i++) {
+        int one = export_one(letters, store, selection.letters.items[i], &callbacks, fault);
+        if (one < 0)
+            result = -1;
+        rejected |= one == EXIT_REJECTED;
+    }
+    if (result == 0 && callbacks)
+        msg(MSG_INFO, "%zu of %zu are of distributions with a callback, which a file does not hold",
+            callbacks, selection.letters.count);
+    if (result == 0)
+        result = dead_selection_report(&selection) || rejected ? EXIT_REJECTED : 0;
+    dead_selection_release(&selection);
+    return result;
+}
+
+/* --- drop --- */
+
+static int print_dropped(const struct dead_request *letters, struct dead_selection *selection, bool dry,
+                         size_t dropped, struct fault *fault)
+{
+    if (letters->json)
+        return print_json(json_pack("{s:b, s:I, s:I, s:o}", "dry_run", dry, "selected",
+                                    (json_int_t)selection->letters.count, "dropped", (json_int_t)dropped,
+                                    "counts", dead_counts_json(&selection->counts)),
+                          fault);
+    if (!dry)
+        return print_text(fault, "%zu dropped\n", dropped);
+    if (dead_counts_print(&selection->counts, fault) < 0)
+        return -1;
+    return print_text(fault, "%zu would be dropped\n", selection->letters.count);
+}
+
+static int drop_all(struct store *store, const struct dead_texts *chosen, size_t *done, struct fault *fault)
 {
     *done = 0;
-    for (size_t at = 0; at < selected->count; at += BATCH) {
-        size_t count = selected->count - at < BATCH ? selected->count - at : BATCH;
-        const char *const *ids = (const char *const *)selected->ids + at;
+    for (size_t at = 0; at < chosen->count; at += BATCH) {
+        size_t count = chosen->count - at < BATCH ? chosen->count - at : BATCH;
         size_t changed = 0;
-        int result = letters->action == DEAD_REPLAY ? store_replay(store, ids, count, &changed, fault)
-                                                    : store_drop(store, ids, count, &changed, fault);
+        int result = store_drop(store, (const char *const *)chosen->items + at, count, &changed, fault);
         *done += changed;
         if (result < 0)
-            return fault_wrap(fault, "after %zu of %zu", *done, selected->count);
-        msg_progress(letters->action == DEAD_REPLAY ? "replayed" : "dropped", at + count, selected->count);
+            return fault_wrap(fault, "after %zu of %zu", *done, chosen->count);
+        msg_progress("dropped", at + count, chosen->count);
     }
     return 0;
 }
 
-/* The selection is taken first, so that it cannot change while it is worked on. */
-static int replay_or_drop(const struct dead_letters *letters, struct store *store, struct fault *fault)
+static int drop(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
-    struct selection selection;
-    const char *verb = letters->action == DEAD_REPLAY ? "replayed" : "dropped";
+    struct dead_selection selection;
     size_t done = 0;
 
-    int result = select_letters(store, &letters->filter, NULL, &selection, fault);
-    if (result == 0 && letters->dry_run)
-        result = print_text(fault, "%zu would be %s\n", selection.letters.count, verb);
-    else if (result == 0 && (result = act_on(letters, store, &selection.letters, &done, fault)) == 0)
-        result = print_text(fault, "%zu %s\n", done, verb);
+    dead_selection_init(&selection, &letters->filter);
+    int result = dead_selection_load(&selection, store, fault);
+    bool dry = result == 0 && replay_is_dry(letters, selection.letters.count);
+    if (result == 0 && !dry)
+        result = drop_all(store, &selection.letters, &done, fault);
     if (result == 0)
-        result = dead_ids_report(&selection.ids, selection.count);
-    selection_release(&selection);
+        result = print_dropped(letters, &selection, dry, done, fault);
+    if (result == 0)
+        result = dead_selection_report(&selection);
+    dead_selection_release(&selection);
     return result;
 }
 
-int dead_letters_run(struct dead_letters *letters, struct store *store, struct fault *fault)
+static int replay(const struct dead_request *letters, struct store *store, struct fault *fault)
 {
-    if (letters->action == DEAD_LIST)
-        return list(letters, store, fault);
-    if (letters->action == DEAD_SHOW)
-        return show(letters, store, fault);
-    return replay_or_drop(letters, store, fault);
+    return letters->replay.edited || letters->replay.edit ? replay_edited(letters, store, fault)
+                                                          : replay_letters(letters, store, fault);
+}
+
+int dead_letters_run(const struct dead_request *letters, struct store *store, struct fault *fault)
+{
+    static int (*const actions[DEAD_ACTION_COUNT])(const struct dead_request *letters, struct store *store,
+                                                   struct fault *fault) = {
+        [DEAD_LIST] = list,     [DEAD_SHOW] = show, [DEAD_EXPORT] = export,
+        [DEAD_REPLAY] = replay, [DEAD_DROP] = drop, [DEAD_BATCHES] = replay_show_batches,
+    };
+    return actions[letters->action](letters, store, fault);
 }

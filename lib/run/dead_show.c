@@ -41,13 +41,16 @@ static int row_json(const struct dead_view *view, struct fault *fault)
 {
     char died[CLOCK_TEXT_SIZE], submitted[CLOCK_TEXT_SIZE];
     json_t *row = json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:i, s:o, s:s?, s:s, s:I}", "delivery_id",
-        view->delivery_id, "distribution_id", view->distribution_id, "tenant_id", view->tenant_id,
-        "data_type", view->data_type, "target", view->target, "destination", view->destination, "priority",
-        view->priority, "reason", view->reason, "error", view->error, "attempts", view->attempts,
-        "status_code", view->last_code ? json_integer(view->last_code) : json_null(), "died_at",
+        "{s:s, s:s, s:s, s:s, s:s, s:s?, s:s, s:s?, s:s?, s:i, s:o, s:s?, s:s, s:I, s:o, s:s?, s:s?}",
+        "delivery_id", view->delivery_id, "distribution_id", view->distribution_id, "tenant_id",
+        view->tenant_id, "data_type", view->data_type, "target", view->target, "destination",
+        view->destination, "priority", view->priority, "reason", view->reason, "error", view->error,
+        "attempts", view->attempts, "status_code",
+        view->last_code ? json_integer(view->last_code) : json_null(), "died_at",
         view->died_at_us ? clock_format(view->died_at_us, died) : NULL, "submitted_at",
-        clock_format(view->submitted_at_us, submitted), "size", (json_int_t)view->body_size);
+        clock_format(view->submitted_at_us, submitted), "size", (json_int_t)view->body_size, "replays",
+        view->replays < 0 ? json_null() : json_integer(view->replays), "batch_id", view->batch_id,
+        "replay_of", view->replay_of);
     if (!row)
         return fault_set(fault, FAULT_BUG, "%s cannot be written as JSON", view->delivery_id);
     return print_json(row, fault);
@@ -80,7 +83,7 @@ int dead_list_end(struct dead_list *list, int result)
     return result;
 }
 
-static int show_envelope(const struct delivery *delivery, uint64_t max_payload, struct fault *fault)
+int dead_show_envelope(const struct delivery *delivery, uint64_t max_payload, struct fault *fault)
 {
     struct buf line;
 
@@ -105,7 +108,7 @@ static bool is_presentable(const struct job *job)
     return true;
 }
 
-static int show_facts(const struct delivery *delivery, struct fault *fault)
+static int show_facts(const struct delivery *delivery, const struct dead_view *history, struct fault *fault)
 {
     const struct job *job = delivery->job;
     const char *destination = dead_destination(delivery), *reason = dead_reason(delivery);
@@ -122,17 +125,21 @@ static int show_facts(const struct delivery *delivery, struct fault *fault)
     facts_add(&facts, "reason", "%s", reason ? reason : "-");
     facts_add(&facts, "error", "%s", delivery->last_error ? delivery->last_error : "-");
     facts_add(&facts, "attempts", "%d", delivery->attempts);
+    if (history && history->batch_id)
+        facts_add(&facts, "replays", "%d, the last one in batch %s", history->replays, history->batch_id);
+    if (*job->replay_of)
+        facts_add(&facts, "replay of", "%s", job->replay_of);
     facts_add(&facts, "submitted", "%s", clock_format(job->submitted_at_us, submitted));
     facts_add(&facts, "body", "%s, %s%s", delivery_content_type(delivery),
               num_format_size(job->body_size, size), job->body_size < 1024 ? " bytes" : "");
     return facts_print(&facts, fault);
 }
 
-static int show_text(const struct delivery *delivery, struct fault *fault)
+static int show_text(const struct delivery *delivery, const struct dead_view *history, struct fault *fault)
 {
     const struct job *job = delivery->job;
 
-    if (show_facts(delivery, fault) < 0)
+    if (show_facts(delivery, history, fault) < 0)
         return -1;
     if (!is_presentable(job))
         return print_text(fault, "(not text; --body writes its bytes)\n");
@@ -141,12 +148,12 @@ static int show_text(const struct delivery *delivery, struct fault *fault)
     return job->body_size && job->body[job->body_size - 1] == '\n' ? 0 : print_text(fault, "\n");
 }
 
-int dead_show(const struct delivery *delivery, bool json, bool body, uint64_t max_payload,
-              struct fault *fault)
+int dead_show(const struct delivery *delivery, const struct dead_view *history, bool json, bool body,
+              uint64_t max_payload, struct fault *fault)
 {
     if (json)
-        return show_envelope(delivery, max_payload, fault);
+        return dead_show_envelope(delivery, max_payload, fault);
     if (body)
         return fdio_write_all(STDOUT_FILENO, delivery->job->body, delivery->job->body_size, fault);
-    return show_text(delivery, fault);
+    return show_text(delivery, history, fault);
 }

@@ -157,11 +157,9 @@ static void write_dead_letter(struct run *run, const struct delivery *delivery)
     }
 }
 
-/* The delivery has ended, or is left as it is because the run stops. */
-static void print(struct run *run, const struct delivery *delivery, const struct settlement *settlement)
+struct result deliver_pipe_result(const struct delivery *delivery, const struct settlement *settlement)
 {
     const struct job *job = delivery->job;
-    struct buf line;
     struct result result = {
         .distribution_id = job->distribution_id,
         .delivery_id = (char *)delivery->id,
@@ -181,6 +179,15 @@ static void print(struct run *run, const struct delivery *delivery, const struct
         result.completed_at_us = settlement->completed_at_us;
         result.latency_ms = (settlement->completed_at_us - settlement->started_at_us) / 1000;
     }
+    return result;
+}
+
+/* The delivery has ended, or is left as it is because the run stops. */
+static void print(struct run *run, const struct delivery *delivery, const struct settlement *settlement)
+{
+    struct result result = deliver_pipe_result(delivery, settlement);
+    struct buf line;
+
     if (delivery->status != DELIVERY_DELIVERED)
         run->failed++;
     if (delivery->status == DELIVERY_DEAD && run->pipe->dead_letters >= 0)
@@ -238,15 +245,21 @@ static void join_crowd(struct run *run, const char *key, size_t concurrency, str
 }
 
 /* Begins the next attempt; or it waits for one of those that are in flight, where the destination has as many as it
- * may. */
+ * may, or for the next slot of its rate. */
 static void start(struct held *held)
 {
     struct deliver_stage *stage = held->run->pipe->stage;
     struct destination *destination = deliver_stage_destination(stage, held->delivery, NULL);
+    size_t concurrency = destination ? (size_t)destination->concurrency : 0;
     char *key = delivery_destination_key(held->delivery);
+    int64_t wait_ms = 0;
 
-    if (destination && !gate_destination_room(&stage->gate, key, (size_t)destination->concurrency))
-        join_crowd(held->run, key, (size_t)destination->concurrency, held);
+    if (destination && destination->rate_per_s > 0 && gate_destination_room(&stage->gate, key, concurrency))
+        wait_ms = gate_pace_ms(&stage->gate, key, concurrency, destination->rate_per_s, clock_mono_us());
+    if (destination && !gate_destination_room(&stage->gate, key, concurrency))
+        join_crowd(held->run, key, concurrency, held);
+    else if (wait_ms)
+        heap_push(&held->run->waiting, clock_mono_ms() + wait_ms, held);
     else
         held->attempt = deliver_stage_start(stage, held->delivery, on_done, held);
     free(key);

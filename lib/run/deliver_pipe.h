@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 #include "deliver_stage.h"
+#include "envelope.h"
 #include "fault.h"
 
 struct deliver_pipe {
@@ -22,6 +23,9 @@ struct deliver_pipe {
 /* Opens (or makes) a file for dead letters, to append to; half a line that a crash left is ended first. The
  * caller closes it. */
 int deliver_pipe_dead_letters(const char *path, struct fault *fault);
+
+/* What a result line says; its texts are borrowed from both. `settlement` of the last attempt, or NULL. */
+struct result deliver_pipe_result(const struct delivery *delivery, const struct settlement *settlement);
 
 /* 0: all delivered; EXIT_REJECTED: some not, or some lines refused; 75: stopped before the end. -1: fault. */
 int deliver_pipe_run(struct deliver_pipe *pipe, struct fault *fault);

@@ -26,9 +26,8 @@ struct deliver_stream {
     struct queue *take_queue, *record_queue, *renew_queue, *bell_queue;
     int64_t lease_ms;
     int64_t stop_timeout_ms;
-    struct hold_rules rules; /* of the breakers */
-    bool (*serves)(void *arg, const char *destination); /* its own pool; NULL: all destinations */
-    void *arg;
+    struct hold_rules rules;     /* of the breakers */
+    const char *const *patterns; /* of the destinations that are served: see pool.h; NULL: all */
 };
 
 /* Until SIGTERM: then what is in flight is finished, up to the stop's deadline, and the rest is handed back.

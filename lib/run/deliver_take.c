@@ -8,7 +8,7 @@
 
 #include "breaker.h"
 #include "clock.h"
-#include "msg.h"
+#include "pool.h"
 #include "strmap.h"
 #include "xalloc.h"
 
@@ -84,7 +84,7 @@ static struct place *place_of(struct planning *planning, const char *lane)
     place->key = key;
     place->destination = catalog_destination(limits->catalog, name);
     place->hold = holds_find(&planning->look->holds, key);
-    place->served = !limits->serves || limits->serves(limits->arg, name);
+    place->served = pool_serves(limits->patterns, name);
     const struct hold_report *report = strmap_get(limits->reports, key);
     if (report && report->failures)
         place->served = false;
@@ -213,6 +213,30 @@ int deliver_round_let_go(struct deliver_round *round, struct fault *fault)
     return result;
 }
 
+struct giving_back {
+    struct deliver_round *round;
+    struct fault *fault;
+    int result;
+};
+
+static void give_back_probe(const char *destination, void *value, void *arg)
+{
+    struct giving_back *giving = arg;
+    bool granted;
+    (void)value;
+
+    if (giving->result == 0)
+        giving->result = holds_probe(giving->round->queue, destination, 0, &granted, giving->fault);
+}
+
+static int give_back_probes(struct deliver_round *round, struct fault *fault)
+{
+    struct giving_back giving = {.round = round, .fault = fault};
+
+    strmap_each(&round->unused, give_back_probe, &giving);
+    return giving.result;
+}
+
 /* A probe for which there is nothing to send is given back. */
 static int fetch_probes(struct deliver_round *round, struct fault *fault)
 {
@@ -323,7 +347,7 @@ void deliver_round_run(void *arg)
     if (round->report_count &&
         holds_report(round->queue, &round->rules, round->reports, round->report_count, fault) < 0)
         return;
-    if (deliver_round_let_go(round, fault) < 0)
+    if (give_back_probes(round, fault) < 0 || deliver_round_let_go(round, fault) < 0)
         return;
     if (store_open(round->store, fault) < 0) /* nothing is claimed that cannot be loaded */
         return;
@@ -343,6 +367,7 @@ void deliver_round_free(struct deliver_round *round)
     free(round->reports);
     free(round->deliveries);
     free(round->probes);
+    strmap_release(&round->unused, NULL);
     queue_claims_release(&round->finished);
     queue_claims_release(&round->released);
     queue_claims_release(&round->claims);

@@ -22,6 +22,7 @@
 #include "queue.h"
 #include "share.h"
 #include "store.h"
+#include "strmap.h"
 
 /* The last look at the lanes. */
 struct deliver_look {
@@ -52,8 +53,7 @@ struct deliver_limits {
     const struct gate *gate;
     size_t total;
     const struct strmap *reports; /* struct hold_report: who has failed gets nothing before Redis was asked */
-    bool (*serves)(void *arg, const char *destination); /* NULL: all */
-    void *arg;
+    const char *const *patterns;  /* of the destinations that are served: pool.h */
 };
 /* Counts what it plans as taken from the look. */
 void deliver_plan(struct deliver_look *look, struct share *share, const struct deliver_limits *limits,
@@ -71,6 +71,7 @@ struct deliver_round {
     struct hold_report *reports; /* destinations owned */
     size_t report_count;
     struct queue_claims finished, released; /* claims whose entries go, or go back */
+    struct strmap unused;                   /* destinations whose probe was not made */
     struct deliver_plan plan;
     void *arg;   /* the maker's */
     size_t reap; /* take over so many entries of silent workers; 0: none */

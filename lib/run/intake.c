@@ -10,6 +10,7 @@
 
 #include "await.h"
 #include "clock.h"
+#include "describe.h"
 #include "envelope.h"
 #include "fdio.h"
 #include "ceilings.h"
@@ -40,24 +41,18 @@ static void reject(struct intake *intake, const char *name, uint64_t number, con
         msg_fault(fault);
 }
 
-static int describe(const struct job *job, const char *status, const char *distribution_id, struct buf *out,
-                    struct fault *fault)
+/* What is printed of a job that is kept, here or in the spool. */
+static void print(struct source *source, const struct job *job, const char *status, const char *id)
 {
-    json_t *names = json_array();
-    size_t i;
-    json_t *target;
+    const struct intake *intake = source->intake;
+    struct fault problem = {0};
 
-    json_array_foreach (job->destinations, i, target)
-        json_array_append(names, json_object_get(target, "name"));
-    json_t *line =
-        json_pack("{s:s, s:s, s:s, s:s, s:o, s:s, s:I}", "distribution_id", distribution_id, "status", status,
-                  "tenant_id", job->tenant_id, "data_type", job->data_type, "destinations", names,
-                  "content_type", job->content_type, "size", (json_int_t)job->body_size);
-    int result = line ? json_write(line, out) : -1;
-    json_decref(line);
-    if (result < 0 || buf_addc(out, '\n') < 0)
-        return fault_set(fault, FAULT_BUG, "the description of a job does not fit its buffer");
-    return 0;
+    if (intake->json)
+        describe_job(job, status, id, source->out, &problem);
+    else if (!intake->quiet)
+        buf_addf(source->out, "%s\n", id);
+    if (source->out->overflow || problem.class) /* never: the buffer has room for a batch */
+        msg(MSG_ERROR, "%s: %s, and could not be printed", id, status);
 }
 
 /* Called for each submission once its transaction has committed. */
@@ -65,30 +60,66 @@ static void accepted(void *arg, const struct submission *item, uint64_t number)
 {
     struct source *source = arg;
     struct intake *intake = source->intake;
-    struct fault problem = {0};
+    bool same = item->result == SUBMIT_SAME;
 
     if (item->result == SUBMIT_CONFLICT || item->result == SUBMIT_REFUSED) {
         reject(intake, source->name, number, &item->fault);
         return;
     }
-    if (item->result == SUBMIT_SAME)
+    if (same)
         msg(MSG_INFO, "%s was accepted before", item->distribution_id);
     if (intake->wait) {
         intake->waiting = xreallocarray(intake->waiting, intake->waiting_count + 1, sizeof *intake->waiting);
         intake->waiting[intake->waiting_count++] = xstrdup(item->distribution_id);
     }
-    if (intake->json)
-        describe(item->job, item->result == SUBMIT_SAME ? "duplicate" : "accepted", item->distribution_id,
-                 source->out, &problem);
-    else if (!intake->quiet)
-        buf_addf(source->out, "%s\n", item->distribution_id);
-    if (source->out->overflow || problem.class) /* never: the buffer has room for a batch */
-        msg(MSG_ERROR, "%s: accepted, and could not be printed", item->distribution_id);
+    print(source, item->job, same ? "duplicate" : "accepted", item->distribution_id);
 }
 
+/* The batch into the spool. What had no room is the caller's to submit again: of it nothing is printed. */
+static int keep(struct source *source, struct fault *fault)
+{
+    struct intake *intake = source->intake;
+    struct submit *submit = &intake->submit;
+    struct job *jobs[SUBMIT_BATCH];
+    size_t kept = 0;
+    int result;
+
+    for (size_t i = 0; i < submit->count; i++) {
+        jobs[i] = submit->items[i].job;
+        job_fix_times(jobs[i]);
+    }
+    result = spool_keep(intake->spool, jobs, submit->count, &kept, fault);
+    for (size_t i = 0; i < kept; i++)
+        print(source, jobs[i], "spooled", jobs[i]->distribution_id);
+    intake->spooled += kept;
+    if (kept)
+        msg(MSG_WARNING, "%zu distribution%s spooled in %s: dist-submit --flush-spool submits %s", kept,
+            kept == 1 ? " is" : "s are", spool_folder(intake->spool), kept == 1 ? "it" : "them");
+    submit_clear(submit);
+    return result;
+}
+
+/* A batch of which nothing is known to be committed is spooled as it is: under the same ids it is one
+ * distribution each, whatever came of the commit. */
 static int flush(struct source *source, struct fault *fault)
 {
-    return submit_flush(&source->intake->submit, accepted, source, fault);
+    struct intake *intake = source->intake;
+    struct fault problem = {0};
+
+    if (!intake->submit.count)
+        return 0;
+    if (!intake->spooling) {
+        if (submit_flush(&intake->submit, accepted, source, &problem) == 0)
+            return 0;
+        intake->spooling =
+            intake->spool && (problem.class == FAULT_UNAVAILABLE || problem.class == FAULT_TEMP);
+        if (!intake->spooling) {
+            *fault = problem;
+            return -1;
+        }
+        msg(MSG_WARNING, "%s", problem.text);
+    }
+    return keep(source, fault);
 }
 
 /* Takes the job. -1 with class INPUT or DENIED: this record is refused. */
@@ -101,10 +132,12 @@ static int sink(struct source *source, struct job *job, uint64_t number, struct 
         goto out;
     switch (intake->sink) {
     case INTAKE_PIPE:
+        if (!job->delay_ms) /* which is refused, and would be a schedule then */
+            job_fix_times(job);
         result = envelope_write_request(job, source->out, fault);
         break;
     case INTAKE_DRY_RUN:
-        result = describe(job, "valid", job->distribution_id, source->out, fault);
+        result = describe_job(job, "valid", job->distribution_id, source->out, fault);
         break;
     case INTAKE_STORE:
         result = submit_add(&intake->submit, job_ref(job), number) ? flush(source, fault) : 0;
@@ -155,7 +188,7 @@ static int idle(void *arg, struct buf *out, struct fault *fault)
 static size_t pending_bytes(const struct intake *intake)
 {
     size_t envelope = LIMIT_ENVELOPE(intake->defaults.max_payload);
-    size_t batch = (size_t)SUBMIT_BATCH * 256 * (intake->json ? 100 : 1);
+    size_t batch = DESCRIBE_BATCH_BYTES(intake->json);
     return envelope > batch ? envelope : batch;
 }
 
@@ -204,8 +237,14 @@ static int read_whole(struct source *source, struct fault *fault)
     }
     if (result == 0 && intake->sink == INTAKE_STORE)
         result = flush(source, &problem);
-    if (result == 0 && out.len)
-        result = fdio_write_all(STDOUT_FILENO, out.data, out.len, &problem);
+    if (out.len) {
+        struct fault unwritten = {0};
+        int written = fdio_write_all(STDOUT_FILENO, out.data, out.len, &unwritten);
+        if (result == 0 && written < 0) {
+            problem = unwritten;
+            result = -1;
+        }
+    }
     if (result < 0)
         *fault = problem;
     source->out = NULL;
@@ -261,6 +300,8 @@ int intake_run(struct intake *intake, char **files, int count, struct fault *fau
     for (int i = 0; i < count; i++)
         if (read_source(intake, files[i], fault) < 0)
             return -1;
+    if (intake->wait && intake->spooled)
+        return fault_set(fault, FAULT_TEMP, "what is spooled cannot be waited for");
     int waited = intake->wait ? wait_for_all(intake, fault) : 0;
     if (waited < 0)
         return -1;

@@ -2,7 +2,8 @@
  * intake - dist-submit: where reports come from, and where they go
  *
  * Sources: standard input, files (a distribution each), or NDJSON (a distribution per line). Sinks: the
- * store, a pipe of request envelopes, or, for a dry run, a description of what would be accepted.
+ * store, a pipe of request envelopes, or, for a dry run, a description of what would be accepted. What the
+ * store cannot take now goes into the spool, where there is one.
  */
 #ifndef DIST_INTAKE_H
 #define DIST_INTAKE_H
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include "fault.h"
 #include "job.h"
+#include "spool.h"
 #include "submit.h"
 
 enum intake_sink { INTAKE_STORE, INTAKE_PIPE, INTAKE_DRY_RUN };
@@ -23,9 +25,11 @@ struct intake {
     bool wait;
     int64_t wait_ms; /* 0: as long as it takes */
     struct submit submit;
+    struct spool *spool; /* borrowed, or NULL */
+    bool spooling;       /* PostgreSQL is away: everything goes there from now on */
 
-    uint64_t records, rejected; /* counted by the run */
-    char **waiting;             /* distribution ids that --wait waits for */
+    uint64_t records, rejected, spooled; /* counted by the run */
+    char **waiting;                      /* distribution ids that --wait waits for */
     size_t waiting_count;
     enum fault_class last_class; /* of the last rejection */
 };

@@ -58,12 +58,12 @@ static int step(struct lines *lines, struct line_reader *reader, struct buf *out
     lines->records++;
     size_t before = out->len;
     if (lines->record(lines->arg, line, size, reader->number, out, &problem) < 0) {
-        buf_cut(out, before);
         if (problem.class != FAULT_INPUT && problem.class != FAULT_DENIED) {
             if (fault)
                 *fault = problem;
-            return -1;
+            return -1; /* what it wrote stays: ids of a batch that was kept in part */
         }
+        buf_cut(out, before);
         lines_reject(lines, reader->number, &problem);
     }
     return 0;

@@ -19,7 +19,11 @@
 
 static int print_document(const struct job_view *view, struct fault *fault)
 {
-    return print_json(response_document(view), fault);
+    json_t *document = response_document(view);
+
+    if (view->callback)
+        json_object_set_new(document, "callback", response_callback(view));
+    return print_json(document, fault);
 }
 
 static const char *time_text(int64_t wall_us, char text[CLOCK_TEXT_SIZE])
@@ -46,8 +50,12 @@ static int print_head(const struct job_view *view, struct fault *fault)
     facts_add(&facts, "body", "%s, %s%s", view->content_type,
               num_format_size((uint64_t)view->body_size, size), view->body_size < 1024 ? " bytes" : "");
     facts_add(&facts, "submitted", "%s", time_text(view->submitted_at_us, time));
+    if (view->scheduled_at_us)
+        facts_add(&facts, "scheduled", "%s", time_text(view->scheduled_at_us, time));
     facts_add(&facts, "completed", "%s", time_text(view->completed_at_us, time));
     facts_add(&facts, "expires", "%s", time_text(view->expires_at_us, time));
+    if (view->replay_of)
+        facts_add(&facts, "replay of", "%s", view->replay_of);
     if (view->error)
         facts_add(&facts, "error", "%s", view->error);
     return facts_print(&facts, fault);
@@ -95,6 +103,10 @@ static int print_job(const struct job_view *view, struct fault *fault)
     for (size_t i = 0; i < view->delivery_count; i++) {
         add_delivery(&deliveries, &view->deliveries[i]);
         add_attempts(&attempts, &view->deliveries[i]);
+    }
+    if (view->callback) {
+        add_delivery(&deliveries, view->callback);
+        add_attempts(&attempts, view->callback);
     }
     bool both = attempts.rows > 1;
     int result = print_head(view, fault);

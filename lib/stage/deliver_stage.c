@@ -163,11 +163,11 @@ static void log_attempt(const struct deliver_attempt *attempt, const struct outc
 
 static enum gate_result judge(const struct outcome *outcome)
 {
+    if (outcome->local)
+        return GATE_NOTHING;
     if (outcome->kind != OUTCOME_DEFERRED)
         return GATE_SUCCESS;
-    return outcome->code == 429 || outcome->code == 503 || !strcmp(outcome->reason, "timeout")
-               ? GATE_OVERLOAD
-               : GATE_FAILURE;
+    return outcome->overload ? GATE_OVERLOAD : GATE_FAILURE;
 }
 
 static void on_outcome(void *arg, struct outcome *outcome)

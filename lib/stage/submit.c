@@ -14,23 +14,25 @@
 #include "digest.h"
 #include "ceilings.h"
 #include "msg.h"
+#include "once.h"
 #include "route.h"
 #include "xalloc.h"
 
 void submit_init(struct submit *submit, const struct catalog *catalog, struct store *store,
-                 struct queue *queue, int64_t max_age_ms)
+                 struct queue *queue, int64_t max_age_ms, int64_t key_ms)
 {
     *submit = (struct submit){
         .catalog = catalog,
         .store = store,
         .queue = queue,
         .max_age_ms = max_age_ms,
+        .key_ms = key_ms,
         .items = xcalloc(SUBMIT_BATCH, sizeof *submit->items),
         .numbers = xcalloc(SUBMIT_BATCH, sizeof *submit->numbers),
     };
 }
 
-static void empty(struct submit *submit)
+void submit_clear(struct submit *submit)
 {
     for (size_t i = 0; i < submit->count; i++)
         job_unref(submit->items[i].job);
@@ -40,7 +42,7 @@ static void empty(struct submit *submit)
 
 void submit_release(struct submit *submit)
 {
-    empty(submit);
+    submit_clear(submit);
     free(submit->items);
     free(submit->numbers);
     *submit = (struct submit){0};
@@ -73,7 +75,13 @@ bool submit_add(struct submit *submit, struct job *job, uint64_t number)
     struct submission *item = &submit->items[submit->count];
     struct buf identity;
 
-    *item = (struct submission){.job = job};
+    once_key(job, job->submitted_at_us);
+    *item = (struct submission){.job = job,
+                                .key_ms = once_reach_ms(job),
+                                .key_alone = job->once_per != NULL,
+                                .spooled_at_us = submit->spooled ? job->submitted_at_us : 0};
+    if (item->key_ms < submit->key_ms)
+        item->key_ms = submit->key_ms;
     buf_init(&identity, job->body_size + LIMIT_ENVELOPE_EXTRA);
     job_identity(job, &identity);
     digest_sha256(identity.data, identity.len, item->request_hash);
@@ -94,7 +102,7 @@ static void publish(struct submit *submit)
     for (size_t i = 0; i < submit->count; i++) {
         const struct submission *item = &submit->items[i];
 
-        if (item->result != SUBMIT_ACCEPTED)
+        if (item->result != SUBMIT_ACCEPTED || item->scheduled)
             continue;
         lanes[count] = job_lane(item->job);
         items[count] = (struct queue_item){
@@ -138,6 +146,6 @@ int submit_flush(struct submit *submit,
     publish(submit);
     for (size_t i = 0; i < submit->count; i++)
         each(arg, &submit->items[i], submit->numbers[i]);
-    empty(submit);
+    submit_clear(submit);
     return 0;
 }

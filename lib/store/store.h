@@ -39,22 +39,48 @@ enum submit_result {
 struct submission {
     struct job *job;           /* borrowed */
     char request_hash[65];     /* SHA-256 of job_identity() */
+    int64_t key_ms;            /* how long the idempotency key is taken; 0: a day */
+    bool key_alone;            /* what was accepted under the key is the same, whatever its content */
+    int64_t spooled_at_us;     /* when it was put into a spool; 0: it comes straight from the submitter */
     enum submit_result result; /* out */
+    bool scheduled;            /* out, of ACCEPTED: not to be published now */
     char id[UID_TEXT_SIZE];    /* out: of the row, also of the earlier one for SAME */
     char distribution_id[101]; /* out */
     struct fault fault;        /* out: why, for CONFLICT and REFUSED */
 };
 /* All rows in one transaction; a row that is refused does not take the others with it. `max_age_ms`: the
- * expiry of jobs without one, from now on by PostgreSQL's clock; 0: none. */
+ * expiry of jobs without one, from now (or their schedule) on by PostgreSQL's clock; 0: none.
+ *
+ * A key that was taken is free again after its time, or where its job is gone. Each key belongs to one job at
+ * a time, however many submit at once. What is open of older jobs with the supersede key of an accepted one
+ * is cancelled in the same transaction; of concurrent ones the last to be accepted stays, and of one batch
+ * the last in it. */
 int store_submit(struct store *store, struct submission *items, size_t count, int64_t max_age_ms,
                  struct fault *fault);
+/* Removes idempotency keys whose time is over, at most `limit`. */
+int store_forget_keys(struct store *store, size_t limit, struct fault *fault);
 /* class INPUT: unknown (with the nearest name) or disabled */
 int store_check_tenant(struct store *store, const char *tenant_id, struct fault *fault);
 
+/* --- cancel --- */
+
+struct cancellation {
+    const char *distribution_id; /* or the row's id; borrowed */
+    char id[UID_TEXT_SIZE];      /* out: of the row */
+    bool found;                  /* out: there is such a distribution */
+    bool whole;                  /* out: it was not routed yet, and is cancelled as a whole */
+    uint64_t cancelled;     /* out: so many of its deliveries were waiting or queued, and are cancelled */
+    enum job_status before; /* out: its status before */
+};
+/* What is open of these distributions becomes cancelled, with `why`. What a worker has in flight is cancelled
+ * too, and delivered if that succeeds. */
+int store_cancel(struct store *store, struct cancellation *items, size_t count, const char *why,
+                 struct fault *fault);
+
 /* --- route --- */
 
-/* jobs[i]: the job of ids[i] without its body, or NULL where there is none or it is not `pending`; then
- * routed[i] says that it is routed already. */
+/* jobs[i]: the job of ids[i] without its body, or NULL where there is none, or it is not `pending` or is
+ * scheduled for later; then routed[i] says that there is nothing to be routed now. */
 int store_load_jobs(struct store *store, const char *const *ids, size_t count, struct job **jobs,
                     bool *routed, struct fault *fault);
 /* Ids and lanes of the deliveries of a routed job that are `queued`, for publishing again. */
@@ -230,8 +256,11 @@ struct dead_filter {
 struct dead_view {
     char *delivery_id, *distribution_id, *tenant_id, *data_type, *target, *destination, *priority;
     char *reason, *error, *content_type;
-    int attempts, last_code;
+    char *batch_id;  /* of its last replay, or NULL */
+    char *replay_of; /* the dead delivery whose edited body this is, or NULL */
+    int attempts, last_code, replays;
     int64_t died_at_us, submitted_at_us, body_size;
+    bool callback; /* of the distribution's end, not of a target */
 };
 /* The latest death first; callbacks that died are in it (target "callback"). `row` as in store_list(). */
 int store_dead_list(struct store *store, const struct dead_filter *filter,
@@ -239,11 +268,7 @@ int store_dead_list(struct store *store, const struct dead_filter *filter,
 /* The delivery with job and body, for dist-dlq show. INPUT where it is not dead. */
 int store_dead_load(struct store *store, const char *delivery_id, struct delivery **delivery,
                     struct fault *fault);
-/* dead -> waiting, due now, with a fresh attempt budget and the job's lifetime anew; the history stays. `ids`
- * are delivery ids; what is no UUID or not dead is passed over. */
-int store_replay(struct store *store, const char *const *ids, size_t count, size_t *replayed,
-                 struct fault *fault);
-/* dead -> cancelled: the operator's word that it shall not be delivered. */
+/* dead -> cancelled: the operator's word that it shall not be delivered. The way back is store_replay.h. */
 int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped,
                struct fault *fault);
 

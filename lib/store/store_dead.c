@@ -1,9 +1,8 @@
 /*
  * store_dead - the dead letter queue: it is the deliveries in status `dead`, nothing else
  *
- * Lists go page by page from the newest death, so that a million of them needs the memory of one page. A
- * replay changes the one row; the trigger opens its job again and gives it its lifetime anew, without which
- * an old dead letter would expire before its first attempt.
+ * Lists go page by page from the newest death, so that a million of them needs the memory of one page, and
+ * none is left out. The way back is in store_replay.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +19,8 @@ enum { DEAD_PAGE = 500, ANY_LIMIT = 1000000000 };
 static const char list_sql[] =
     "SELECT d.id, j.distribution_id, j.tenant_id, j.data_type, d.target, " DEAD_DESTINATION ", d.priority,"
     "    d.dead_reason, d.last_error, coalesce(d.content_type, j.content_type), d.attempts, d.last_code,"
-    "    dist_us(d.updated_at), dist_us(j.created_at), j.body_size, d.updated_at::text"
+    "    dist_us(d.updated_at), dist_us(j.created_at), j.body_size, d.updated_at::text, d.replays,"
+    "    d.replay_batch, j.replay_of, d.kind = 'callback'"
     " FROM distribution_deliveries d JOIN distribution_jobs j ON j.id = d.job_id"
     " WHERE d.status = 'dead' AND (d.updated_at, d.id) < ($1::timestamptz, $2::uuid)"
     "   AND ($3::text IS NULL OR d.tenant_id = $3)"
@@ -36,18 +36,9 @@ static const char list_sql[] =
     " ORDER BY d.updated_at DESC, d.id DESC LIMIT $12::bigint";
 
 static const char load_sql[] =
-    "SELECT " STORE_DELIVERY_COLUMNS
+    "SELECT " STORE_DELIVERY_COLUMNS ", j.replay_of"
     " FROM distribution_deliveries d JOIN distribution_jobs j ON j.id = d.job_id"
     " WHERE d.id = $1::uuid AND d.status = 'dead'";
-
-static const char replay_sql[] =
-    "WITH l AS MATERIALIZED ("
-    "    SELECT id FROM distribution_deliveries WHERE id = ANY ($1::uuid[]) AND status = 'dead'"
-    "    ORDER BY id FOR NO KEY UPDATE"
-    ") UPDATE distribution_deliveries d"
-    " SET status = 'waiting', due_at = now(), budget_start = attempts, skipped = 0, dead_reason = NULL, updated_at = now(),"
-    "     replayed_at = now()"
-    " FROM l WHERE d.id = l.id";
 
 static const char drop_sql[] =
     "WITH l AS MATERIALIZED ("
@@ -119,6 +110,10 @@ static void read_dead(const PGresult *result, int row, struct dead_view *view)
         .died_at_us = pg_int(result, row, 12),
         .submitted_at_us = pg_int(result, row, 13),
         .body_size = pg_int(result, row, 14),
+        .replays = (int)pg_int(result, row, 16),
+        .batch_id = pg_text_copy(result, row, 17),
+        .replay_of = pg_text_copy(result, row, 18),
+        .callback = pg_bool(result, row, 19),
     };
 }
 
@@ -134,6 +129,8 @@ static void dead_view_release(struct dead_view *view)
     free(view->reason);
     free(view->error);
     free(view->content_type);
+    free(view->batch_id);
+    free(view->replay_of);
 }
 
 int store_dead_list(struct store *store, const struct dead_filter *filter,
@@ -189,6 +186,9 @@ int store_dead_load(struct store *store, const char *delivery_id, struct deliver
             return -1;
         if (PQntuples(result))
             store_read_deliveries(result, delivery, &callback);
+        if (*delivery) /* by its name: the columns before it are others' to extend */
+            text_copy((*delivery)->job->replay_of, UID_TEXT_SIZE,
+                      pg_text(result, 0, PQfnumber(result, "replay_of")));
         PQclear(result);
     }
     if (!*delivery) {
@@ -226,12 +226,6 @@ static int change_ids(struct store *store, const char *name, const char *sql, co
         *changed += rows;
     }
     return 0;
-}
-
-int store_replay(struct store *store, const char *const *ids, size_t count, size_t *replayed,
-                 struct fault *fault)
-{
-    return change_ids(store, "replay", replay_sql, ids, count, replayed, fault);
 }
 
 int store_drop(struct store *store, const char *const *ids, size_t count, size_t *dropped,

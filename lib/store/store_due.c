@@ -285,7 +285,7 @@ int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *ex
         return -1;
     *expired += (size_t)pg_int(result, 0, 0);
     PQclear(result);
-    return 0;
+    return store_forget_keys(store, limit, fault);
 }
 
 static void add_names(struct buf *array, const char *const *names)

@@ -38,6 +38,15 @@ void store_arrays_init(struct store_arrays *arrays, int count);
 void store_arrays_release(struct store_arrays *arrays);
 /* Ends the literals and makes them parameters, in order. */
 int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, struct fault *fault);
+/* Gives up those keys (arrays of tenants and keys) whose jobs are not there. */
+int store_free_keys(struct store *store, struct store_arrays *keys, struct fault *fault);
+/* Within the transaction that stores the items: the locks before, so that submitters of one key come one
+ * after another; the older jobs are cancelled after. stored[i]: items[i] was inserted. */
+int store_supersede_lock(struct store *store, const struct submission *items, size_t count,
+                         struct fault *fault);
+int store_supersede(struct store *store, const struct submission *items, const bool *stored, size_t count,
+                    struct fault *fault);
+
 /* Text of others, with bytes that are not UTF-8 as '?': no such byte may fail a whole batch. A copy, the
  * caller's; NULL for NULL. */
 char *store_clean(const char *text);

@@ -12,7 +12,7 @@
 
 // clang-format off
 static const char load_sql[] =
-    "SELECT j.status = 'pending', dist_us(now()), " STORE_JOB_COLUMNS
+    "SELECT j.status = 'pending' AND coalesce(j.scheduled_at <= now(), true), dist_us(now()), " STORE_JOB_COLUMNS
     " FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
 
 static const char queued_sql[] =

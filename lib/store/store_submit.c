@@ -13,37 +13,69 @@
 #include "text.h"
 #include "xalloc.h"
 
-/* The tenant is asked for in the insert itself, so that none that was just disabled slips in. */
+/*
+ * The tenant is asked for in the insert itself, so that none that was just disabled slips in. A schedule that
+ * has passed is none. Two forms of one statement: batches without idempotency keys do not pay for them.
+ */
 // clang-format off
-static const char insert_sql[] =
-    "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, priority, data_type, payload, destinations,"
-    "    callback_url, callback_headers, expires_at, lifetime, metadata, body, content_type, body_size,"
-    "    idempotency_key, request_hash, requested_at, retry_policy)"
-    " SELECT $1::uuid, t.tenant_id, $3, $4, $5,"
-    "    CASE WHEN $6::boolean THEN convert_from($7::bytea, 'UTF8')::jsonb"
-    "         ELSE jsonb_build_object('content_type', $8::text, 'size', length($7::bytea),"
-    "                                 'sha256', encode(sha256($7::bytea), 'hex')) END,"
-    "    $9::jsonb, $10, $11::jsonb, e.at, e.at - now(), $12::jsonb, $7::bytea, $8::text, length($7::bytea),"
-    "    $13, $14, dist_time($15::bigint), $16"
-    " FROM tenants t CROSS JOIN LATERAL (SELECT coalesce("
-    "    least(dist_time($17::bigint), now() + $18::bigint * interval '1 millisecond'),"
-    "    now() + $19::bigint * interval '1 millisecond')) AS e (at)"
-    " WHERE t.tenant_id = $2 AND NOT t.disabled"
-    " ON CONFLICT DO NOTHING RETURNING 1";
+#define INSERT_SQL(with, condition)                                                                           \
+    with                                                                                                      \
+    "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, priority, data_type, payload, destinations," \
+    "    callback_url, callback_headers, expires_at, lifetime, metadata, body, content_type, body_size,"      \
+    "    idempotency_key, request_hash, requested_at, retry_policy, scheduled_at, due_at, supersede_key, created_at)" \
+    " SELECT $1::uuid, t.tenant_id, $3::text, $4, $5,"                                                        \
+    "    CASE WHEN $6::boolean THEN convert_from($7::bytea, 'UTF8')::jsonb"                                   \
+    "         ELSE jsonb_build_object('content_type', $8::text, 'size', length($7::bytea),"                   \
+    "                                 'sha256', encode(sha256($7::bytea), 'hex')) END,"                       \
+    "    $9::jsonb, $10, $11::jsonb, e.at, e.at - b.at, $12::jsonb, $7::bytea, $8::text, length($7::bytea),"  \
+    "    $13::text, $14::text, dist_time($15::bigint), $16, s.at,"                                            \
+    "    b.at, $22,"                                                                                          \
+    "    least(dist_time($23::bigint), now())"                                                                \
+    " FROM tenants t CROSS JOIN LATERAL (SELECT coalesce("                                                    \
+    "    dist_time($20::bigint), now() + $21::bigint * interval '1 millisecond')) AS s (at)"                  \
+    " CROSS JOIN LATERAL (SELECT greatest(s.at, now())) AS b (at)"                                            \
+    " CROSS JOIN LATERAL (SELECT coalesce("                                                                   \
+    "    least(dist_time($17::bigint), b.at + $18::bigint * interval '1 millisecond'),"                       \
+    "    b.at + $19::bigint * interval '1 millisecond')) AS e (at)"                                           \
+    " WHERE t.tenant_id = $2::text AND NOT t.disabled" condition                                              \
+    " ON CONFLICT DO NOTHING RETURNING coalesce(scheduled_at > now(), false)"
+
+static const char insert_sql[] = INSERT_SQL("", "");
+
+/*
+ * The key first: whoever holds it is waited for, and only the holder inserts. The condition on the
+ * distribution_id keeps a key from being taken for nothing, but for submitters of one id at the same moment:
+ * see store_keys.c.
+ */
+static const char insert_keyed_sql[] = INSERT_SQL(
+    "WITH taken AS ("
+    "    INSERT INTO distribution_keys AS k (tenant_id, key, job_id, request_hash, expires_at)"
+    "    SELECT t.tenant_id, $13::text, $1::uuid, $14::text, now() + $24::bigint * interval '1 millisecond'"
+    "    FROM tenants t WHERE t.tenant_id = $2::text AND NOT t.disabled AND $13::text IS NOT NULL"
+    "     AND NOT EXISTS (SELECT 1 FROM distribution_jobs WHERE distribution_id = $3::text)"
+    "    ON CONFLICT (tenant_id, key) DO UPDATE SET job_id = excluded.job_id,"
+    "        request_hash = excluded.request_hash, taken_at = now(), expires_at = excluded.expires_at"
+    "    WHERE k.expires_at <= now() OR k.job_id = excluded.job_id"
+    "    RETURNING 1) ",
+    " AND ($13::text IS NULL OR EXISTS (SELECT 1 FROM taken))");
 
 static const char look_up_sql[] =
     "SELECT t.tenant_id IS NOT NULL AND NOT t.disabled,"
     "       s.id, s.distribution_id, s.request_hash,"
-    "       k.id, k.distribution_id, k.request_hash,"
-    "       d.id, d.distribution_id, d.request_hash, d.tenant_id = i.tenant_id"
+    "       k.id, k.distribution_id, o.request_hash,"
+    "       d.id, d.distribution_id, d.request_hash, d.tenant_id = i.tenant_id,"
+    "       o.job_id IS NOT NULL AND k.id IS NULL"
     " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY"
     "      AS i (id, tenant_id, distribution_id, key, place)"
     " LEFT JOIN tenants t ON t.tenant_id = i.tenant_id"
     " LEFT JOIN distribution_jobs s ON s.id = i.id"
-    " LEFT JOIN distribution_jobs k ON k.tenant_id = i.tenant_id AND k.idempotency_key = i.key"
+    " LEFT JOIN distribution_keys o ON o.tenant_id = i.tenant_id AND o.key = i.key AND o.expires_at > now()"
+    " LEFT JOIN distribution_jobs k ON k.id = o.job_id"
     " LEFT JOIN distribution_jobs d ON d.distribution_id = i.distribution_id"
     " ORDER BY i.place";
 // clang-format on
+
+enum { DAY_MS = 24 * 3600 * 1000 };
 
 /* The rows that are still to be stored, as indexes of the items, and what is known of each. */
 struct batch {
@@ -52,7 +84,10 @@ struct batch {
     bool *stored;   /* its row was inserted */
     bool *describe; /* jsonb cannot hold its payload */
     bool *refused;
+    bool *free; /* the key that it wants belongs to no job */
     size_t count;
+    size_t item_count;
+    bool keyed, supersedes; /* one of the rows has a key, one replaces older jobs */
     int64_t max_age_ms;
     char *texts[3]; /* JSON parameters of the row at hand */
 };
@@ -83,11 +118,16 @@ static void batch_init(struct batch *batch, struct submission *items, size_t cou
         .stored = xcalloc(count, sizeof *batch->stored),
         .describe = xcalloc(count, sizeof *batch->describe),
         .refused = xcalloc(count, sizeof *batch->refused),
+        .free = xcalloc(count, sizeof *batch->free),
         .count = count,
+        .item_count = count,
         .max_age_ms = max_age_ms,
     };
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         batch->todo[i] = i;
+        batch->keyed = batch->keyed || items[i].job->idempotency_key;
+        batch->supersedes = batch->supersedes || items[i].job->supersede_key;
+    }
     qsort_r(batch->todo, count, sizeof *batch->todo, compare, items);
 }
 
@@ -106,6 +146,7 @@ static void batch_release(struct batch *batch)
     free(batch->stored);
     free(batch->describe);
     free(batch->refused);
+    free(batch->free);
 }
 
 static const char *distribution_id(const struct job *job)
@@ -150,6 +191,22 @@ static void row(void *arg, size_t index, struct pg_params *params)
     pg_param_time(params, job->expires_at_us);
     pg_param_time(params, job->timeout_ms); /* 0 is NULL here too */
     pg_param_time(params, batch->max_age_ms);
+    pg_param_time(params, job->scheduled_at_us);
+    pg_param_time(params, job->delay_ms);
+    pg_param_text(params, job->supersede_key);
+    pg_param_time(params, item->spooled_at_us);
+    if (batch->keyed)
+        pg_param_int(params, item->key_ms ? item->key_ms : DAY_MS);
+}
+
+static const char *insert_name(const struct batch *batch)
+{
+    return batch->keyed ? "submit_keyed" : "submit";
+}
+
+static const char *insert_text(const struct batch *batch)
+{
+    return batch->keyed ? insert_keyed_sql : insert_sql;
 }
 
 static void done(void *arg, size_t index, const PGresult *result)
@@ -157,6 +214,8 @@ static void done(void *arg, size_t index, const PGresult *result)
     struct batch *batch = arg;
 
     batch->stored[index] = PQntuples(result) == 1;
+    if (batch->stored[index])
+        batch->items[batch->todo[index]].scheduled = pg_bool(result, 0, 0);
 }
 
 /* One row behind a savepoint; -1 only where the whole transaction is lost. */
@@ -172,7 +231,7 @@ static int insert_one(struct store *store, struct batch *batch, size_t index, st
             return -1;
         pg_params_init(&params);
         row(batch, index, &params);
-        result = pg_prepared(store->pg, "submit", insert_sql, &params, reason);
+        result = pg_prepared(store->pg, insert_name(batch), insert_text(batch), &params, reason);
         if (result) {
             done(batch, index, result);
             PQclear(result);
@@ -194,15 +253,50 @@ static int insert_one(struct store *store, struct batch *batch, size_t index, st
 
 static int insert_one_by_one(struct store *store, struct batch *batch, struct fault *fault)
 {
-    if (pg_begin(store->pg, fault))
-        return -1;
-    for (size_t i = 0; i < batch->count; i++) {
-        if (insert_one(store, batch, i, fault)) {
-            pg_rollback(store->pg);
+    for (size_t i = 0; i < batch->count; i++)
+        if (insert_one(store, batch, i, fault))
             return -1;
-        }
-    }
-    return pg_commit(store->pg, fault);
+    return 0;
+}
+
+static int insert_at_once(struct store *store, struct batch *batch, struct fault *fault)
+{
+    size_t failed;
+
+    return pg_pipeline(store->pg, insert_name(batch), insert_text(batch), batch->count, row, done, batch,
+                       &failed, fault);
+}
+
+/* What the stored rows replace, by the order of the items. */
+static int supersede(struct store *store, const struct batch *batch, struct fault *fault)
+{
+    bool *stored = xcalloc(batch->item_count, sizeof *stored);
+    int status;
+
+    for (size_t i = 0; i < batch->count; i++)
+        stored[batch->todo[i]] = batch->stored[i];
+    status = store_supersede(store, batch->items, stored, batch->item_count, fault);
+    free(stored);
+    return status;
+}
+
+/* A transaction of several statements around `insert`. */
+static int insert_within(struct store *store, struct batch *batch,
+                         int (*insert)(struct store *store, struct batch *batch, struct fault *fault),
+                         struct fault *fault)
+{
+    int status = pg_begin(store->pg, fault);
+
+    if (!status && batch->supersedes)
+        status = store_supersede_lock(store, batch->items, batch->item_count, fault);
+    if (!status)
+        status = insert(store, batch, fault);
+    if (!status && batch->supersedes)
+        status = supersede(store, batch, fault);
+    if (!status)
+        return pg_commit(store->pg, fault);
+    pg_rollback(store->pg);
+    return -1;
 }
 
 /* Stores what can be: afterwards each row is stored, refused, or was there in some form. */
@@ -212,16 +306,18 @@ static int insert(struct store *store, struct batch *batch, struct fault *fault)
 
     for (;;) {
         struct fault problem = {0};
-        size_t failed;
+        int status;
 
         if (store_open(store, fault))
             return -1;
         memset(batch->stored, 0, batch->count * sizeof *batch->stored);
         memset(batch->refused, 0, batch->count * sizeof *batch->refused);
-        if (!pg_pipeline(store->pg, "submit", insert_sql, batch->count, row, done, batch, &failed, &problem))
+        status = batch->supersedes ? insert_within(store, batch, insert_at_once, &problem)
+                                   : insert_at_once(store, batch, &problem);
+        if (!status)
             return 0;
         memset(batch->stored, 0, batch->count * sizeof *batch->stored);
-        if (problem.class == FAULT_INPUT && !insert_one_by_one(store, batch, &problem))
+        if (problem.class == FAULT_INPUT && !insert_within(store, batch, insert_one_by_one, &problem))
             return 0;
         if (!store_again(store, &tries)) {
             if (fault)
@@ -249,10 +345,12 @@ static void conflict(struct submission *item, const char *what, const char *valu
               text_printable(shown));
 }
 
-/* What the look-up says of one row; false where it says nothing: the row that was in the way is gone. */
-static bool judge(const PGresult *result, int row_number, struct submission *item, bool *unknown_tenant)
+/* What the look-up says of one row; false where it says nothing: the row that was in the way is gone, or its
+ * key is `unused`. */
+static bool judge(const PGresult *result, int row_number, struct submission *item, bool *unknown_tenant,
+                  bool *unused)
 {
-    enum { MAY = 0, SELF = 1, KEY = 4, ID = 7, SAME_TENANT = 10 };
+    enum { MAY = 0, SELF = 1, KEY = 4, ID = 7, SAME_TENANT = 10, FREE = 11 };
     const struct job *job = item->job;
     const struct {
         int column;
@@ -265,6 +363,7 @@ static bool judge(const PGresult *result, int row_number, struct submission *ite
 
     if (!pg_null(result, row_number, SELF)) { /* an earlier call, of which nothing was known, had committed */
         settle_item(item, SUBMIT_ACCEPTED, job->id, distribution_id(job));
+        item->scheduled = job->scheduled_at_us || job->delay_ms; /* the pump of dist-route knows better */
         return true;
     }
     if (!pg_bool(result, row_number, MAY)) {
@@ -273,16 +372,20 @@ static bool judge(const PGresult *result, int row_number, struct submission *ite
     }
     for (size_t i = 0; i < sizeof matches / sizeof *matches; i++) {
         int column = matches[i].column;
+        bool same;
 
         if (pg_null(result, row_number, column))
             continue;
-        if (matches[i].holds && !strcmp(pg_text(result, row_number, column + 2), item->request_hash))
+        same = !strcmp(pg_text(result, row_number, column + 2), item->request_hash) ||
+               (column == KEY && item->key_alone);
+        if (matches[i].holds && same)
             settle_item(item, SUBMIT_SAME, pg_text(result, row_number, column),
                         pg_text(result, row_number, column + 1));
         else
             conflict(item, matches[i].what, matches[i].value);
         return true;
     }
+    *unused = pg_bool(result, row_number, FREE);
     return false;
 }
 
@@ -330,6 +433,26 @@ static PGresult *look_up(struct store *store, const struct batch *batch, struct 
     return result;
 }
 
+/* Of the rows that are left. */
+static int free_keys(struct store *store, const struct batch *batch, struct fault *fault)
+{
+    struct store_arrays arrays;
+    int status;
+
+    store_arrays_init(&arrays, 2);
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct job *job = batch->items[batch->todo[i]].job;
+
+        if (!batch->free[i])
+            continue;
+        store_array_add_clean(&arrays.items[0], job->tenant_id);
+        store_array_add_clean(&arrays.items[1], job->idempotency_key);
+    }
+    status = arrays.items[0].len ? store_free_keys(store, &arrays, fault) : 0;
+    store_arrays_release(&arrays);
+    return status;
+}
+
 static bool all_stored(const struct batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++)
@@ -350,14 +473,15 @@ static int judge_all(struct store *store, struct batch *batch, struct fault *fau
         return -1;
     for (size_t i = 0; i < batch->count && !status; i++) {
         struct submission *item = &batch->items[batch->todo[i]];
-        bool unknown_tenant = false;
+        bool unknown_tenant = false, unused = false;
 
         if (batch->stored[i])
             settle_item(item, SUBMIT_ACCEPTED, item->job->id, distribution_id(item->job));
         else if (batch->refused[i])
             settle_item(item, SUBMIT_REFUSED, "", "");
-        else if (!judge(result, found++, item, &unknown_tenant)) {
+        else if (!judge(result, found++, item, &unknown_tenant, &unused)) {
             batch->describe[left] = batch->describe[i];
+            batch->free[left] = unused;
             batch->todo[left++] = batch->todo[i];
         }
         if (unknown_tenant)
@@ -365,7 +489,7 @@ static int judge_all(struct store *store, struct batch *batch, struct fault *fau
     }
     batch->count = left;
     PQclear(result);
-    return status;
+    return status ? status : free_keys(store, batch, fault);
 }
 
 int store_submit(struct store *store, struct submission *items, size_t count, int64_t max_age_ms,
@@ -376,7 +500,7 @@ int store_submit(struct store *store, struct submission *items, size_t count, in
 
     batch_init(&batch, items, count, max_age_ms);
     for (size_t i = 0; i < count; i++)
-        items[i].fault = (struct fault){0};
+        items[i].fault = (struct fault){0}, items[i].scheduled = false;
     for (int tries = 0; batch.count && !status && tries < STORE_TRIES; tries++) {
         status = insert(store, &batch, fault);
         if (!status)

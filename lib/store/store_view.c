@@ -20,17 +20,17 @@ enum {
 static const char jobs_sql[] =
     "SELECT i.place, j.id, j.distribution_id, j.tenant_id, j.data_type, j.priority, j.content_type,"
     "    j.callback_url, j.error_message, j.status, dist_us(j.created_at), dist_us(j.completed_at),"
-    "    dist_us(j.expires_at), j.body_size, j.metadata"
+    "    dist_us(j.expires_at), j.body_size, j.metadata, j.replay_of, dist_us(j.scheduled_at)"
     " FROM unnest($1::uuid[]) WITH ORDINALITY AS i (id, place) JOIN distribution_jobs j ON j.id = i.id";
 
-/* Ids of deliveries grow in the order in which the request names the targets. */
+/* Ids of deliveries grow in the order in which the request names the targets; the callback comes last. */
 static const char deliveries_sql[] =
     "SELECT d.job_id, d.id, d.target,"
     "    coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped)),"
     "    d.status, d.dead_reason, d.last_error, d.attempts, dist_us(d.due_at), dist_us(d.delivered_at),"
-    "    dist_us(d.updated_at)"
-    " FROM distribution_deliveries d WHERE d.job_id = ANY ($1::uuid[]) AND d.kind = 'target'"
-    " ORDER BY d.job_id, d.id";
+    "    dist_us(d.updated_at), d.replayed_as, d.kind = 'callback'"
+    " FROM distribution_deliveries d WHERE d.job_id = ANY ($1::uuid[])"
+    " ORDER BY d.job_id, d.kind DESC, d.id";
 
 static const char attempts_sql[] =
     "SELECT a.delivery_id, a.destination_name, a.attempt_number, a.status, dist_us(a.started_at),"
@@ -85,6 +85,8 @@ static void read_job(const PGresult *result, int row, struct job_view *view)
     view->expires_at_us = pg_int(result, row, 12);
     view->body_size = pg_int(result, row, 13);
     view->metadata = store_read_json(result, row, 14);
+    view->replay_of = pg_text_copy(result, row, 15);
+    view->scheduled_at_us = pg_int(result, row, 16);
 }
 
 static void read_delivery(const PGresult *result, int row, struct delivery_view *view)
@@ -102,6 +104,7 @@ static void read_delivery(const PGresult *result, int row, struct delivery_view 
         .due_at_us = pg_int(result, row, 8),
         .delivered_at_us = pg_int(result, row, 9),
         .updated_at_us = pg_int(result, row, 10),
+        .replayed_as = pg_text_copy(result, row, 11),
     };
 }
 
@@ -139,10 +142,15 @@ static void take_deliveries(const PGresult *result, const struct strmap *jobs, s
         if (!view)
             continue;
         view->deliveries = xcalloc((size_t)run, sizeof *view->deliveries);
-        view->delivery_count = (size_t)run;
         for (int i = 0; i < run; i++) {
-            read_delivery(result, row + i, &view->deliveries[i]);
-            strmap_put(deliveries, view->deliveries[i].id, &view->deliveries[i]);
+            struct delivery_view *delivery = &view->deliveries[view->delivery_count];
+
+            if (pg_bool(result, row + i, 12))
+                delivery = view->callback = xcalloc(1, sizeof *view->callback);
+            else
+                view->delivery_count++;
+            read_delivery(result, row + i, delivery);
+            strmap_put(deliveries, delivery->id, delivery);
         }
     }
 }
@@ -153,7 +161,7 @@ static void take_attempts(const PGresult *result, const struct strmap *deliverie
         struct delivery_view *view = strmap_get(deliveries, pg_text(result, row, 0));
 
         run = run_length(result, row);
-        if (!view) /* of a callback */
+        if (!view)
             continue;
         view->attempt_items = xcalloc((size_t)run, sizeof *view->attempt_items);
         view->attempt_count = (size_t)run;

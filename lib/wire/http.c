@@ -12,6 +12,7 @@
 #include "http.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +23,10 @@
 #include <event2/event.h>
 #include "clock.h"
 #include "guard.h"
+#include "http_head.h"
 #include "text.h"
 #include "version.h"
 #include "xalloc.h"
-
-#define RETRY_AFTER_MAX_MS (INT64_C(10) * 365 * 24 * 3600 * 1000)
 
 struct pool {
     CURLM *multi;
@@ -56,7 +56,8 @@ struct http_transfer {
     struct http_response response;
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened;
-    int status; /* of the final status line, 0: not yet */
+    int shortage; /* errno of a socket that this system refused, or 0 */
+    int status;   /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
@@ -138,6 +139,8 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
 {
     long sent = 0;
 
+    if (code == CURLE_COULDNT_CONNECT && transfer->shortage && !transfer->opened)
+        return HTTP_SHORTAGE;
     if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
         return HTTP_REFUSED_ADDRESS;
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
@@ -174,6 +177,8 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
         response->result = result_of(transfer, code);
         if (response->result == HTTP_REFUSED_ADDRESS)
             snprintf(response->text, sizeof response->text, "the address is refused: %s", transfer->refused);
+        else if (response->result == HTTP_SHORTAGE)
+            snprintf(response->text, sizeof response->text, "socket: %s", strerror(transfer->shortage));
         else if (transfer->head_bytes > HTTP_HEAD_MAX)
             snprintf(response->text, sizeof response->text, "the header is larger than %d bytes",
                      HTTP_HEAD_MAX);
@@ -267,67 +272,39 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->refused = network;
         return CURL_SOCKET_BAD; /* libcurl goes on to the name's next address */
     }
-    transfer->opened = true;
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+        transfer->shortage = errno;
+    else
+        transfer->opened = true;
+    return fd; /* -1 is CURL_SOCKET_BAD */
 }
 
 /* The response */
 
-/* `value` is the field's value, with blanks around it. */
-static int64_t retry_after_ms(const char *value)
-{
-    int64_t seconds = 0, limit = RETRY_AFTER_MAX_MS / 1000;
-
-    while (*value == ' ' || *value == '\t')
-        value++;
-    if (*value == '-')
-        return isdigit((unsigned char)value[1]) ? 0 : -1;
-    if (isdigit((unsigned char)*value)) {
-        for (; isdigit((unsigned char)*value) && seconds < limit; value++)
-            seconds = seconds * 10 + (*value - '0');
-    } else {
-        time_t date = curl_getdate(value, NULL);
-        if (date == -1)
-            return -1;
-        seconds = (int64_t)date - clock_wall_us() / 1000000;
-        if (seconds < 0)
-            seconds = 0;
-    }
-    return (seconds < limit ? seconds : limit) * 1000;
-}
-
-/* "HTTP/1.1 200 OK", "HTTP/2 200 ": the status, 0 where it is none. */
-static int status_of(const char *line)
-{
-    const char *space = strchr(line, ' ');
-
-    if (!space || !isdigit((unsigned char)space[1]) || !isdigit((unsigned char)space[2]) ||
-        !isdigit((unsigned char)space[3]))
-        return 0;
-    return (space[1] - '0') * 100 + (space[2] - '0') * 10 + (space[3] - '0');
-}
-
 /* One line of a header (or trailer) with its line end. */
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
 {
-    static const char retry_after[] = "Retry-After:";
     struct http_transfer *transfer = arg;
-    char line[100]; /* what is longer is neither of the two that are read here */
+    struct http_response *response = &transfer->response;
+    char line[1000]; /* of a longer one its beginning is enough: the host of a Location */
+    const char *value;
 
     transfer->head_bytes += size * count;
     if (transfer->head_bytes > HTTP_HEAD_MAX)
         return 0;
-    if (size * count >= sizeof line && strncmp(data, "HTTP/", 5) != 0)
-        return size * count;
     snprintf(line, sizeof line, "%.*s", (int)(size * count < sizeof line ? size * count : sizeof line - 1),
              data);
     text_trim(line);
     if (strncmp(line, "HTTP/", 5) == 0) {
-        int status = status_of(line);
+        int status = http_head_status(line);
         if (!transfer->status && status >= 200) /* 1xx is not final; a trailer cannot change it */
             transfer->status = status;
-    } else if (transfer->status && strncasecmp(line, retry_after, sizeof retry_after - 1) == 0) {
-        transfer->response.retry_after_ms = retry_after_ms(line + sizeof retry_after - 1);
+    } else if (transfer->status && (value = http_head_field(line, "Retry-After:"))) {
+        response->retry_after_ms = http_head_retry_after_ms(value);
+    } else if (transfer->status >= 300 && transfer->status <= 399 && !response->redirect[0] &&
+               (value = http_head_field(line, "Location:"))) {
+        http_head_redirect(value, response->redirect, sizeof response->redirect);
     }
     return size * count;
 }

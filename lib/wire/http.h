@@ -75,6 +75,7 @@ enum http_result {
     HTTP_REFUSED_ADDRESS, /* the guard refused every address of the name */
     HTTP_TLS,             /* no trusted TLS connection */
     HTTP_BROKEN,          /* the connection ended, or what came is no HTTP */
+    HTTP_SHORTAGE,        /* this process may open no further socket, or has no memory for one */
     HTTP_BAD_REQUEST      /* nothing was sent: see struct http_request */
 };
 
@@ -83,8 +84,10 @@ struct http_response {
     int status;             /* where ANSWERED: a final status, 200 to 599; else 0 */
     int64_t retry_after_ms; /* of Retry-After, as seconds or HTTP-date (RFC 9110 10.2.3); past and negative
                                values are 0, more than 10 years is 10 years; -1: none */
-    struct buf body;        /* the first max_response bytes, as they came; less where the body broke off */
-    char text[300]; /* what went wrong, printable; "". It may name the host, never the rest of the URL */
+    char redirect[300]; /* of a 3xx with a Location: "https://host:port", or "another path of the same host";
+                           never a user, path or query; "" */
+    struct buf body;    /* the first max_response bytes, as they came; less where the body broke off */
+    char text[300];     /* what went wrong, printable; "". It may name the host, never the rest of the URL */
     int64_t elapsed_ms;
     bool reused; /* the connection had been used before */
 };

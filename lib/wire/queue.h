@@ -94,6 +94,9 @@ struct queue_claims {
     size_t count, cap;
 };
 void queue_claims_release(struct queue_claims *claims);
+/* Takes what the claim owns; takes all of `from`. */
+void queue_claims_add(struct queue_claims *claims, struct queue_claim *claim);
+void queue_claims_move(struct queue_claims *to, struct queue_claims *from);
 void queue_claim_copy(struct queue_claim *to, const struct queue_claim *from);
 void queue_claim_release(struct queue_claim *claim);
 

@@ -90,6 +90,23 @@ void queue_claims_release(struct queue_claims *claims)
     *claims = (struct queue_claims){0};
 }
 
+void queue_claims_add(struct queue_claims *claims, struct queue_claim *claim)
+{
+    if (claims->count == claims->cap) {
+        claims->cap = claims->cap ? claims->cap * 2 : 16;
+        claims->items = xreallocarray(claims->items, claims->cap, sizeof *claims->items);
+    }
+    claims->items[claims->count++] = *claim;
+    claim->stream = NULL;
+}
+
+void queue_claims_move(struct queue_claims *to, struct queue_claims *from)
+{
+    for (size_t i = 0; i < from->count; i++)
+        queue_claims_add(to, &from->items[i]);
+    queue_claims_release(from);
+}
+
 /* What identify() in queue_scripts.c takes. */
 static int check_id(const char *id, struct fault *fault)
 {

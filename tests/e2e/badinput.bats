@@ -137,7 +137,7 @@ refused() {
 
 @test "no server at all: the message names it and where it was looked for" {
     export DB_HOST=$BATS_TEST_TMPDIR/nowhere REDIS_HOST=$BATS_TEST_TMPDIR/nowhere.sock
-    run -69 --separate-stderr dist-submit --tenant acme --type t --to sink <<<'{}'
+    run -75 --separate-stderr dist-submit --tenant acme --type t --to sink <<<'{}'
     [[ $stderr == *PostgreSQL*"$BATS_TEST_TMPDIR/nowhere"* ]]
     [ -z "$output" ]
     run -69 --separate-stderr dist-status 018c0000-0000-7000-8000-000000000000

@@ -55,6 +55,11 @@ deliveries() {
     dist-dlq list --json "$1" | jq -r .delivery_id
 }
 
+# said_last TEXT: the last line of $output is this
+said_last() {
+    [[ ${output##*$'\n'} == "$1" ]] || fail "$output"
+}
+
 # harmless TEXT: no escape sequence and no C1, neither as a byte of its own
 harmless() {
     [[ $1 != *$'\033'* && $1 != *$'\302\233'* && $1 != *$'\r'* ]] || fail "$(cat -v <<<"$1")"
@@ -93,9 +98,9 @@ harmless() {
     run -0 --separate-stderr dist-dlq replay -f "$dead" --limit 3 --all
     [ "${#lines[@]}" = 3 ]
     run -0 dist-dlq replay -f "$dead" --limit 3 --all --dry-run
-    [ "$output" = '3 would be replayed' ]
+    said_last '3 would be replayed'
     run -0 dist-dlq replay -f "$dead" --limit 9 --all --dry-run
-    [ "$output" = '5 would be replayed' ]
+    said_last '5 would be replayed'
 }
 
 @test "--error takes upper and lower case for the same, in a file and in PostgreSQL" {
@@ -166,7 +171,7 @@ harmless() {
 @test "a distribution with two dead letters does not hide an id that names none" {
     id=$(submit_dead --to strict --to strict-too <<<'{}')
     run -1 --separate-stderr dist-dlq replay --dry-run "$id" "$no_id"
-    [ "$output" = '2 would be replayed' ]
+    said_last '2 would be replayed'
     [[ $stderr == *"1 of 2 ids"*"$no_id"* && $stderr != *"$id"* ]]
     run -1 --separate-stderr dist-dlq list "$id" no-such-id
     [[ $output == *"$id"* || $output == *strict* ]]
@@ -180,7 +185,7 @@ harmless() {
     delivery=$(deliveries "$id")
     row=$(sql "select id from distribution_jobs where distribution_id = '$id'")
     run -0 --separate-stderr dist-dlq replay --dry-run "${delivery^^}" "$row"
-    [ "$output" = '1 would be replayed' ]
+    said_last '1 would be replayed'
     [ -z "$stderr" ]
 }
 
@@ -188,14 +193,14 @@ harmless() {
     id=$(submit_dead --to strict --to strict-too <<<'{}')
     mapfile -t ids < <(deliveries "$id")
     run -0 --separate-stderr dist-dlq replay --dry-run --limit 1 "${ids[@]}"
-    [ "$output" = '1 would be replayed' ]
+    said_last '1 would be replayed'
     [ -z "$stderr" ]
 }
 
 @test "many missing ids are counted, the first are named" {
     seq -f 'missing-%03g' 1 50 >"$BATS_TEST_TMPDIR/ids"
     run -1 --separate-stderr dist-dlq drop --dry-run - <"$BATS_TEST_TMPDIR/ids"
-    [ "$output" = '0 would be dropped' ]
+    said_last '0 would be dropped'
     [[ $stderr == *"50 of 50 ids"*missing-001*missing-002*"more"* && $stderr != *missing-020* ]] || fail "$stderr"
 }
 
@@ -233,21 +238,25 @@ harmless() {
     id=$(submit_dead --to strict <<<'{}')
     dist-dlq list --json "$id" | sed 's/^/ \t/; s/$/  /' >"$BATS_TEST_TMPDIR/ids"
     run -0 dist-dlq replay --dry-run - <"$BATS_TEST_TMPDIR/ids"
-    [ "$output" = '1 would be replayed' ]
+    said_last '1 would be replayed'
     printf ' \t%s \r\n\n' "$id" >"$BATS_TEST_TMPDIR/ids"
     run -0 dist-dlq replay --dry-run - <"$BATS_TEST_TMPDIR/ids"
-    [ "$output" = '1 would be replayed' ]
+    said_last '1 would be replayed'
 }
 
-@test "a line that can be no id stops everything" {
+@test "a line that can be no id is reported with its number, and the rest goes on" {
     id=$(submit_dead --to strict <<<'{}')
-    for bad in '%s\n%s\0x\n' '%s\n\0%s\n' '%s\n %s\0\n' '%s\n{"delivery_id": 1}\n' '%s\n{"delivery_id": "a b"}\n' \
-        '%s\n{"x": "%s"}\n' '%s\n'"$(printf 'x%.0s' {1..101})" '%s\n%s and more\n'; do
+    for bad in '%s\0x' '\0%s' ' %s\0' '{"delivery_id": 1}' '{"delivery_id": "a b"}' '{"x": "%s"}' '[]' '"a b"' \
+        "$(printf 'x%.0s' {1..101})" '%s and more'; do
         # shellcheck disable=SC2059 # the formats are the cases
-        printf "$bad" "$id" "$id" >"$BATS_TEST_TMPDIR/ids"
-        run -65 --separate-stderr dist-dlq replay --dry-run - <"$BATS_TEST_TMPDIR/ids"
-        [[ -z $output && $stderr == *'stdin:2: '* ]] || fail "$bad: $output; $stderr"
+        { echo "$id"; printf "$bad\n" "$id"; echo "$id"; } >"$BATS_TEST_TMPDIR/ids"
+        run -1 --separate-stderr dist-dlq replay --dry-run - <"$BATS_TEST_TMPDIR/ids"
+        said_last '1 would be replayed'
+        [[ $stderr == *'stdin:2: '* ]] || fail "$bad: $stderr"
     done
+    printf 'a b\n' >"$BATS_TEST_TMPDIR/ids"
+    run -1 --separate-stderr dist-dlq drop --dry-run - <"$BATS_TEST_TMPDIR/ids" # nothing is named: not everything
+    [[ ! $output ]]
 }
 
 @test "a list that cannot be written is a failure" {

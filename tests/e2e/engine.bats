@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 load lib/common
 
 setup_file() {
-    export DIST_BREAKER_RECOVERY=2s DIST_LANE_WINDOW=40 DIST_PARTITIONS=3 DIST_STOP_TIMEOUT=1s
+    export DIST_BREAKER_RECOVERY=4s DIST_LANE_WINDOW=40 DIST_PARTITIONS=3 DIST_STOP_TIMEOUT=1s
     sandbox_up
     tenant acme other
     for name in ok sick slow fast backup; do
@@ -101,7 +101,7 @@ open_deliveries() {
     sleep 0.3
     sent=$(receiver_count /in/sick)
     spent=$(sql "select sum(attempts) from distribution_deliveries where destination = 'sick' and status in ('waiting', 'queued')")
-    wait_until 15 receiver_has /in/sick $((sent + 2)) # two probes, two seconds apart
+    wait_until 25 receiver_has /in/sick $((sent + 2)) # two probes, four seconds apart
     (($(receiver_count /in/sick) <= sent + 3))
     [ "$(sql "select sum(attempts) from distribution_deliveries where destination = 'sick' and status in ('waiting', 'queued')")" = "$spent" ]
     rest_destination sick /in/healed
@@ -193,6 +193,21 @@ attempts_between() {
 
 routed_deliveries() {
     sql "select count(*) from distribution_deliveries where destination = 'slow' and status in ('waiting', 'queued')"
+}
+
+@test "a destination's rate holds over all workers, and what waits for it spends nothing" {
+    service_start deliver-2
+    rest_destination fast /in/paced '{"rate": "10/s"}'
+    reload
+    kill -HUP "$(service_pid deliver-2)"
+    wait_until 10 reloaded deliver-2 0
+    reports acme fast 40 --quiet
+    wait_until 20 receiver_has /in/paced 40
+    took=$(sql "select extract(epoch from max(started_at) - min(started_at)) from distribution_attempts where destination_name = 'fast' and started_at > now() - interval '30 seconds'")
+    awk -v took="$took" 'BEGIN { exit !(took >= 2.8 && took <= 8) }' || fail "40 in $took s" # ten at once, then ten a second
+    service_stop deliver-2
+    rest_destination fast /in/fast
+    reload
 }
 
 @test "dist-status why gives one reason for everything that is open" {

@@ -158,7 +158,7 @@ run_service() {
     grep -q '^1 deliveries, 1 delivered$' said || fail "$(cat said)"
     grep -q '^exit status 1: not everything was delivered$' said || fail "$(cat said)"
     grep -q ' later .* exhausted ' said || fail "$(cat said)"
-    grep -q '^1 replayed$' said || fail "$(cat said)"
+    grep -q '^1 replayed, batch ' said || fail "$(cat said)"
     grep -Eq ' completed +2/2 ' said || fail "$(cat said)"
     [[ ! -e home/dist-try ]]
 }

@@ -180,7 +180,7 @@ complete_line() {
     run -0 complete_line dist-submit --priority = l
     [[ $output == low ]]
     run -0 complete_line dist-dlq ''
-    [[ $output == $'list\nshow\nreplay\ndrop' ]]
+    [[ $output == $'list\nshow\nexport\nreplay\ndrop\nbatches' ]]
     run -0 complete_line dist-deliver --dead-letters Makef
     [[ $output == Makefile ]]
     run -0 complete_line dist-submit Makef
@@ -206,7 +206,7 @@ complete_line() {
     done
     [[ -d $to/etc/dist/destinations.d ]]
     run ! grep -rh '^ExecStart=/usr/local' "$to"
-    [[ $(cat "$to"/opt/dist/lib/systemd/system/*.service | grep -c '^ExecStart=/opt/dist/bin/dist-') == 3 ]]
+    [[ $(cat "$to"/opt/dist/lib/systemd/system/*.service | grep -c '^ExecStart=/opt/dist/bin/dist-') == 4 ]]
     make_this uninstall DESTDIR="$to" PREFIX=/opt/dist
     run find "$to" ! -type d
     [[ ! $output ]] || fail "$output"

@@ -61,6 +61,15 @@ received_sha() {
     [ "$(receiver_distinct /in/flaky)" = 1 ]
 }
 
+@test "a destination's rate holds within a run" {
+    rest_destination paced /in/paced '{"rate": "5/s"}'
+    start=$EPOCHREALTIME
+    seq 1 15 | jq -c '{n: .}' | dist-submit --pipe -t acme -T t -d paced --ndjson | dist-route | dist-transform | dist-deliver >/dev/null
+    [ "$(receiver_count /in/paced)" = 15 ]
+    # five at once, then one each fifth of a second
+    awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { exit !(b - a >= 1.9) }'
+}
+
 @test "what is rejected goes to the dead letter file, can be shown, and is replayed from it" {
     destination strict '{"protocol": "REST", "endpoint": "'"$RECEIVER_URL/in/strict/status/422"'"}'
     run -1 --separate-stderr deliver --to strict <<<'{"n": 1}'

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "ceilings.h"
+#include "store_replay.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -58,10 +59,11 @@ int store_fixture_empty(void **state)
 {
     const struct store_fixture *fixture = *state;
 
-    pg_server_run(&fixture->server,
-                  "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts,"
-                  " dist_state; DELETE FROM tenants WHERE tenant_id <> 'acme';"
-                  " UPDATE tenants SET disabled = false");
+    pg_server_run(
+        &fixture->server,
+        "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts, distribution_keys,"
+        " dist_state, replay_batches; DELETE FROM tenants WHERE tenant_id <> 'acme';"
+        " UPDATE tenants SET disabled = false");
     return 0;
 }
 
@@ -217,6 +219,26 @@ int pending_due(struct store *store, size_t want, struct due_list *list, struct 
     if (!status)
         status = store_pending_jobs(store, &lanes, list, fault);
     due_lanes_release(&lanes);
+    return status;
+}
+
+int replay_now(struct store *store, const char *const *ids, size_t count, size_t *replayed,
+               struct fault *fault)
+{
+    json_t *filter = json_object();
+    struct replay_plan plan = {
+        .who = "test@here",
+        .filter = filter,
+        .max_replays = 1000000,
+        .selected = (int64_t)count,
+    };
+    uid_new(plan.id);
+    int status = store_replay_begin(store, &plan, fault);
+    if (!status)
+        status = store_replay_letters(store, &plan, ids, NULL, count, replayed, fault);
+    if (!status)
+        status = store_replay_set_state(store, plan.id, REPLAY_REPLAYED, NULL, fault);
+    json_decref(filter);
     return status;
 }
 

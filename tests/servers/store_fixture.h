@@ -60,6 +60,9 @@ void settle_one(struct store *store, const char *delivery_id, int number, enum o
 int claim_due(struct store *store, size_t want, int64_t lease_ms, struct due_list *list, struct fault *fault);
 /* The same look at pending jobs. */
 int pending_due(struct store *store, size_t want, struct due_list *list, struct fault *fault);
+/* A replay of these, at once and without a ceiling: how many it were. */
+int replay_now(struct store *store, const char *const *ids, size_t count, size_t *replayed,
+               struct fault *fault);
 /* The number that "SELECT " sql FROM ... WHERE id = 'id' gives. */
 int64_t number_of(const struct store_fixture *fixture, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

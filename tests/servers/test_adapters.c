@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -364,7 +365,10 @@ static void rest_judges_by_the_status(void **state)
         {"/204", OUTCOME_DELIVERED, "http_2xx", ""},
         {"/hang-body", OUTCOME_DELIVERED, "http_2xx", ""},
         {"/wrong-length", OUTCOME_DELIVERED, "http_2xx", ""},
-        {"/redirect/%2Fx", OUTCOME_REJECTED, "http_3xx", "HTTP 302 redirects are not followed: "},
+        {"/redirect/%2Fx%3Fkey=hunter2", OUTCOME_REJECTED, "http_3xx",
+         "HTTP 302 redirects are not followed: to another path of the same host"},
+        {"/redirect/https%3A%2F%2Fme:hunter2@other.example:8443%2Fhunter2%3Fkey=hunter2", OUTCOME_REJECTED,
+         "http_3xx", "HTTP 302 redirects are not followed: to https://other.example:8443"},
         {"/304", OUTCOME_REJECTED, "http_3xx", "HTTP 304 redirects are not followed"},
         {"/400", OUTCOME_REJECTED, "http_400", "HTTP 400 Bad Request: ok"},
         {"/401", OUTCOME_DEFERRED, "http_401", "HTTP 401 Unauthorized: ok"},
@@ -376,7 +380,7 @@ static void rest_judges_by_the_status(void **state)
         {"/425", OUTCOME_DEFERRED, "http_425", "HTTP 425 "},
         {"/429", OUTCOME_DEFERRED, "http_429", "HTTP 429 Too Many Requests"},
         {"/500", OUTCOME_DEFERRED, "http_500", "HTTP 500 "},
-        {"/501", OUTCOME_REJECTED, "http_501", "HTTP 501 "},
+        {"/501", OUTCOME_DEFERRED, "http_501", "HTTP 501 "},
         {"/503/body/no%20disk", OUTCOME_DEFERRED, "http_503", "HTTP 503 Service Unavailable: no disk"},
         {"/599", OUTCOME_DEFERRED, "http_5xx", "HTTP 599 server error"},
         {"/hang", OUTCOME_DEFERRED, "timeout", ""},
@@ -396,21 +400,105 @@ static void rest_judges_by_the_status(void **state)
             fail_msg("%s: text '%s'", cases[i].path, result.outcome.text);
         assert_true(cases[i].kind != OUTCOME_DELIVERED || result.outcome.text[0] == '\0');
         assert_null(strpbrk(result.outcome.text, "\x1b\n"));
+        assert_null(strstr(result.outcome.text, "hunter2"));
         assert_true(strlen(result.outcome.text) < 300);
         free(endpoint);
     }
 }
 
-static void rest_hands_on_retry_after(void **state)
+static void rest_tells_overload_and_its_own_refusals_from_other_answers(void **state)
 {
-    char *endpoint;
-    struct destination destination = rest_to("/429/retry-after/7", &endpoint);
-    struct attempt attempt = attempt_of(&destination);
+    static const struct {
+        const char *path;
+        bool overload;
+    } cases[] = {
+        {"/200", false}, {"/404", false}, {"/408", true}, {"/429", true},  {"/500", false},   {"/502", false},
+        {"/503", true},  {"/504", true},  {"/529", true}, {"/hang", true}, {"/reset", false},
+    };
 
     (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *endpoint;
+        struct destination destination = rest_to(cases[i].path, &endpoint);
+        struct attempt attempt = attempt_of(&destination);
+        destination.timeout_ms = 500;
+        try_attempt(&attempt);
+        if (result.outcome.overload != cases[i].overload || result.outcome.local)
+            fail_msg("%s: overload %d, local %d", cases[i].path, result.outcome.overload,
+                     result.outcome.local);
+        free(endpoint);
+    }
+    char *nobody = xstrdup("http://127.0.0.1:1/"), *endpoint;
+    struct destination destination = {.protocol = PROTOCOL_REST,
+                                      .name = (char *)"hook",
+                                      .endpoint = nobody,
+                                      .method = "POST",
+                                      .timeout_ms = 5000};
+    struct attempt attempt = attempt_of(&destination);
     assert_int_equal(try_attempt(&attempt), OUTCOME_DEFERRED);
-    assert_int_equal(result.outcome.retry_after_ms, 7000);
+    assert_outcome(OUTCOME_DEFERRED, "connect");
+    assert_false(result.outcome.local || result.outcome.overload); /* it is the destination that is away */
+    context.allow_private = false;
+    try_attempt(&attempt);
+    assert_outcome(OUTCOME_REJECTED, "refused_address");
+    assert_true(result.outcome.local);
+    context.allow_private = true;
+    destination = rest_to("/in/{date}", &endpoint);
+    attempt.date = NULL;
+    try_attempt(&attempt);
+    assert_outcome(OUTCOME_REJECTED, "configuration");
+    assert_true(result.outcome.local);
     free(endpoint);
+    free(nobody);
+}
+
+static void rest_without_a_descriptor_blames_this_host(void **state)
+{
+    char *endpoint;
+    struct destination destination = rest_to("/in/short", &endpoint);
+    struct attempt attempt = attempt_of(&destination);
+    struct rlimit before, none;
+    int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+    (void)state;
+    close(lowest);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    try_attempt(&attempt);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_outcome(OUTCOME_DEFERRED, "system");
+    assert_true(result.outcome.local);
+    assert_string_equal(result.outcome.text, "socket: Too many open files");
+    assert_int_equal(try_attempt(&attempt), OUTCOME_DELIVERED);
+    free(endpoint);
+}
+
+static void rest_hands_on_retry_after(void **state)
+{
+    static const struct {
+        const char *path;
+        int64_t least_ms, most_ms;
+    } cases[] = {
+        {"/429/retry-after/7", 7000, 7000},
+        {"/503/retry-after/7", 7000, 7000},
+        {"/503/retry-after/Fri%2C%2031%20Dec%201999%2023%3A59%3A59%20GMT", 0, 0},
+        {"/503/retry-after/Fri%2C%2031%20Dec%202199%2023%3A59%3A59%20GMT", INT64_C(24) * 3600 * 1000,
+         INT64_MAX},
+        {"/503", -1, -1},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *endpoint;
+        struct destination destination = rest_to(cases[i].path, &endpoint);
+        struct attempt attempt = attempt_of(&destination);
+        assert_int_equal(try_attempt(&attempt), OUTCOME_DEFERRED);
+        assert_true(result.outcome.retry_after_ms >= cases[i].least_ms &&
+                    result.outcome.retry_after_ms <= cases[i].most_ms);
+        free(endpoint);
+    }
 }
 
 static void rest_faults_of_the_destination_are_rejected(void **state)
@@ -545,6 +633,9 @@ static void exec_exit_codes_are_the_contract(void **state)
         try_command(cases[i].command, 10000);
         assert_outcome(cases[i].kind, cases[i].reason);
         assert_int_equal(result.outcome.code, cases[i].code);
+        assert_int_equal(result.outcome.local, strcmp(cases[i].reason, "not_startable") == 0 ||
+                                                   strcmp(cases[i].reason, "configuration") == 0);
+        assert_false(result.outcome.overload);
         if (strncmp(result.outcome.text, cases[i].text, strlen(cases[i].text)) != 0 ||
             (cases[i].text[0] == '\0' && result.outcome.text[0]))
             fail_msg("%s: text '%s'", cases[i].command, result.outcome.text);
@@ -658,6 +749,7 @@ static void exec_deadline_ends_the_whole_group(void **state)
         try_command("[\"/bin/sh\", \"-c\", \"/bin/sleep 100 & echo $!; echo waiting >&2; wait\"]", 300),
         OUTCOME_DEFERRED);
     assert_outcome(OUTCOME_DEFERRED, "timeout");
+    assert_true(result.outcome.overload);
     assert_string_equal(result.outcome.text, "killed after 300ms: waiting");
     assert_true(clock_mono_ms() - started < 1500); /* SIGTERM was enough */
     assert_dies(strtol(result.outcome.response.data, NULL, 10));
@@ -1162,6 +1254,8 @@ int main(void)
         TEST(rest_credentials_become_basic_only_with_name_and_password),
         TEST(rest_methods_without_a_body_send_none),
         TEST(rest_judges_by_the_status),
+        TEST(rest_tells_overload_and_its_own_refusals_from_other_answers),
+        TEST(rest_without_a_descriptor_blames_this_host),
         TEST(rest_hands_on_retry_after),
         TEST(rest_faults_of_the_destination_are_rejected),
         TEST(rest_private_addresses_need_the_operator_or_the_destination),

@@ -518,7 +518,7 @@ static void a_job_that_cannot_be_routed_fails_with_its_reason(void **state)
     assert_int_equal(delivery->candidate_count, 0);
     assert_null(delivery->inline_form);
     delivery_free(delivery);
-    ok(store_replay(f->store, ids, 1, &replayed, &problem));
+    ok(replay_now(f->store, ids, 1, &replayed, &problem));
     assert_int_equal(replayed, 1);
     check_counters(f);
     settle_one(f->store, x, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED);

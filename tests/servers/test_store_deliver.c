@@ -353,7 +353,7 @@ static void a_replayed_callback_does_not_expire_at_once(void **state)
         death = settlement_of(callback, attempts, OUTCOME_REJECTED, DELIVERY_DEAD);
         ok(store_settle(f->store, &death, 1, &problem));
         settlement_release(&death);
-        ok(store_replay(f->store, ids, 1, &replayed, &problem));
+        ok(replay_now(f->store, ids, 1, &replayed, &problem));
         assert_int_equal(replayed, 1);
         make_due(f);
         ok(store_load_deliveries(f->store, ids, 1, 0, &delivery, &problem));
@@ -397,7 +397,7 @@ static void a_callback_comes_once_with_the_response(void **state)
     delivery_free(delivery);
 
     /* A replayed job calls back no second time, and a dead callback is nobody's counter. */
-    ok(store_replay(f->store, (const char *[]){hook}, 1, &replayed, &problem));
+    ok(replay_now(f->store, (const char *[]){hook}, 1, &replayed, &problem));
     make_due(f);
     settle_one(f->store, hook, 2, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
     settle_one(f->store, callback, 1, OUTCOME_REJECTED, DELIVERY_DEAD);
@@ -696,7 +696,7 @@ static void random_step(const struct store_fixture *f, unsigned *seed)
         break;
     case 3:
         if (pick(f, "'dead'", seed, id, &attempts))
-            ok(store_replay(f->store, ids, 1, &changed, &problem));
+            ok(replay_now(f->store, ids, 1, &changed, &problem));
         break;
     case 4:
         if (pick(f, "'dead'", seed, id, &attempts))

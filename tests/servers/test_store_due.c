@@ -318,7 +318,7 @@ static void a_replay_is_fresh(void **state)
     ok(claim_due(f->store, 10, 60000, &list, &problem));
     due_list_release(&list);
     settle_one(f->store, id, 2, OUTCOME_REJECTED, DELIVERY_DEAD);
-    ok(store_replay(f->store, ids, 1, &replayed, &problem));
+    ok(replay_now(f->store, ids, 1, &replayed, &problem));
     ok(store_due_lanes(f->store, NULL, 10, &lanes, &problem));
     expect_lanes(&lanes, (const char *const[]){"hook acme normal"}, 1);
     due_lanes_release(&lanes);
@@ -654,7 +654,7 @@ static void a_replay_of_a_group_begins_with_the_first(void **state)
     ok(claim_due(f->store, 10, 60000, &list, &problem));
     due_list_release(&list);
     settle_one(f->store, id, 1, OUTCOME_REJECTED, DELIVERY_DEAD);
-    ok(store_replay(f->store, ids, 1, &replayed, &problem));
+    ok(replay_now(f->store, ids, 1, &replayed, &problem));
     assert_int_equal(replayed, 1);
     expect_next(f, id, "a", "waiting", 0);
 }
@@ -836,7 +836,7 @@ static void a_filled_database_of_the_first_version_is_migrated(void **state)
         struct delivery *delivery = load(f, list.items[i].id);
         delivery_free(delivery);
         settle_one(f->store, list.items[i].id, 0, OUTCOME_REJECTED, DELIVERY_DEAD);
-        ok(store_replay(f->store, (const char *const[]){list.items[i].id}, 1, &count, &problem));
+        ok(replay_now(f->store, (const char *const[]){list.items[i].id}, 1, &count, &problem));
         assert_int_equal(count, 1);
     }
     due_list_release(&list);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "clock.h"
 #include "store_fixture.h"
+#include "store_replay.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -122,11 +123,14 @@ static void the_happy_path_is_measured(void **state)
 static const char *const fill_sql[] = {
     AS_IT_ENDS
     "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, status, data_type, payload, destinations,"
-    " body, content_type, body_size, request_hash, created_at, expires_at)"
+    " body, content_type, body_size, request_hash, created_at, expires_at, supersede_key)"
     " SELECT dist_uuid(), 'acme', 'd-' || n, CASE n % 1000 WHEN 0 THEN 'pending' WHEN 1 THEN 'routed'"
     "  WHEN 2 THEN 'routed' WHEN 3 THEN 'failed' ELSE 'completed' END, 'report', '{}', '[]', 'x',"
-    "  'text/plain', 1, repeat('0', 64), now() - n * interval '1 second', now() + interval '1 day'"
+    "  'text/plain', 1, repeat('0', 64), now() - n * interval '1 second', now() + interval '1 day',"
+    "  CASE WHEN n % 1000 NOT IN (1, 2) THEN 's-' || n % 5000 END" /* open ones have no counters here */
     " FROM generate_series(1, 200000) n",
+    "INSERT INTO distribution_keys (tenant_id, key, job_id, request_hash, expires_at)"
+    " SELECT 'acme', distribution_id, id, request_hash, now() + interval '1 day' FROM distribution_jobs",
     AS_IT_ENDS "INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, "
                "status, due_at,"
                " dead_reason) SELECT dist_uuid(), id, 'acme', 'normal', 'hook', '[\"hook\"]', s,"
@@ -166,6 +170,13 @@ static int ignore_job(void *arg, const struct job_view *view)
 }
 
 static int ignore_dead(void *arg, const struct dead_view *view)
+{
+    (void)arg;
+    (void)view;
+    return 0;
+}
+
+static int ignore_batch(void *arg, const struct batch_view *view)
 {
     (void)arg;
     (void)view;
@@ -212,7 +223,8 @@ static void use_one(struct store_fixture *f)
     settle_one(f->store, hook, 1, OUTCOME_REJECTED, DELIVERY_DEAD);
     ok(store_view(f->store, id, true, &view, &problem));
     job_view_release(&view);
-    ok(store_replay(f->store, ids, 1, &count, &problem));
+    ok(replay_now(f->store, ids, 1, &count, &problem));
+    ok(store_batch_list(f->store, &(struct batch_filter){0}, ignore_batch, NULL, &problem));
     ok(store_drop(f->store, ids, 1, &count, &problem));
 }
 
@@ -247,6 +259,35 @@ static void use_batch(struct store_fixture *f)
     }
 }
 
+/* Keys that are taken and asked for again, old ones that are replaced, and the new ones cancelled. */
+static void use_keys(struct store_fixture *f)
+{
+    enum { COUNT = 50 };
+    struct submission items[COUNT];
+    struct cancellation cancelled[COUNT];
+
+    for (size_t i = 0; i < COUNT; i++) {
+        struct job *job = make_job("hook");
+        job->idempotency_key = xstrdup(job->id);
+        job->supersede_key = xasprintf("s-%zu", i);
+        items[i] = submission_of(job);
+        cancelled[i] = (struct cancellation){.distribution_id = job->distribution_id};
+    }
+    ok(store_submit(f->store, items, COUNT, 3600000, &problem));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(items[i].result, SUBMIT_ACCEPTED);
+        uid_new(items[i].job->id); /* another submission under the same key */
+    }
+    ok(store_submit(f->store, items, COUNT, 3600000, &problem));
+    ok(store_cancel(f->store, cancelled, COUNT, "by hand", &problem));
+    ok(store_forget_keys(f->store, 1000, &problem));
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(items[i].result, SUBMIT_SAME);
+        assert_true(cancelled[i].whole);
+        submission_release(&items[i]);
+    }
+}
+
 static void use_lists(struct store_fixture *f)
 {
     const char *ids[] = {"d-17"};
@@ -268,8 +309,8 @@ static void use_lists(struct store_fixture *f)
 static void hot_statements_find_their_rows_by_an_index(void **state)
 {
     struct store_fixture *f = *state;
-    static void (*const uses[])(struct store_fixture *) = {use_one, use_batch, use_due, use_lists};
-    static const char *const names[] = {"one job", "a batch", "the due queue", "lists"};
+    static void (*const uses[])(struct store_fixture *) = {use_one, use_batch, use_keys, use_due, use_lists};
+    static const char *const names[] = {"one job", "a batch", "keys", "the due queue", "lists"};
 
     for (size_t i = 0; i < sizeof fill_sql / sizeof *fill_sql; i++)
         pg_server_run(&f->server, fill_sql[i]);

@@ -263,9 +263,9 @@ static void a_replay_begins_again_and_keeps_the_history(void **state)
     refused(store_dead_load(f->store, "nonsense", &delivery, &problem), FAULT_INPUT);
     die(f, hook);
     pg_server_run(&f->server, "UPDATE distribution_jobs SET expires_at = now() - interval '1 day'");
-    ok(store_replay(f->store, ids, 3, &count, &problem));
+    ok(replay_now(f->store, ids, 3, &count, &problem));
     assert_int_equal(count, 1);
-    ok(store_replay(f->store, ids, 3, &count, &problem));
+    ok(replay_now(f->store, ids, 3, &count, &problem));
     assert_int_equal(count, 0);
     check_counters(f);
     ok(store_view(f->store, id, true, &view, &problem));
@@ -285,7 +285,7 @@ static void a_replay_begins_again_and_keeps_the_history(void **state)
     settle_one(f->store, hook, 2, OUTCOME_REJECTED, DELIVERY_DEAD);
     ok(store_drop(f->store, ids, 3, &count, &problem));
     assert_int_equal(count, 1);
-    ok(store_replay(f->store, ids, 3, &count, &problem));
+    ok(replay_now(f->store, ids, 3, &count, &problem));
     assert_int_equal(count, 0);
     enum job_status status;
     ok(store_job_status(f->store, id, &status, &problem));

@@ -147,6 +147,29 @@ static void members_of_every_protocol_are_read(void **state)
     destination_unref(null);
 }
 
+static void a_rate_is_per_second_with_the_burst_of_a_second(void **state)
+{
+    static const struct {
+        const char *rate;
+        double per_s, burst;
+    } cases[] = {
+        {"1/s", 1, 1},      {"50/s", 50, 50}, {"1000000/s", 1e6, 1e6},
+        {"3000/m", 50, 50}, {"30/m", 0.5, 1}, {"1/h", 1.0 / 3600, 1},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *form = xasprintf("{'protocol':'null','rate':'%s'}", cases[i].rate);
+        struct destination *destination = must_make(form, "acme");
+        assert_true(destination->rate_per_s == cases[i].per_s);
+        assert_true(destination_burst(destination) == cases[i].burst);
+        destination_unref(destination);
+        free(form);
+    }
+    struct destination *unlimited = must_make("{'protocol':'null'}", NULL);
+    assert_true(unlimited->rate_per_s == 0 && destination_burst(unlimited) == 0);
+    destination_unref(unlimited);
+}
+
 static void endpoints_with_a_literal_host_are_taken(void **state)
 {
     static const char *const endpoints[] = {
@@ -213,6 +236,20 @@ static void wrong_common_members_are_refused(void **state)
         {REST "'timeout':0.05}", "/timeout: a number of seconds"},
         {REST "'timeout':'2h'}", "/timeout: a number of seconds"},
         {REST "'concurrency':0}", "/concurrency: a whole number from 1 to 1000"},
+        {REST "'rate':50}", "/rate: a string is wanted"},
+        {REST "'rate':''}", "/rate: a whole number from 1 to 1000000 and its unit is wanted"},
+        {REST "'rate':'50'}", "/rate: a whole number from 1 to 1000000 and its unit is wanted, as "
+                              "'50/s', '3000/m' or '100/h', not '50'"},
+        {REST "'rate':'/s'}", "/rate: a whole number"},
+        {REST "'rate':'0/s'}", "/rate: a whole number"},
+        {REST "'rate':'-1/s'}", "/rate: a whole number"},
+        {REST "'rate':'1.5/s'}", "/rate: a whole number"},
+        {REST "'rate':'1000001/s'}", "/rate: a whole number"},
+        {REST "'rate':'99999999999999999999/s'}", "/rate: a whole number"},
+        {REST "'rate':'50/d'}", "/rate: a whole number"},
+        {REST "'rate':'50/'}", "/rate: a whole number"},
+        {REST "'rate':'50 /s'}", "/rate: a whole number"},
+        {REST "'rate':'50/s/s'}", "/rate: a whole number"},
         {REST "'retry_policy':{'max_attempts':0}}", "/retry_policy/max_attempts: a whole number"},
     };
     struct fault fault;
@@ -570,6 +607,7 @@ int main(void)
         cmocka_unit_test(the_forms_of_the_specification_are_taken),
         cmocka_unit_test(absent_members_have_their_defaults),
         cmocka_unit_test(members_of_every_protocol_are_read),
+        cmocka_unit_test(a_rate_is_per_second_with_the_burst_of_a_second),
         cmocka_unit_test(endpoints_with_a_literal_host_are_taken),
         cmocka_unit_test(wrong_common_members_are_refused),
         cmocka_unit_test(wrong_endpoints_are_refused),

@@ -131,6 +131,7 @@ static void a_request_comes_back_with_every_member(void **state)
     job->expires_at_us = now_us + 1000000;
     job->retry_policy = xstrdup("standard_webhooks");
     job->idempotency_key = xstrdup("key \"1\"");
+    text_copy(job->replay_of, sizeof job->replay_of, delivery_id);
     line = request_line(job);
     back = read_request(line);
     assert_string_equal(back->id, job->id);
@@ -140,6 +141,7 @@ static void a_request_comes_back_with_every_member(void **state)
     assert_int_equal(back->requested_at_us, job->requested_at_us);
     assert_int_equal(back->expires_at_us, job->expires_at_us);
     assert_string_equal(back->idempotency_key, "key \"1\"");
+    assert_string_equal(back->replay_of, delivery_id);
     assert_true(json_equal(back->metadata, job->metadata));
     assert_true(json_equal(back->destinations, job->destinations));
     again = request_line(back);
@@ -385,6 +387,7 @@ static void a_request_that_no_stage_wrote_is_refused(void **state)
         {"\"text/csv\"", "\"csv\"", "/content_type: "},
         {"\"name\":\"own\"", "\"name\":\"hook\"", "/destinations/1: destination 'hook' is named twice"},
         {"\"metadata\"", "\"idempotency_key\":\"\",\"metadata\"", "/idempotency_key: "},
+        {"\"metadata\"", "\"replay_of\":\"x\",\"metadata\"", "/replay_of: "},
         {"\"body\":\"a,b\\n\"", "\"body\":\"a\",\"body_base64\":\"\"",
          "/body_base64: the envelope has a body too"},
         {",\"body\":\"a,b\\n\"", "", "no body: body or body_base64 is wanted"},

@@ -107,6 +107,9 @@ static void the_specifications_request_is_taken_with_every_member(void **state)
     assert_string_equal(job->retry_policy, "exponential_backoff");
     assert_string_equal(job->idempotency_key, "idem-123");
     assert_int_equal(job->timeout_ms, 300000);
+    assert_int_equal(job->expires_at_us, 0);
+    job_fix_times(job);
+    assert_int_equal(job->timeout_ms, 0);
     assert_int_equal(job->expires_at_us, now_us + 300 * INT64_C(1000000));
     assert_int_equal(job->requested_at_us, now_us - 60 * INT64_C(1000000));
     assert_int_equal(job->submitted_at_us, now_us);
@@ -473,12 +476,89 @@ static void the_earlier_of_timeout_and_expiry_holds(void **state)
                 &complete);
 
     (void)state;
+    job_fix_times(job);
     assert_int_equal(job->expires_at_us, now_us + INT64_C(1800000000));
     job_unref(job);
     job = request("{\"payload\":1,\"options\":{\"timeout\":60,\"expires_at\":\"2024-01-15T10:30:00Z\"}}",
                   &complete);
+    job_fix_times(job);
     assert_int_equal(job->expires_at_us, now_us + INT64_C(60000000));
     job_unref(job);
+}
+
+static void a_duration_counts_from_the_schedule(void **state)
+{
+    struct job_defaults defaults = complete;
+    struct job *job;
+
+    (void)state;
+    defaults.expires_in_ms = 60000;
+    job = request("{\"payload\":1,\"options\":{\"scheduled_at\":\"2024-01-15T10:30:00Z\"}}", &defaults);
+    assert_int_equal(job->timeout_ms, 60000);
+    job_fix_times(job);
+    assert_int_equal(job->scheduled_at_us, now_us + INT64_C(1800000000));
+    assert_int_equal(job->expires_at_us, now_us + INT64_C(1860000000));
+    job_unref(job);
+    job = request("{\"payload\":1,\"options\":{\"delay\":\"10m\",\"timeout\":30}}", &defaults);
+    assert_int_equal(job->delay_ms, 600000);
+    job_fix_times(job);
+    assert_int_equal(job->scheduled_at_us, now_us + INT64_C(600000000));
+    assert_int_equal(job->expires_at_us, now_us + INT64_C(630000000));
+    assert_int_equal(job->delay_ms, 0);
+    job_unref(job);
+    job = request("{\"payload\":1,\"options\":{\"scheduled_at\":\"2024-01-15T09:30:00Z\"}}", &defaults);
+    job_fix_times(job); /* a schedule that has passed is now */
+    assert_int_equal(job->expires_at_us, now_us + INT64_C(60000000));
+    job_unref(job);
+}
+
+static void schedules_and_keys_that_make_no_sense_are_refused(void **state)
+{
+    static const struct {
+        const char *options;
+        struct job_defaults defaults;
+        const char *wanted;
+    } cases[] = {
+        {"\"scheduled_at\":\"2024-01-15T10:30:00Z\",\"expires_at\":\"2024-01-15T10:30:00Z\"",
+         {0},
+         "/options/expires_at: 2024-01-15T10:30:00Z is not after the scheduled time 2024-01-15T10:30:00Z"},
+        {"\"delay\":\"2h\",\"expires_at\":\"2024-01-15T11:30:00Z\"",
+         {0},
+         "/options/expires_at: 2024-01-15T11:30:00Z is not after the scheduled time 2024-01-15T12:00:00Z"},
+        {"\"scheduled_at\":\"2026-01-15T10:30:00Z\"",
+         {0},
+         "/options/scheduled_at: 2026-01-15T10:30:00Z is more than 400 days ahead"},
+        {"\"scheduled_at\":\"2024-01-15T10:30:00Z\",\"delay\":5",
+         {0},
+         "a scheduled time and a delay exclude each other"},
+        {"\"delay\":5", {.delay_ms = 6000}, "the request says another delay than --delay"},
+        {"\"scheduled_at\":\"2024-01-15T10:30:00Z\"",
+         {.scheduled_at_us = INT64_C(1705312860000000)},
+         "the request says scheduled_at '2024-01-15T10:30:00Z', --at says '2024-01-15T10:01:00Z'"},
+        {"\"once_per\":\"day\",\"idempotency_key\":\"k\"",
+         {0},
+         "once_per makes the idempotency key, and there is one already: give one of them"},
+        {"\"once_per\":\"day\"",
+         {.once_per = "week"},
+         "the request says once_per 'day', --once-per says 'week'"},
+        {"\"supersede\":\"\"", {0}, "/options/supersede: 0 bytes, where 1 to 255 are wanted"},
+        {"\"supersede\":\"a\"",
+         {.supersede_key = "b"},
+         "the request says supersede 'a', --supersede says 'b'"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct job_defaults defaults = cases[i].defaults;
+        char document[400];
+
+        defaults.tenant_id = complete.tenant_id;
+        defaults.data_type = complete.data_type;
+        defaults.to = complete.to;
+        defaults.to_count = complete.to_count;
+        snprintf(document, sizeof document, "{\"payload\":1,\"options\":{%s}}", cases[i].options);
+        refused(document, &defaults, cases[i].wanted);
+    }
 }
 
 static void a_bare_payload_takes_everything_from_the_defaults(void **state)
@@ -722,6 +802,8 @@ int main(void)
         cmocka_unit_test(what_a_request_carries_beside_its_payload_is_bounded),
         cmocka_unit_test(callback_headers_are_counted),
         cmocka_unit_test(the_earlier_of_timeout_and_expiry_holds),
+        cmocka_unit_test(a_duration_counts_from_the_schedule),
+        cmocka_unit_test(schedules_and_keys_that_make_no_sense_are_refused),
         cmocka_unit_test(a_bare_payload_takes_everything_from_the_defaults),
         cmocka_unit_test(a_json_payload_must_be_json),
         cmocka_unit_test(request_documents_are_told_from_payloads),

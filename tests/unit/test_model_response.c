@@ -83,6 +83,18 @@ static void a_completed_job_is_the_specifications_document(void **state)
     assert_null(view.deliveries);
 }
 
+static void an_edited_replay_is_told_on_both_sides(void **state)
+{
+    struct job_view view = sample_view(1);
+
+    (void)state;
+    view.replay_of = xstrdup("a-delivery");
+    view.deliveries[0].replayed_as = xstrdup("a-distribution");
+    check_part(&view, "\"distribution_id\":\"dist-uuid-123\",\"replay_of\":\"a-delivery\",");
+    check_part(&view, "\"replayed_as\":\"a-distribution\"}]");
+    job_view_release(&view);
+}
+
 static void what_has_no_value_yet_is_null(void **state)
 {
     struct job_view view = sample_view(1);
@@ -198,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_completed_job_is_the_specifications_document),
+        cmocka_unit_test(an_edited_replay_is_told_on_both_sides),
         cmocka_unit_test(what_has_no_value_yet_is_null),
         cmocka_unit_test(what_failed_is_among_the_errors),
         cmocka_unit_test(a_groups_member_is_named_beside_the_group),

@@ -1,0 +1,23 @@
+/*
+ * outcomes - see outcomes.h
+ */
+#include "outcomes.h"
+
+static const struct answer *find(const struct answer *row, int code)
+{
+    static const struct answer unknown = {0, 0, OUTCOME_DEFERRED, "unknown", 0, "unknown answer"};
+
+    while (row->reason && (code < row->first || code > row->last))
+        row++;
+    return row->reason ? row : &unknown;
+}
+
+const struct answer *outcomes_by_code(const struct outcome_table *table, int code)
+{
+    return find(table->codes, code);
+}
+
+const struct answer *outcomes_by_event(const struct outcome_table *table, enum outcome_event event)
+{
+    return find(table->events, (int)event);
+}

@@ -1,0 +1,172 @@
+/*
+ * The tables of outcomes: what the contract says of each code, and that every row is one that can be reached
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+#include "adapter.h"
+#include "http_head.h"
+#include "outcomes.h"
+
+static const struct outcome_table *const tables[] = {&outcomes_rest, &outcomes_exec, &outcomes_file,
+                                                     &outcomes_null};
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static void every_status_has_the_kind_of_the_contract(void **state)
+{
+    (void)state;
+    for (int status = 200; status <= 599; status++) {
+        const struct answer *row = outcomes_by_code(&outcomes_rest, status);
+        bool later = status >= 500 || status == 408 || status == 425 || status == 429 || status == 401 ||
+                     status == 407 || status == 421 || status == 423;
+        enum outcome_kind kind = status < 300 ? OUTCOME_DELIVERED
+                                 : later      ? OUTCOME_DEFERRED
+                                              : OUTCOME_REJECTED;
+        bool overload = status == 408 || status == 429 || status == 503 || status == 504 || status == 529;
+        if (row->kind != kind || ((row->marks & OVERLOAD) != 0) != overload)
+            fail_msg("%d is %s, marks %d", status, outcome_kind_names[row->kind], row->marks);
+        assert_false(row->marks & LOCAL); /* whoever answers was asked */
+        assert_string_not_equal(row->reason, "unknown");
+    }
+}
+
+static void every_exit_code_and_errno_has_its_row(void **state)
+{
+    (void)state;
+    for (int code = 0; code <= 255; code++) {
+        enum outcome_kind kind = code == 0                   ? OUTCOME_DELIVERED
+                                 : code == 75 || code == 111 ? OUTCOME_DEFERRED
+                                                             : OUTCOME_REJECTED;
+        assert_int_equal(outcomes_by_code(&outcomes_exec, code)->kind, kind);
+    }
+    for (int error = 1; error < 134; error++)
+        assert_string_not_equal(outcomes_by_code(&outcomes_file, error)->reason, "unknown");
+    assert_string_equal(outcomes_by_code(&outcomes_file, ENOSPC)->reason, "full");
+    assert_int_equal(outcomes_by_code(&outcomes_file, ENOSPC)->kind, OUTCOME_DEFERRED);
+    assert_int_equal(outcomes_by_code(&outcomes_file, ENOTDIR)->kind, OUTCOME_REJECTED);
+}
+
+static void what_no_row_is_for_is_deferred_as_unknown(void **state)
+{
+    (void)state;
+    assert_string_equal(outcomes_by_code(&outcomes_rest, 199)->reason, "unknown");
+    assert_int_equal(outcomes_by_code(&outcomes_exec, -1)->kind, OUTCOME_DEFERRED);
+    assert_string_equal(outcomes_by_event(&outcomes_null, EVENT_TLS)->reason, "unknown");
+}
+
+static void assert_rows(const struct answer *rows)
+{
+    for (const struct answer *row = rows; row->reason; row++) {
+        assert_true(row->first <= row->last);
+        assert_true(*row->reason && *row->meaning);
+        assert_int_equal(row->marks & ~(OVERLOAD | LOCAL), 0);
+        /* nobody is asked too much by what never reached him, and a success is no complaint */
+        assert_int_not_equal(row->marks, OVERLOAD | LOCAL);
+        assert_true(row->kind != OUTCOME_DELIVERED || row->marks == 0);
+        assert_true(!(row->marks & OVERLOAD) || row->kind == OUTCOME_DEFERRED);
+        for (const struct answer *before = rows; before < row; before++)
+            if (before->first <= row->first && before->last >= row->last)
+                fail_msg("%d to %d is hidden by %d to %d", row->first, row->last, before->first,
+                         before->last);
+    }
+}
+
+static void no_row_is_hidden_by_one_before_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(tables); i++) {
+        assert_rows(tables[i]->codes);
+        assert_rows(tables[i]->events);
+    }
+}
+
+static void every_adapter_has_a_table(void **state)
+{
+    (void)state;
+    for (int i = 0; i < PROTOCOL_COUNT; i++) {
+        const struct adapter *adapter = adapter_for((enum protocol)i);
+        if (adapter)
+            assert_non_null(adapter->outcomes);
+    }
+    assert_ptr_equal(adapter_for(PROTOCOL_REST)->outcomes, &outcomes_rest);
+    assert_string_equal(outcomes_file.code_text(ENOSPC), "ENOSPC");
+}
+
+static void an_outcome_that_is_set_anew_has_no_old_marks(void **state)
+{
+    struct outcome outcome;
+
+    (void)state;
+    outcome_init(&outcome);
+    assert_false(outcome.overload || outcome.local);
+    outcome.overload = outcome.local = true;
+    outcome_set(&outcome, OUTCOME_DEFERRED, 0, "connect", "%s", "");
+    assert_false(outcome.overload || outcome.local);
+    outcome_release(&outcome);
+}
+
+static void a_redirect_is_named_by_its_host_alone(void **state)
+{
+    char location[500] = "http://";
+    static const struct {
+        const char *location, *shown;
+    } cases[] = {
+        {"https://other.example/a?key=s", "https://other.example"},
+        {"https://other.example?key=s", "https://other.example"},
+        {"HTTP://[2001:db8::1]:8080#s", "HTTP://[2001:db8::1]:8080"},
+        {"//other.example/s", "//other.example"},
+        {"http://me:s@other.example\\s", "http://other.example"},
+        {"http://a@b@other.example/s@s", "http://other.example"},
+        {"/s?key=s", "another path of the same host"},
+        {"s", "another path of the same host"},
+        {"", "another path of the same host"},
+        {"javascript:s", "another path of the same host"},
+        {"http:///s", "an address that is none"},
+        {"http://me:s@", "an address that is none"},
+        {"http://a\x1b[31mb/", "http://a?[31mb"},
+    };
+    char shown[300];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        http_head_redirect(cases[i].location, shown, sizeof shown);
+        assert_string_equal(shown, cases[i].shown);
+    }
+    memset(location + strlen(location), 'a', 400);
+    http_head_redirect(location, shown, sizeof shown);
+    assert_string_equal(shown, "an address that is none");
+}
+
+static void a_status_line_and_a_field_are_read(void **state)
+{
+    (void)state;
+    assert_int_equal(http_head_status("HTTP/1.1 200 OK"), 200);
+    assert_int_equal(http_head_status("HTTP/2 503"), 503);
+    assert_int_equal(http_head_status("HTTP/1.1 20"), 0);
+    assert_int_equal(http_head_status("HTTP/1.1"), 0);
+    assert_string_equal(http_head_field("retry-AFTER: \t5", "Retry-After:"), "5");
+    assert_null(http_head_field("Retry-Afte", "Retry-After:"));
+    assert_int_equal(http_head_retry_after_ms("5"), 5000);
+    assert_int_equal(http_head_retry_after_ms("-5"), 0);
+    assert_int_equal(http_head_retry_after_ms("-"), -1);
+    assert_int_equal(http_head_retry_after_ms(""), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_status_has_the_kind_of_the_contract),
+        cmocka_unit_test(every_exit_code_and_errno_has_its_row),
+        cmocka_unit_test(what_no_row_is_for_is_deferred_as_unknown),
+        cmocka_unit_test(no_row_is_hidden_by_one_before_it),
+        cmocka_unit_test(every_adapter_has_a_table),
+        cmocka_unit_test(an_outcome_that_is_set_anew_has_no_old_marks),
+        cmocka_unit_test(a_redirect_is_named_by_its_host_alone),
+        cmocka_unit_test(a_status_line_and_a_field_are_read),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
