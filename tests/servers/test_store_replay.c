@@ -163,7 +163,7 @@ static void a_rate_is_a_due_time_and_a_lifetime_from_then_on(void **state)
     assert_int_equal(due.count, 1);
     assert_string_equal(due.items[0].id, ids[0]);
     due_list_release(&due);
-    ok(store_expire(f->store, 10, 1000, &expired, &due, &problem));
+    ok(store_expire(f->store, 10, 60000, &expired, &due, &problem));
     assert_int_equal(expired, 0);
     assert_int_equal(due.count, 0);
     json_decref(filter);
