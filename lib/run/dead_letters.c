@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "crash.h"
 #include "dead_show.h"
 #include "job.h"
 #include "json.h"
@@ -286,9 +287,11 @@ static int act_on(const struct dead_letters *letters, struct store *store, const
         size_t count = selected->count - at < BATCH ? selected->count - at : BATCH;
         const char *const *ids = (const char *const *)selected->ids + at;
         size_t changed = 0;
+        crash_point(letters->action == DEAD_REPLAY ? "replay:chosen" : "drop:chosen");
         int result = letters->action == DEAD_REPLAY ? store_replay(store, ids, count, &changed, fault)
                                                     : store_drop(store, ids, count, &changed, fault);
         *done += changed;
+        crash_point(letters->action == DEAD_REPLAY ? "replay:committed" : "drop:committed");
         if (result < 0)
             return fault_wrap(fault, "after %zu of %zu", *done, selected->count);
         msg_progress(letters->action == DEAD_REPLAY ? "replayed" : "dropped", at + count, selected->count);

@@ -16,6 +16,7 @@
 
 #include "bell.h"
 #include "clock.h"
+#include "crash.h"
 #include "msg.h"
 #include "notify.h"
 #include "strmap.h"
@@ -143,8 +144,11 @@ static int record(struct engine *engine, size_t count, struct fault *fault)
     int result = item_count ? store_settle(engine->stream->store, items, item_count, fault) : 0;
     for (size_t i = 0; result == 0 && i < count; i++)
         engine->settled[i]->recorded = true;
-    if (result == 0)
+    if (result == 0) {
+        crash_point("deliver:recorded");
         result = queue_finish(engine->stream->queue, finished, count, fault);
+        crash_point("deliver:acknowledged");
+    }
     free(items);
     free(finished);
     return result;
@@ -265,6 +269,7 @@ static int start_all(struct engine *engine, struct fault *fault)
     uint64_t budget = engine->bytes < BODY_BUDGET ? BODY_BUDGET - engine->bytes : 1;
     if (!count)
         return 0;
+    crash_point("deliver:claimed");
     const char **ids = xcalloc(count, sizeof *ids);
     struct delivery **deliveries = xcalloc(count, sizeof *deliveries);
     for (size_t i = 0; i < count; i++)

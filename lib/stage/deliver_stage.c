@@ -11,6 +11,7 @@
 #include <sys/time.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "msg.h"
 #include "rng.h"
 #include "route.h"
@@ -161,6 +162,7 @@ static void on_outcome(void *arg, struct outcome *outcome)
     struct settlement settlement;
     int64_t now_us = clock_wall_us();
 
+    crash_point("deliver:sent");
     attempt->handle = NULL;
     struct verdict verdict = delivery_verdict(delivery, &attempt->policy, outcome, now_us, rng_unit());
     settlement_init(&settlement, delivery, verdict, *outcome->text ? outcome->text : NULL);
@@ -249,6 +251,7 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.body_size = job->body_size;
     attempt->attempt.number = delivery->attempts + 1;
     attempt->settlement.started_at_us = clock_wall_us();
+    crash_point("deliver:sending");
     attempt->handle = adapter->start(&attempt->stage->adapters, &attempt->attempt, on_outcome, attempt);
 }
 

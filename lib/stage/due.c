@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "msg.h"
 #include "text.h"
 #include "xalloc.h"
@@ -46,8 +47,11 @@ static int claim_due(struct due *due, struct fault *fault)
         struct due_list list = {0};
         int result = store_claim_due(due->store, CLAIM_BATCH, due->lease_ms, &list, fault);
         size_t count = list.count;
-        if (result == 0)
+        if (result == 0 && count) {
+            crash_point("pump:claimed");
             result = publish(due, QUEUE_ROUTED, &list, NULL, fault);
+            crash_point("pump:published");
+        }
         due_list_release(&list);
         if (result < 0 || count < CLAIM_BATCH)
             return result;
@@ -104,6 +108,7 @@ static int check_epoch(struct due *due, struct fault *fault)
 
     if (queue_epoch(due->queue, epoch, fault) < 0 || store_see_epoch(due->store, epoch, &changed, fault) < 0)
         return -1;
+    crash_point("pump:epoch");
     if (changed)
         msg(MSG_INFO, "Redis is new or was emptied: everything that is open is queued again");
     due->republish = due->republish || changed;

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "conf_file.h"
+#include "crash.h"
 #include "num.h"
 #include "secret.h"
 #include "text.h"
@@ -64,7 +65,7 @@ const struct conf_setting conf_settings[] = {
              "how long a distribution without an expiry of its own is tried"),
     BOOL("DIST_ALLOW_PRIVATE", "0", "whether destinations may be at private addresses"),
     INT("DIST_CONCURRENCY", "200", 1, 10000, "attempts in flight per worker, in all"),
-    DURATION("DIST_LEASE", "60s", SECONDS(10), SECONDS(3600), "how long a silent worker keeps what it holds"),
+    DURATION("DIST_LEASE", "60s", SECONDS(1), SECONDS(3600), "how long a silent worker keeps what it holds"),
     DURATION("DIST_STOP_TIMEOUT", "20s", 100, SECONDS(600), "how long a stopping service finishes its work"),
     DURATION("DIST_SERVER_TIMEOUT", "10s", 100, SECONDS(300), "the most that one call to PostgreSQL or Redis takes"),
     /* None means that it depends on where stderr goes: see msg.h. */
@@ -385,6 +386,16 @@ static bool is_harness(const char *name)
     return strcmp(name, "DIST_CONFIG_DIR") == 0;
 }
 
+/* No setting: a test's word to this one process (base/crash.h), so it is not in the table nor in dist.conf.
+ */
+static void check_crash_point(struct loading *loading, const char *value)
+{
+    struct fault fault;
+
+    if (*value && crash_check(value, &fault) != 0)
+        wrong(loading, "environment: DIST_CRASH_AT: %s", fault.text);
+}
+
 static void load_environment(struct loading *loading)
 {
     for (char **entry = environ; entry && *entry; entry++) {
@@ -399,6 +410,8 @@ static void load_environment(struct loading *loading)
         setting = find(name, &is_file);
         if (setting)
             offer(loading, SOURCE_ENVIRONMENT, "environment", setting, is_file, equals + 1);
+        else if (strcmp(name, "DIST_CRASH_AT") == 0)
+            check_crash_point(loading, equals + 1);
         else if (text_starts_with(name, "DIST_") && !is_harness(name))
             wrong_name(loading, "environment", text_printable(name));
     }
