@@ -55,16 +55,22 @@ static int run_stream(const struct tool *tool, struct deliver_stage *stage, stru
     struct deliver_stream engine = {
         .stage = stage,
         .service = service,
-        .store = tool_store(tool),
-        .queue = tool_queue(tool),
-        .bell = tool_queue(tool),
+        .take_store = tool_store(tool),
+        .record_store = tool_store(tool),
+        .take_queue = tool_queue(tool),
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
         .stop_timeout_ms = conf_duration_ms(tool->conf, "DIST_STOP_TIMEOUT"),
     };
+    engine.record_queue = tool_queue_beside(tool, engine.take_queue);
+    engine.renew_queue = tool_queue_beside(tool, engine.take_queue);
+    engine.bell_queue = tool_queue_beside(tool, engine.take_queue);
     int result = deliver_stream_run(&engine, fault);
-    queue_free(engine.bell);
-    queue_free(engine.queue);
-    store_free(engine.store);
+    queue_free(engine.bell_queue);
+    queue_free(engine.renew_queue);
+    queue_free(engine.record_queue);
+    queue_free(engine.take_queue);
+    store_free(engine.record_store);
+    store_free(engine.take_store);
     return result;
 }
 
@@ -80,7 +86,8 @@ static int run(const struct tool *tool, struct fault *fault)
         if (deliver_stage_init(&stage, stream ? service.catalog : catalog, conf_dir(tool->conf),
                                conf_text(tool->conf, "DIST_RETRY_POLICY"),
                                conf_bool(tool->conf, "DIST_ALLOW_PRIVATE"),
-                               (size_t)conf_int(tool->conf, "DIST_CONCURRENCY"), fault) == 0)
+                               (size_t)conf_int(tool->conf, "DIST_CONCURRENCY"),
+                               (size_t)conf_int(tool->conf, "DIST_TENANT_CONCURRENCY"), fault) == 0)
             result = stream ? run_stream(tool, &stage, &service, fault) : run_pipe(tool, &stage, fault);
         deliver_stage_release(&stage);
     }

@@ -57,6 +57,7 @@ static int run(const struct tool *tool, struct fault *fault)
     struct route_stage stage = {
         .max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
+        .window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW"),
     };
     struct pump pump = {
         .stage = &stage,

@@ -147,6 +147,7 @@ static int run(struct tool *tool, int operands, char **files, struct fault *faul
         intake.defaults.tenant_id = conf_text(tool->conf, "DIST_DEFAULT_TENANT");
     intake.wait_ms = wait_ms;
     submit_init(&intake.submit, catalog, store, queue, conf_duration_ms(tool->conf, "DIST_MAX_AGE"));
+    intake.submit.window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW");
     result = operands ? intake_run(&intake, files, operands, fault)
                       : intake_run(&intake, standard_input, 1, fault);
     intake_release(&intake);

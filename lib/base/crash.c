@@ -14,15 +14,13 @@
 enum { PASSES_MAX = 1000000000 };
 
 const char *const crash_points[] = {
-    "submit:written",     "submit:committed",  "submit:published",
-    "route:claimed",      "route:saved",       "route:hopped",
-    "route:given-up",     "pump:claimed",      "pump:published",
-    "pump:epoch",         "transform:claimed", "transform:saved",
-    "transform:settled",  "transform:hopped",  "transform:finished",
-    "transform:given-up", "deliver:claimed",   "deliver:sending",
-    "deliver:sent",       "deliver:recorded",  "deliver:acknowledged",
-    "settle:single",      "replay:chosen",     "replay:committed",
-    "drop:chosen",        "drop:committed",    NULL,
+    "submit:written",     "submit:committed",     "submit:published", "route:claimed",
+    "route:saved",        "route:hopped",         "route:given-up",   "pump:claimed",
+    "pump:published",     "pump:epoch",           "pump:recalled",    "transform:claimed",
+    "transform:saved",    "transform:settled",    "transform:hopped", "transform:finished",
+    "transform:given-up", "deliver:claimed",      "deliver:sending",  "deliver:sent",
+    "deliver:recorded",   "deliver:acknowledged", "settle:single",    "replay:chosen",
+    "replay:committed",   "drop:chosen",          "drop:committed",   NULL,
 };
 
 const char *crash_armed;

@@ -4,7 +4,7 @@
  */
 #include "strmap.h"
 
-#include <stdbool.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,16 +33,19 @@ static void sip_round(uint64_t v[4])
     v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
 }
 
+static uint64_t seed[2]; /* of the process; threads have maps of their own */
+
+static void make_seed(void)
+{
+    rng_bytes(seed, sizeof(seed));
+}
+
 static uint64_t hash_of(const char *key, size_t len)
 {
-    static uint64_t seed[2];
-    static bool seeded;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     uint64_t v[4], word;
 
-    if (!seeded) {
-        rng_bytes(seed, sizeof(seed));
-        seeded = true;
-    }
+    pthread_once(&once, make_seed);
     v[0] = seed[0] ^ UINT64_C(0x736f6d6570736575);
     v[1] = seed[1] ^ UINT64_C(0x646f72616e646f6d);
     v[2] = seed[0] ^ UINT64_C(0x6c7967656e657261);

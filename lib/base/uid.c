@@ -1,7 +1,7 @@
 /*
  * uid - the ids of everything that is stored. The layout is RFC 9562 section 5.7; the 12 bits of rand_a are a
  * counter (section 6.2, method 1).
- * Hard rule: within a process each id is greater than the one before, whatever the wall clock does.
+ * Hard rule: within a thread each id is greater than the one before, whatever the wall clock does.
  */
 #include "uid.h"
 
@@ -14,8 +14,8 @@ enum { COUNTER_MAX = 0xfff, COUNTER_START_MASK = 0x7ff };
 
 void uid_new(char text[UID_TEXT_SIZE])
 {
-    static uint64_t last_ms;
-    static unsigned counter;
+    static _Thread_local uint64_t last_ms;
+    static _Thread_local unsigned counter;
     uint64_t now_ms = (uint64_t)(clock_wall_us() / 1000);
     unsigned char id[16];
     char hex[2 * sizeof(id) + 1];

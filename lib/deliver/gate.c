@@ -5,21 +5,32 @@
 
 #include <stdlib.h>
 
+#include "window.h"
 #include "xalloc.h"
+
+/* Requests may bring destinations along: of so many nothing is remembered when they are done. */
+enum { REMEMBERED = 1000 };
+
+struct gate_window {
+    struct window window;
+    size_t in_flight;
+};
 
 struct gate_count {
     size_t count;
 };
 
-void gate_init(struct gate *gate, size_t total_limit)
+void gate_init(struct gate *gate, size_t limit, size_t tenant_limit)
 {
-    *gate = (struct gate){.limit = total_limit};
-    strmap_init(&gate->in_flight);
+    *gate = (struct gate){.limit = limit, .tenant_limit = tenant_limit};
+    strmap_init(&gate->windows);
+    strmap_init(&gate->tenants);
 }
 
 void gate_release(struct gate *gate)
 {
-    strmap_release(&gate->in_flight, free);
+    strmap_release(&gate->windows, free);
+    strmap_release(&gate->tenants, free);
 }
 
 size_t gate_room(const struct gate *gate)
@@ -27,30 +38,75 @@ size_t gate_room(const struct gate *gate)
     return gate->total < gate->limit ? gate->limit - gate->total : 0;
 }
 
-size_t gate_room_for(const struct gate *gate, const struct destination *destination)
+size_t gate_destination_room(const struct gate *gate, const char *key, size_t concurrency)
 {
-    const struct gate_count *own = strmap_get(&gate->in_flight, destination->name);
-    size_t used = own ? own->count : 0;
-    size_t limit = (size_t)destination->concurrency;
-    size_t room = used < limit ? limit - used : 0;
-    return room < gate_room(gate) ? room : gate_room(gate);
+    const struct gate_window *own = strmap_get(&gate->windows, key);
+    struct window window;
+
+    if (own)
+        window = own->window;
+    else
+        window_init(&window, concurrency);
+    window_limit(&window, concurrency); /* a reload may have changed it */
+    return window_room(&window, own ? own->in_flight : 0);
 }
 
-void gate_enter(struct gate *gate, const struct destination *destination)
+size_t gate_tenant_room(const struct gate *gate, const char *tenant)
 {
-    struct gate_count *own = strmap_get(&gate->in_flight, destination->name);
+    const struct gate_count *own = strmap_get(&gate->tenants, tenant);
+    size_t used = own ? own->count : 0;
+
+    return used < gate->tenant_limit ? gate->tenant_limit - used : 0;
+}
+
+void gate_enter(struct gate *gate, const char *key, size_t concurrency, const char *tenant)
+{
+    struct gate_window *own = strmap_get(&gate->windows, key);
+    struct gate_count *count = strmap_get(&gate->tenants, tenant);
+
     if (!own) {
         own = xcalloc(1, sizeof *own);
-        strmap_put(&gate->in_flight, destination->name, own);
+        window_init(&own->window, concurrency);
+        strmap_put(&gate->windows, key, own);
     }
-    own->count++;
+    if (!count) {
+        count = xcalloc(1, sizeof *count);
+        strmap_put(&gate->tenants, tenant, count);
+    }
+    window_limit(&own->window, concurrency);
+    window_enter(&own->window, ++own->in_flight);
+    count->count++;
     gate->total++;
 }
 
-void gate_leave(struct gate *gate, const struct destination *destination)
+void gate_leave(struct gate *gate, const char *key, const char *tenant, enum gate_result result,
+                int64_t started_ms, int64_t now_ms)
 {
-    struct gate_count *own = strmap_get(&gate->in_flight, destination->name);
+    struct gate_window *own = strmap_get(&gate->windows, key);
+    struct gate_count *count = strmap_get(&gate->tenants, tenant);
+
     gate->total--;
-    if (!--own->count)
-        free(strmap_remove(&gate->in_flight, destination->name));
+    if (!--count->count)
+        free(strmap_remove(&gate->tenants, tenant));
+    if (result == GATE_SUCCESS)
+        window_success(&own->window, started_ms, now_ms);
+    else if (result == GATE_OVERLOAD)
+        window_overload(&own->window, started_ms, now_ms);
+    if (!--own->in_flight && gate->windows.count > REMEMBERED)
+        free(strmap_remove(&gate->windows, key));
+}
+
+void gate_restart(struct gate *gate, const char *key)
+{
+    struct gate_window *own = strmap_get(&gate->windows, key);
+
+    if (own)
+        window_restart(&own->window);
+}
+
+size_t gate_window(const struct gate *gate, const char *key)
+{
+    const struct gate_window *own = strmap_get(&gate->windows, key);
+
+    return own ? (size_t)own->window.size : 0;
 }

@@ -30,6 +30,7 @@ void delivery_free(struct delivery *delivery)
         free(delivery->candidates[i]);
     free(delivery->candidates);
     json_decref(delivery->inline_form);
+    free(delivery->own_key);
     free(delivery->content_type);
     free(delivery->last_error);
     free(delivery);
@@ -44,9 +45,36 @@ void delivery_add_candidate(struct delivery *delivery, const char *destination)
 
 const char *delivery_candidate(const struct delivery *delivery)
 {
-    size_t made = (size_t)(delivery->attempts - delivery->budget_start);
+    size_t turn = (size_t)(delivery->attempts - delivery->budget_start + delivery->skipped);
 
-    return delivery->candidate_count ? delivery->candidates[made % delivery->candidate_count] : NULL;
+    return delivery->candidate_count ? delivery->candidates[turn % delivery->candidate_count] : NULL;
+}
+
+const char *delivery_passed_over(const struct delivery *delivery)
+{
+    size_t turn = (size_t)(delivery->attempts - delivery->budget_start);
+
+    if (!delivery->candidate_count || delivery->skipped % (int)delivery->candidate_count == 0)
+        return NULL;
+    return delivery->candidates[turn % delivery->candidate_count];
+}
+
+char *delivery_destination_key(const struct delivery *delivery)
+{
+    const char *candidate = delivery_candidate(delivery);
+
+    return xasprintf("%s%s%s", candidate ? candidate : delivery->target, delivery->own_key ? "@" : "",
+                     delivery->own_key ? delivery->own_key : "");
+}
+
+char *delivery_lane(const struct delivery *delivery)
+{
+    char *destination = delivery_destination_key(delivery);
+    char *lane = xasprintf("%s:%s:%s", destination, delivery->job->tenant_id,
+                           priority_names[delivery->job->priority]);
+
+    free(destination);
+    return lane;
 }
 
 const char *delivery_content_type(const struct delivery *delivery)

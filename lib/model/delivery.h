@@ -21,6 +21,8 @@ struct delivery {
     char *content_type;  /* after transformation, or NULL: the job's */
     int attempts;        /* attempts made in all */
     int budget_start;    /* attempts made when the budget began: after a replay it is not 0 */
+    int skipped;         /* candidates passed over without an attempt: their breaker was open */
+    char *own_key;       /* digest of an address that the request brought along, or NULL */
     enum delivery_status status;
     enum dead_reason dead_reason; /* where status is DELIVERY_DEAD */
     char *last_error;             /* text of the last attempt or of the death, or NULL */
@@ -32,11 +34,18 @@ void delivery_free(struct delivery *delivery);
 void delivery_add_candidate(struct delivery *delivery, const char *destination);
 
 /*
- * The candidate of the next attempt: candidates[(attempts - budget_start) % candidate_count], so each
- * deferred attempt moves on to the next one, around, and a replay begins with the first. NULL where there is
- * none.
+ * The candidate of the next attempt: candidates[(attempts - budget_start + skipped) % candidate_count], so
+ * each deferred attempt moves on to the next one, around, and a replay begins with the first. NULL where there
+ * is none.
  */
 const char *delivery_candidate(const struct delivery *delivery);
+/* The candidate whose turn it was before any was passed over; NULL where none was, or there is none. */
+const char *delivery_passed_over(const struct delivery *delivery);
+/* The destination of the next attempt as lanes, windows and breakers know it: the candidate, or
+ * "<candidate>@<own_key>". The caller's. */
+char *delivery_destination_key(const struct delivery *delivery);
+/* "<destination key>:<tenant>:<priority>": the name of its lane of dist-deliver; the caller's. */
+char *delivery_lane(const struct delivery *delivery);
 /* Content type and body that are sent. */
 const char *delivery_content_type(const struct delivery *delivery);
 

@@ -36,7 +36,8 @@ struct destination {
     bool allow_private; /* private, loopback and link-local addresses may be connected to */
     bool disabled;
     int64_t timeout_ms;   /* of one attempt, look-up to last byte; default 30 s, 100 ms to 1 h */
-    int64_t concurrency;  /* attempts in flight at once per worker; default 20, 1 to 1000 */
+    int64_t concurrency;  /* the most attempts in flight at once per worker; default 20, 1 to 1000 */
+    double rate_per_s;    /* the most attempts, of all workers; 0: no limit */
     json_t *retry_policy; /* its own, for retry_policy_refine(), or NULL */
 
     const char *endpoint;     /* REST: http or https URL with placeholders */

@@ -58,6 +58,11 @@ void job_unref(struct job *job)
     free(job);
 }
 
+char *job_lane(const struct job *job)
+{
+    return xasprintf("%s:%s", job->tenant_id, priority_names[job->priority]);
+}
+
 /* Somebody else's text as it may stand in a one-line message. */
 static const char *shown(const char *text, char out[SHOWN_SIZE])
 {

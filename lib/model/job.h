@@ -48,6 +48,8 @@ struct job {
 struct job *job_new(void);
 struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
+/* "<tenant>:<priority>": the name of its lane, and of its deliveries' lane of dist-transform; the caller's. */
+char *job_lane(const struct job *job);
 
 /* What a request may leave open and the command line gives: NULL and 0 mean absent. Borrowed. */
 struct job_defaults {

@@ -1,17 +1,18 @@
 /*
  * audit - see audit.h
  *
- * Redis is compared in both directions. From PostgreSQL: what is queued (or pending) there and was to be
- * looked at more than a lease and a round of the pump ago must be in Redis, for the pump puts it there. What
- * is not that late may be missing: that is what due_at is for. From Redis: an id whose row is open is queued;
- * one whose row has ended is dropped by whoever meets it; one that PostgreSQL does not know is a break, and
- * so is a hash without an entry, which nobody will ever meet.
+ * Redis is compared in both directions. From PostgreSQL: what is queued there, or the first of the pending,
+ * and was to be looked at more than a lease and a round of the pump ago must be in Redis, for the pump puts
+ * it there. What is not that late may be missing: that is what due_at is for. From Redis: an id whose row is
+ * open is queued; one whose row has ended is dropped by whoever meets it; one that PostgreSQL does not know
+ * is a break, and so is a hash without an entry, which nobody will ever meet.
  */
 #include "audit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "json.h"
@@ -22,6 +23,7 @@
 
 enum {
     OVERDUE_PAGE = 1000,
+    LANE_PAGE = 500,
     DOUBTS = 5000,        /* ids in doubt before they are looked at again */
     SECOND_LOOK_MS = 500, /* a stage commits and publishes in less */
     SWEEP_MS = 10 * 1000, /* a few rounds of the pump of dist-route */
@@ -119,7 +121,10 @@ static int print_sums(const struct audit *audit, struct fault *fault)
 
 /* --- from PostgreSQL to Redis --- */
 
-/* Ids in doubt: overdue, and not in Redis. */
+/*
+ * Ids in doubt: overdue, and not in Redis. Of pending distributions only the longest due of each lane: it is
+ * the first that the pump takes, and those behind it may wait for room.
+ */
 struct doubts {
     struct audit *audit;
     bool jobs;
@@ -180,17 +185,17 @@ static void add_doubts(struct doubts *doubts, const struct due_list *page)
         list->items[list->count++] = page->items[i];
 }
 
-static int check_overdue(struct audit *audit, bool jobs, struct fault *fault)
+static int check_queued(struct audit *audit, struct fault *fault)
 {
-    struct doubts doubts = {.audit = audit, .jobs = jobs};
+    struct doubts doubts = {.audit = audit};
     char after[UID_TEXT_SIZE] = "";
     int result = 0;
     bool more = true;
 
     while (result == 0 && more) {
         struct due_list page = {0};
-        result = store_audit_overdue(audit->store, jobs, audit->tenant_id, audit->grace_ms, after,
-                                     OVERDUE_PAGE, &page, fault);
+        result = store_audit_overdue(audit->store, audit->tenant_id, audit->grace_ms, after, OVERDUE_PAGE,
+                                     &page, fault);
         more = page.count == OVERDUE_PAGE;
         if (page.count)
             text_copy(after, sizeof after, page.items[page.count - 1].id);
@@ -199,6 +204,36 @@ static int check_overdue(struct audit *audit, bool jobs, struct fault *fault)
         add_doubts(&doubts, &page);
         due_list_release(&page);
         if (result == 0 && (!more || doubts.list.count >= DOUBTS))
+            result = settle(&doubts, fault);
+    }
+    due_list_release(&doubts.list);
+    return result;
+}
+
+static int check_pending(struct audit *audit, struct fault *fault)
+{
+    struct doubts doubts = {.audit = audit, .jobs = true};
+    struct due_lane after = {0};
+    int result = 0;
+    bool more = true;
+
+    while (result == 0 && more) {
+        struct due_lanes lanes = {0};
+        struct due_list oldest = {0};
+        result = store_pending_lanes(audit->store, &after, LANE_PAGE, &lanes, fault);
+        more = lanes.count == LANE_PAGE;
+        if (more)
+            after = lanes.items[lanes.count - 1];
+        for (size_t i = 0; i < lanes.count; i++)
+            lanes.items[i].want = !audit->tenant_id || !strcmp(lanes.items[i].tenant_id, audit->tenant_id);
+        if (result == 0 && lanes.count)
+            result = store_pending_jobs(audit->store, &lanes, &oldest, fault);
+        if (result == 0)
+            result = keep_absent(audit, &oldest, fault);
+        add_doubts(&doubts, &oldest);
+        due_list_release(&oldest);
+        due_lanes_release(&lanes);
+        if (result == 0)
             result = settle(&doubts, fault);
     }
     due_list_release(&doubts.list);
@@ -247,7 +282,7 @@ static int run(struct audit *audit, struct redis *redis, struct fault *fault)
         return -1;
     if (fault->class) /* what was found could not be printed */
         return -1;
-    if (check_overdue(audit, true, fault) < 0 || check_overdue(audit, false, fault) < 0 ||
+    if (check_pending(audit, fault) < 0 || check_queued(audit, fault) < 0 ||
         queue_audit_ids(&audit->queue, on_ids, audit, fault) < 0)
         return -1;
     if (!audit->tenant_id && queue_audit_entries(&audit->queue, &audit->entries, &audit->unnamed, fault) < 0)

@@ -17,6 +17,7 @@
 #include "heap.h"
 #include "ceilings.h"
 #include "msg.h"
+#include "strmap.h"
 #include "tool.h"
 #include "xalloc.h"
 
@@ -24,7 +25,6 @@ enum {
     HELD_DELIVERIES = 10000,        /* in flight and waiting together */
     HELD_BYTES = 256 * 1024 * 1024, /* of their bodies */
     LINES_PER_TURN = 100,           /* read before the loop turns again */
-    CROWDED_MS = 20,                /* until a destination with no room is asked again */
 };
 
 /* A delivery that has been read and has not ended. */
@@ -36,11 +36,19 @@ struct held {
     size_t bytes;                    /* of its line: what it takes in memory, more or less */
 };
 
+/* Those who wait for room at one destination. */
+struct crowd {
+    struct heap heap; /* struct held * by arrival */
+    size_t concurrency;
+};
+
 struct run {
     struct deliver_pipe *pipe;
     struct line_reader reader;
     struct event *input, *timer, *terminate, *interrupt;
-    struct heap waiting; /* struct held * by clock_mono_ms() of its next attempt */
+    struct heap waiting;   /* struct held * by clock_mono_ms() of its next attempt */
+    struct strmap crowds;  /* key of a destination without room -> struct crowd * */
+    int64_t arrivals;
     struct held *first;
     size_t held_count, held_bytes;
     uint64_t rejected, failed;
@@ -181,11 +189,15 @@ static void print(struct run *run, const struct delivery *delivery, const struct
         write_line(run, STDOUT_FILENO, &line);
 }
 
-static void on_done(void *arg, struct settlement *settlement)
+static void call_crowd(struct run *run, const char *key);
+
+static void on_done(void *arg, struct settlement *settlement, const struct deliver_report *report)
 {
     struct held *held = arg;
     struct run *run = held->run;
     struct delivery *delivery = held->delivery;
+    char *key = delivery_destination_key(delivery); /* of the attempt that ended */
+    (void)report;
 
     held->attempt = NULL;
     free(delivery->last_error);
@@ -206,20 +218,59 @@ static void on_done(void *arg, struct settlement *settlement)
         let_go(held);
     }
     settlement_release(settlement);
+    if (!run->stopping)
+        call_crowd(run, key);
+    free(key);
     rearm(run);
 }
 
-/* Begins the next attempt, or waits a little where the destination has as many as it may. */
+static void join_crowd(struct run *run, const char *key, size_t concurrency, struct held *held)
+{
+    struct crowd *crowd = strmap_get(&run->crowds, key);
+
+    if (!crowd) {
+        crowd = xcalloc(1, sizeof *crowd);
+        heap_init(&crowd->heap);
+        strmap_put(&run->crowds, key, crowd);
+    }
+    crowd->concurrency = concurrency;
+    heap_push(&crowd->heap, run->arrivals++, held);
+}
+
+/* Begins the next attempt; or it waits for one of those that are in flight, where the destination has as many as it
+ * may. */
 static void start(struct held *held)
 {
     struct deliver_stage *stage = held->run->pipe->stage;
     struct destination *destination = deliver_stage_destination(stage, held->delivery, NULL);
+    char *key = delivery_destination_key(held->delivery);
 
-    if (destination && !gate_room_for(&stage->gate, destination))
-        heap_push(&held->run->waiting, clock_mono_ms() + CROWDED_MS, held);
+    if (destination && !gate_destination_room(&stage->gate, key, (size_t)destination->concurrency))
+        join_crowd(held->run, key, (size_t)destination->concurrency, held);
     else
         held->attempt = deliver_stage_start(stage, held->delivery, on_done, held);
+    free(key);
     destination_unref(destination);
+}
+
+static void crowd_free(void *value)
+{
+    struct crowd *crowd = value;
+    heap_release(&crowd->heap);
+    free(crowd);
+}
+
+/* An attempt has ended: there may be room for more to that destination. */
+static void call_crowd(struct run *run, const char *key)
+{
+    const struct gate *gate = &run->pipe->stage->gate;
+    struct crowd *crowd = strmap_get(&run->crowds, key);
+
+    while (crowd && crowd->heap.count && gate_room(gate) &&
+           gate_destination_room(gate, key, crowd->concurrency))
+        start(heap_pop(&crowd->heap));
+    if (crowd && !crowd->heap.count)
+        crowd_free(strmap_remove(&run->crowds, key));
 }
 
 static void reject(struct run *run, const char *text)
@@ -300,13 +351,26 @@ static void on_timer(evutil_socket_t fd, short events, void *arg)
         rearm(run);
 }
 
-static void give_up_waiting(struct run *run)
+static void give_up(struct run *run, struct heap *heap)
 {
     struct held *held;
-    while ((held = heap_pop(&run->waiting)) != NULL) {
+    while ((held = heap_pop(heap)) != NULL) {
         print(run, held->delivery, NULL);
         let_go(held);
     }
+}
+
+static void give_up_crowd(const char *key, void *value, void *arg)
+{
+    struct crowd *crowd = value;
+    (void)key;
+    give_up(arg, &crowd->heap);
+}
+
+static void give_up_waiting(struct run *run)
+{
+    give_up(run, &run->waiting);
+    strmap_each(&run->crowds, give_up_crowd, run);
 }
 
 static void on_stop(evutil_socket_t fd, short events, void *arg)
@@ -353,6 +417,7 @@ static void tear_down(struct run *run)
         if (events[i])
             event_free(events[i]);
     heap_release(&run->waiting);
+    strmap_release(&run->crowds, crowd_free);
     line_reader_release(&run->reader);
 }
 
@@ -378,6 +443,7 @@ int deliver_pipe_run(struct deliver_pipe *pipe, struct fault *fault)
     line_reader_init(&run.reader, STDIN_FILENO, LIMIT_ENVELOPE(pipe->max_payload));
     run.reader.eager = true;
     heap_init(&run.waiting);
+    strmap_init(&run.crowds);
     if (set_up(&run) == 0) {
         rearm(&run);
         result = event_base_dispatch(pipe->stage->base) < 0

@@ -15,6 +15,7 @@
 #include "msg.h"
 #include "notify.h"
 #include "service.h"
+#include "share.h"
 #include "xalloc.h"
 
 enum {
@@ -52,6 +53,8 @@ struct work {
     struct store *store;
     struct queue *queue;
     int64_t lease_ms;
+    size_t window;
+    struct share share;
     struct queue_claims claims;
     int64_t tick_at_ms, reap_at_ms, renew_at_ms;
     uint64_t done;
@@ -105,6 +108,58 @@ static int isolate_suspect(struct work *work, struct fault *fault)
     return 0;
 }
 
+/* What the lanes of the next stage have room for: rooms[i] for lanes[i], which has the same name there. */
+static int look_ahead(struct work *work, const struct queue_lane *lanes, size_t count, size_t *rooms,
+                      struct fault *fault)
+{
+    struct queue_item *items = xcalloc(count, sizeof *items);
+    int64_t *lengths = xcalloc(count, sizeof *lengths);
+
+    for (size_t i = 0; i < count; i++)
+        items[i] = (struct queue_item){.lane = lanes[i].name, .partition = lanes[i].partition};
+    int result = queue_lengths(work->queue, QUEUE_ROUTED, items, count, lengths, fault);
+    for (size_t i = 0; i < count; i++)
+        rooms[i] = lengths[i] < (int64_t)work->window ? work->window - (size_t)lengths[i] : 0;
+    free(lengths);
+    free(items);
+    return result;
+}
+
+/* A batch of what is unread, fair among tenants. */
+static int fetch(struct work *work, struct fault *fault)
+{
+    struct queue_lane *lanes;
+    size_t count, want_count = 0;
+    int result = queue_lanes(work->queue, work->pump->source, &lanes, &count, fault);
+
+    if (result < 0 || !count)
+        return result;
+    struct share_lane *shares = xcalloc(count, sizeof *shares);
+    struct queue_want *wants = xcalloc(count, sizeof *wants);
+    size_t *rooms = xcalloc(count, sizeof *rooms);
+    bool bounded = work->pump->source == QUEUE_SUBMITTED;
+    if (bounded)
+        result = look_ahead(work, lanes, count, rooms, fault);
+    for (size_t i = 0; i < count; i++)
+        shares[i] = (struct share_lane){.name = lanes[i].name,
+                                        .unread = (size_t)(lanes[i].length - lanes[i].in_flight),
+                                        .oldest_ms = lanes[i].oldest_ms,
+                                        .room = bounded ? &rooms[i] : NULL};
+    if (result == 0)
+        share_plan(&work->share, shares, count, BATCH);
+    for (size_t i = 0; i < count; i++)
+        if (shares[i].want)
+            wants[want_count++] = (struct queue_want){
+                .lane = lanes[i].name, .partition = lanes[i].partition, .count = shares[i].want};
+    if (result == 0)
+        result = queue_fetch(work->queue, work->pump->source, wants, want_count, &work->claims, fault);
+    free(rooms);
+    free(wants);
+    free(shares);
+    queue_lanes_free(lanes, count);
+    return result;
+}
+
 static int take(struct work *work, int64_t now_ms, struct fault *fault)
 {
     const struct pump *pump = work->pump;
@@ -117,7 +172,7 @@ static int take(struct work *work, int64_t now_ms, struct fault *fault)
             return -1;
     }
     /* also where it is time to reap in every turn, as with a short lease */
-    if (!work->claims.count && queue_fetch(work->queue, pump->source, BATCH, &work->claims, fault) < 0)
+    if (!work->claims.count && fetch(work, fault) < 0)
         return -1;
     return isolate_suspect(work, fault);
 }
@@ -283,14 +338,17 @@ static int run_service(const struct pump *pump, const struct tool *tool, struct 
         .store = tool_store(tool),
         .queue = tool_queue(tool),
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
+        .window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW"),
     };
     int result = -1;
 
+    share_init(&work.share);
     if (service_begin(&service, tool, fault) == 0) {
         pump->attach(pump->stage, service.catalog, work.store, work.queue);
         result = pump_streams(&work, fault);
         service_end(&service);
     }
+    share_release(&work.share);
     queue_free(work.queue);
     store_free(work.store);
     return result;

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "fdio.h"
 #include "ceilings.h"
+#include "holds.h"
 #include "num.h"
 #include "response.h"
 #include "table.h"
@@ -159,10 +160,58 @@ int status_show_list(struct store *store, const struct job_filter *filter, bool 
     return result;
 }
 
-static json_t *depth_json(const struct queue_depth *depth)
+/* What is in Redis: the lanes of all stages, and what is known of destinations. */
+struct picture {
+    struct queue_lane *lanes[QUEUE_STAGE_COUNT];
+    size_t counts[QUEUE_STAGE_COUNT];
+    struct holds holds;
+    int64_t quarantined;
+};
+
+static void picture_release(struct picture *picture)
 {
-    return json_pack("{s:s, s:I, s:I, s:I}", "queue", depth->name, "length", (json_int_t)depth->length,
-                     "in_flight", (json_int_t)depth->in_flight, "oldest_ms", (json_int_t)depth->oldest_ms);
+    for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
+        queue_lanes_free(picture->lanes[stage], picture->counts[stage]);
+    holds_release(&picture->holds);
+}
+
+static int take_picture(struct queue *queue, struct picture *picture, struct fault *fault)
+{
+    for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
+        if (queue_lanes(queue, (enum queue_stage)stage, &picture->lanes[stage], &picture->counts[stage], fault) < 0)
+            return -1;
+    if (holds_look(queue, &picture->holds, fault) < 0)
+        return -1;
+    return queue_quarantined(queue, &picture->quarantined, fault);
+}
+
+static json_t *lanes_json(const struct picture *picture)
+{
+    json_t *array = json_array();
+
+    for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
+        for (size_t i = 0; i < picture->counts[stage]; i++) {
+            const struct queue_lane *lane = &picture->lanes[stage][i];
+            char *name = xasprintf("%s:%s", queue_stage_names[stage], lane->name);
+            json_array_append_new(array, json_pack("{s:s, s:i, s:I, s:I, s:I}", "queue", name, "partition",
+                                                   (int)lane->partition, "length", (json_int_t)lane->length,
+                                                   "in_flight", (json_int_t)lane->in_flight, "oldest_ms",
+                                                   (json_int_t)lane->oldest_ms));
+            free(name);
+        }
+    return array;
+}
+
+static json_t *holds_json(const struct holds *holds)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < holds->count; i++)
+        json_array_append_new(array, json_pack("{s:s, s:s, s:i, s:I}", "destination", holds->items[i].destination,
+                                               "state", hold_kind_names[holds->items[i].kind], "failures",
+                                               holds->items[i].failures, "left_ms",
+                                               (json_int_t)holds->items[i].left_ms));
+    return array;
 }
 
 static json_t *count_json(const struct destination_count *count)
@@ -174,22 +223,45 @@ static json_t *count_json(const struct destination_count *count)
                      count->oldest_open_us ? clock_format(count->oldest_open_us, oldest) : NULL);
 }
 
-static int print_depths(const struct queue_depth *depths, size_t count, struct fault *fault)
+static int print_lanes(const struct picture *picture, struct fault *fault)
 {
     static const char *const heading[] = {"QUEUE", "ENTRIES", "IN FLIGHT", "OLDEST"};
     struct table table;
 
     table_init(&table, heading, 4);
-    for (size_t i = 0; i < count; i++) {
-        char length[24], in_flight[24], oldest[NUM_DURATION_SIZE];
-        snprintf(length, sizeof length, "%lld", (long long)depths[i].length);
-        snprintf(in_flight, sizeof in_flight, "%lld", (long long)depths[i].in_flight);
-        table_row(&table, (const char *[]){depths[i].name, length, in_flight,
-                                           depths[i].oldest_ms < 0
-                                               ? "-"
-                                               : num_format_duration(depths[i].oldest_ms, oldest)});
-    }
+    for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
+        for (size_t i = 0; i < picture->counts[stage]; i++) {
+            const struct queue_lane *lane = &picture->lanes[stage][i];
+            char *name = xasprintf("%s:%s", queue_stage_names[stage], lane->name);
+            char length[24], in_flight[24], oldest[NUM_DURATION_SIZE];
+            snprintf(length, sizeof length, "%lld", (long long)lane->length);
+            snprintf(in_flight, sizeof in_flight, "%lld", (long long)lane->in_flight);
+            table_row(&table, (const char *[]){name, length, in_flight,
+                                               num_format_duration(lane->oldest_ms, oldest)});
+            free(name);
+        }
     int result = table_print(&table, fault);
+    table_release(&table);
+    return result;
+}
+
+static int print_holds(const struct holds *holds, struct fault *fault)
+{
+    static const char *const heading[] = {"HELD DESTINATION", "STATE", "FAILURES", "FOR"};
+    struct table table;
+
+    if (!holds->count)
+        return 0;
+    table_init(&table, heading, 4);
+    for (size_t i = 0; i < holds->count; i++) {
+        char failures[24], left[NUM_DURATION_SIZE];
+        snprintf(failures, sizeof failures, "%d", holds->items[i].failures);
+        table_row(&table, (const char *[]){holds->items[i].destination, hold_kind_names[holds->items[i].kind],
+                                           failures, num_format_duration(holds->items[i].left_ms, left)});
+    }
+    int result = print_text(fault, "\n");
+    if (result == 0)
+        result = table_print(&table, fault);
     table_release(&table);
     return result;
 }
@@ -213,48 +285,49 @@ static int print_counts(const struct destination_count *counts, size_t count, st
     return result;
 }
 
-static int print_queues(const struct queue_depth *depths, size_t depth_count,
-                        const struct destination_count *counts, size_t count, int64_t quarantined,
+static int print_queues(const struct picture *picture, const struct destination_count *counts, size_t count,
                         struct fault *fault)
 {
-    if (print_depths(depths, depth_count, fault) < 0)
+    size_t lanes = 0;
+
+    for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
+        lanes += picture->counts[stage];
+    if (print_lanes(picture, fault) < 0)
         return -1;
-    if (depth_count && count && print_text(fault, "\n") < 0)
+    if (lanes && count && print_text(fault, "\n") < 0)
         return -1;
-    if (print_counts(counts, count, fault) < 0)
+    if (print_counts(counts, count, fault) < 0 || print_holds(&picture->holds, fault) < 0)
         return -1;
-    if (!depth_count && !count && print_text(fault, "nothing is queued, waiting or dead\n") < 0)
+    if (!lanes && !count && print_text(fault, "nothing is queued, waiting or dead\n") < 0)
         return -1;
-    return quarantined
-               ? print_text(fault, "\n%lld malformed entries are in quarantine\n", (long long)quarantined)
-               : 0;
+    return picture->quarantined ? print_text(fault, "\n%lld malformed entries are in quarantine\n",
+                                             (long long)picture->quarantined)
+                                : 0;
 }
 
 int status_show_queues(struct store *store, struct queue *queue, bool json, struct fault *fault)
 {
-    struct queue_depth *depths = NULL;
+    struct picture picture = {0};
     struct destination_count *counts = NULL;
-    size_t depth_count = 0, count = 0;
-    int64_t quarantined = 0;
+    size_t count = 0;
     int result = -1;
 
-    if (queue_depths(queue, &depths, &depth_count, &quarantined, fault) < 0 ||
+    if (take_picture(queue, &picture, fault) < 0 ||
         store_destination_counts(store, &counts, &count, fault) < 0)
         goto out;
     if (json) {
-        json_t *queues = json_array(), *destinations = json_array();
-        for (size_t i = 0; i < depth_count; i++)
-            json_array_append_new(queues, depth_json(&depths[i]));
+        json_t *destinations = json_array();
         for (size_t i = 0; i < count; i++)
             json_array_append_new(destinations, count_json(&counts[i]));
-        result = print_json(json_pack("{s:o, s:o, s:I}", "queues", queues, "destinations", destinations,
-                                      "quarantined", (json_int_t)quarantined),
+        result = print_json(json_pack("{s:o, s:o, s:o, s:I}", "queues", lanes_json(&picture), "destinations",
+                                      destinations, "held", holds_json(&picture.holds), "quarantined",
+                                      (json_int_t)picture.quarantined),
                             fault);
     } else {
-        result = print_queues(depths, depth_count, counts, count, quarantined, fault);
+        result = print_queues(&picture, counts, count, fault);
     }
 out:
-    queue_depths_free(depths, depth_count);
+    picture_release(&picture);
     destination_counts_free(counts, count);
     return result;
 }

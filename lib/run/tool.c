@@ -168,6 +168,16 @@ struct redis *tool_redis(const struct tool *tool)
     return redis_new(&config);
 }
 
+static struct queue *queue_of(const struct tool *tool, const char *owner)
+{
+    return queue_new(tool_redis(tool), owner, (unsigned)conf_int(tool->conf, "DIST_PARTITIONS"));
+}
+
+struct queue *tool_queue_beside(const struct tool *tool, const struct queue *queue)
+{
+    return queue_of(tool, queue_owner(queue));
+}
+
 struct queue *tool_queue(const struct tool *tool)
 {
     char host[65] = "";
@@ -179,7 +189,7 @@ struct queue *tool_queue(const struct tool *tool)
     rng_bytes(letters, sizeof letters);
     text_hex(letters, sizeof letters, hex);
     char *owner = xasprintf("%s:%ld:%s", host, (long)getpid(), hex);
-    struct queue *queue = queue_new(tool_redis(tool), owner);
+    struct queue *queue = queue_of(tool, owner);
     free(owner);
     return queue;
 }

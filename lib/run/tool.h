@@ -52,6 +52,8 @@ struct store *tool_store(const struct tool *tool);
 struct redis *tool_redis(const struct tool *tool);
 /* A queue with an owner name that no other process has; takes a connection of its own. */
 struct queue *tool_queue(const struct tool *tool);
+/* Another connection of the same owner: a claim of one is a claim of both. For another thread. */
+struct queue *tool_queue_beside(const struct tool *tool, const struct queue *queue);
 
 /*
  * The forms in destinations.d below the configuration folder, regular files all. Every mistake goes to

@@ -29,6 +29,9 @@ struct deliver_attempt {
     struct deliver_stage *stage;
     const struct delivery *delivery;
     struct destination *destination; /* a reference; NULL where the attempt cannot be made */
+    char *key;                       /* of the destination, for the gate */
+    struct deliver_report report;
+    int64_t started_ms; /* clock_mono_ms() */
     struct secret secret;
     char date[11];
     struct retry_policy policy;
@@ -65,7 +68,8 @@ static size_t fit_descriptors(size_t limit)
 }
 
 int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
-                       const char *retry_policy, bool allow_private, size_t limit, struct fault *fault)
+                       const char *retry_policy, bool allow_private, size_t limit, size_t tenant_limit,
+                       struct fault *fault)
 {
     *stage = (struct deliver_stage){
         .catalog = catalog, .config_dir = config_dir, .retry = retry_policy_by_name(retry_policy)};
@@ -78,7 +82,7 @@ int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalo
     }
     if (!stage->base)
         return fault_set(fault, FAULT_SYSTEM, "cannot make an event loop");
-    gate_init(&stage->gate, fit_descriptors(limit));
+    gate_init(&stage->gate, fit_descriptors(limit), tenant_limit);
     return adapter_context_init(&stage->adapters, stage->base, allow_private, fault);
 }
 
@@ -107,9 +111,11 @@ struct destination *deliver_stage_destination(const struct deliver_stage *stage,
 static void attempt_free(struct deliver_attempt *attempt)
 {
     if (attempt->destination) {
-        gate_leave(&attempt->stage->gate, attempt->destination);
+        gate_leave(&attempt->stage->gate, attempt->key, attempt->delivery->job->tenant_id,
+                   attempt->report.result, attempt->started_ms, clock_mono_ms());
         destination_unref(attempt->destination);
     }
+    free(attempt->key);
     secret_release(&attempt->secret);
     if (attempt->later)
         event_free(attempt->later);
@@ -120,8 +126,9 @@ static void finish(struct deliver_attempt *attempt, struct settlement *settlemen
 {
     deliver_done done = attempt->done;
     void *arg = attempt->arg;
+    struct deliver_report report = attempt->report;
     attempt_free(attempt);
-    done(arg, settlement);
+    done(arg, settlement, &report);
 }
 
 /* The response as the table holds it: text, or nothing. */
@@ -155,6 +162,15 @@ static void log_attempt(const struct deliver_attempt *attempt, const struct outc
     });
 }
 
+static enum gate_result judge(const struct outcome *outcome)
+{
+    if (outcome->kind != OUTCOME_DEFERRED)
+        return GATE_SUCCESS;
+    return outcome->code == 429 || outcome->code == 503 || !strcmp(outcome->reason, "timeout")
+               ? GATE_OVERLOAD
+               : GATE_FAILURE;
+}
+
 static void on_outcome(void *arg, struct outcome *outcome)
 {
     struct deliver_attempt *attempt = arg;
@@ -164,6 +180,8 @@ static void on_outcome(void *arg, struct outcome *outcome)
 
     crash_point("deliver:sent");
     attempt->handle = NULL;
+    attempt->report.result = judge(outcome);
+    attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
     struct verdict verdict = delivery_verdict(delivery, &attempt->policy, outcome, now_us, rng_unit());
     settlement_init(&settlement, delivery, verdict, *outcome->text ? outcome->text : NULL);
     settlement.number = delivery->attempts + 1;
@@ -251,6 +269,7 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.body_size = job->body_size;
     attempt->attempt.number = delivery->attempts + 1;
     attempt->settlement.started_at_us = clock_wall_us();
+    attempt->started_ms = clock_mono_ms();
     crash_point("deliver:sending");
     attempt->handle = adapter->start(&attempt->stage->adapters, &attempt->attempt, on_outcome, attempt);
 }
@@ -273,8 +292,10 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
     }
     attempt->destination = deliver_stage_destination(stage, delivery, &problem);
     const struct adapter *adapter = attempt->destination ? adapter_for(attempt->destination->protocol) : NULL;
+    attempt->key = delivery_destination_key(delivery);
     if (attempt->destination)
-        gate_enter(&stage->gate, attempt->destination);
+        gate_enter(&stage->gate, attempt->key, (size_t)attempt->destination->concurrency,
+                   delivery->job->tenant_id);
     if (!attempt->destination)
         settle_later(attempt, unroutable, OUTCOME_REJECTED, problem.text);
     else if (!adapter)

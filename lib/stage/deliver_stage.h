@@ -29,15 +29,21 @@ struct deliver_stage {
 };
 
 int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
-                       const char *retry_policy, bool allow_private, size_t limit, struct fault *fault);
+                       const char *retry_policy, bool allow_private, size_t limit, size_t tenant_limit,
+                       struct fault *fault);
 void deliver_stage_release(struct deliver_stage *stage);
 
 /* The destination of the delivery's next attempt; the caller's reference. NULL: see route_resolve(). */
 struct destination *deliver_stage_destination(const struct deliver_stage *stage,
                                               const struct delivery *delivery, struct fault *fault);
 
+/* What an attempt says about its destination, for windows and breakers. */
+struct deliver_report {
+    enum gate_result result;
+    int64_t retry_after_ms; /* what the destination asked for; 0: nothing */
+};
 /* The settlement is the receiver's, to be released by settlement_release(). */
-typedef void (*deliver_done)(void *arg, struct settlement *settlement);
+typedef void (*deliver_done)(void *arg, struct settlement *settlement, const struct deliver_report *report);
 struct deliver_attempt;
 
 /*

@@ -11,91 +11,293 @@
 
 #include "clock.h"
 #include "crash.h"
+#include "holds.h"
 #include "msg.h"
+#include "strmap.h"
 #include "text.h"
+#include "window.h"
 #include "xalloc.h"
 
 enum {
     TICK_MS = 100,                 /* how late a retry may be */
     SWEEP_MS = 2000,               /* between two looks at what is overdue */
+    PASS_OVER_MS = 500,            /* between two looks for other members of groups */
     MAINTAIN_MS = 3600 * 1000,     /* between two makings of partitions, */
     MAINTAIN_AGAIN_MS = 60 * 1000, /* and after one that failed: there are two months ahead */
-    CLAIM_BATCH = 1000,
-    CLAIM_ROUNDS = 10,  /* of claiming in one tick, so that a large backlog does not hold up the caller */
-    SWEEP_BATCH = 5000, /* rows looked at in one sweep */
+    LANE_BATCH = 500,              /* lanes looked at in one tick */
+    ROW_BATCH = 1000,              /* rows that are ended or moved in one statement */
+    SWEEP_BATCH = 5000,            /* rows looked at in one sweep */
+    AGAIN_PART = 5,                /* one in so many is a retry, where fresh ones wait beside them */
 };
 
-void due_init(struct due *due, struct store *store, struct queue *queue, int64_t lease_ms)
+void due_init(struct due *due, struct store *store, struct queue *queue, int64_t lease_ms, size_t window)
 {
-    *due = (struct due){.store = store, .queue = queue, .lease_ms = lease_ms};
+    *due = (struct due){.store = store, .queue = queue, .lease_ms = lease_ms, .window = window};
 }
 
-static int publish(struct due *due, enum queue_stage stage, const struct due_list *list, size_t *added,
-                   struct fault *fault)
+/* The items of a list, as the queue takes them; the caller frees them. */
+static struct queue_item *items_of(const struct due *due, const struct due_list *list)
 {
-    struct queue_item *items = xcalloc(list->count, sizeof *items);
+    struct queue_item *items = xcalloc(list->count + 1, sizeof *items);
+
     for (size_t i = 0; i < list->count; i++)
-        items[i].id = list->items[i].id;
-    int result = list->count ? queue_publish(due->queue, stage, items, list->count, added, fault) : 0;
+        items[i] = (struct queue_item){
+            .id = list->items[i].id,
+            .lane = list->items[i].lane,
+            .partition = queue_partition(due->queue, list->items[i].job_id),
+        };
+    return items;
+}
+
+static int publish(struct due *due, enum queue_stage stage, const struct due_list *list, size_t ceiling,
+                   size_t *added, struct fault *fault)
+{
+    struct queue_item *items = items_of(due, list);
+    int result =
+        list->count ? queue_publish(due->queue, stage, items, list->count, ceiling, added, fault) : 0;
+
     free(items);
     return result;
 }
 
-static int claim_due(struct due *due, struct fault *fault)
+/* lengths[i]: entries of a lane of each of `lanes`, in all partitions. `ready`: its own lane, else the one of its
+ * tenant and priority in `stage`. */
+static int measure(struct due *due, enum queue_stage stage, const struct due_lanes *lanes, int64_t *lengths,
+                   struct fault *fault)
 {
-    for (int round = 0; round < CLAIM_ROUNDS; round++) {
-        struct due_list list = {0};
-        int result = store_claim_due(due->store, CLAIM_BATCH, due->lease_ms, &list, fault);
-        size_t count = list.count;
-        if (result == 0 && count) {
-            crash_point("pump:claimed");
-            result = publish(due, QUEUE_ROUTED, &list, NULL, fault);
-            crash_point("pump:published");
-        }
-        due_list_release(&list);
-        if (result < 0 || count < CLAIM_BATCH)
-            return result;
+    unsigned partitions = queue_partitions(due->queue);
+    size_t count = lanes->count * partitions;
+    struct queue_item *items = xcalloc(count + 1, sizeof *items);
+    int64_t *each = xcalloc(count + 1, sizeof *each);
+    char **names = xcalloc(lanes->count + 1, sizeof *names);
+
+    for (size_t i = 0; i < lanes->count; i++) {
+        const struct due_lane *lane = &lanes->items[i];
+
+        names[i] = stage == QUEUE_READY
+                       ? xasprintf("%s:%s:%s", lane->destination, lane->tenant_id, lane->priority)
+                       : xasprintf("%s:%s", lane->tenant_id, lane->priority);
+        for (unsigned p = 0; p < partitions; p++)
+            items[i * partitions + p] = (struct queue_item){.lane = names[i], .partition = p};
     }
+    int result = queue_lengths(due->queue, stage, items, count, each, fault);
+    for (size_t i = 0; i < lanes->count; i++) {
+        lengths[i] = 0;
+        for (unsigned p = 0; p < partitions; p++)
+            lengths[i] += each[i * partitions + p];
+        free(names[i]);
+    }
+    free(names);
+    free(each);
+    free(items);
+    return result;
+}
+
+static size_t room(const struct due *due, int64_t length)
+{
+    size_t used = length > 0 ? (size_t)length : 0;
+
+    return used <= due->window / 2 ? due->window - used : 0;
+}
+
+/* Where the next look goes on: behind the last lane of this one, or at the first where there were no more. */
+static void move_cursor(struct due_lane *cursor, const struct due_lanes *lanes)
+{
+    *cursor = lanes->count == LANE_BATCH ? lanes->items[lanes->count - 1] : (struct due_lane){0};
+}
+
+/*
+ * Lanes of dist-route that are half empty get their oldest pending jobs. Those that are in Redis are among them, and
+ * publishing these adds nothing; so nobody has to remember which ones are there.
+ */
+static int feed_jobs(struct due *due, struct fault *fault)
+{
+    struct due_lanes lanes = {0};
+    struct due_list list = {0};
+    int64_t *lengths = NULL;
+    int result = store_pending_lanes(due->store, &due->pending_lane, LANE_BATCH, &lanes, fault);
+
+    if (result < 0 || !lanes.count)
+        goto out;
+    move_cursor(&due->pending_lane, &lanes);
+    lengths = xcalloc(lanes.count, sizeof *lengths);
+    result = measure(due, QUEUE_SUBMITTED, &lanes, lengths, fault);
+    for (size_t i = 0; result == 0 && i < lanes.count; i++)
+        lanes.items[i].want = room(due, lengths[i]) ? due->window : 0;
+    if (result == 0)
+        result = store_pending_jobs(due->store, &lanes, &list, fault);
+    if (result == 0)
+        result = publish(due, QUEUE_SUBMITTED, &list, due->window, NULL, fault);
+out:
+    if (!lanes.count)
+        due->pending_lane = (struct due_lane){0};
+    free(lengths);
+    due_list_release(&list);
+    due_lanes_release(&lanes);
+    return result;
+}
+
+/* How much a lane may be given while its destination is held. */
+static size_t held_room(const struct hold *hold, size_t room, int64_t length)
+{
+    if (!hold)
+        return room;
+    if (hold->kind == HOLD_PROBE && length == 0)
+        return room < WINDOW_START ? room : WINDOW_START; /* something to probe with */
     return 0;
 }
 
-typedef int look(struct store *store, bool all, const char *after, size_t limit, struct due_list *list,
-                 struct fault *fault);
+static bool same_lane(const struct due_lane *a, const struct due_lane *b)
+{
+    return !strcmp(a->destination, b->destination) && !strcmp(a->tenant_id, b->tenant_id) &&
+           !strcmp(a->priority, b->priority);
+}
 
-/* One batch behind the cursor; at the end the cursor starts again. *more: there are rows behind it. */
-static int sweep(struct due *due, look *rows, enum queue_stage stage, bool all, char cursor[UID_TEXT_SIZE],
-                 bool *more, struct fault *fault)
+/* What each lane gets: no more than its own room, nor than the room of dist-transform's lane that it goes through.
+ * Retries of a lane have a part of it while fresh ones wait too. */
+static void share_out(const struct due *due, struct due_lanes *lanes, const int64_t *lengths,
+                      const int64_t *routed, const struct holds *holds)
+{
+    struct strmap given; /* "<tenant>:<priority>" -> how many this tick has given it, as a pointer's number */
+
+    strmap_init(&given);
+    for (size_t i = 0; i < lanes->count; i++) {
+        struct due_lane *lane = &lanes->items[i];
+        struct due_lane *fresh = i && lane->again && same_lane(lane, lane - 1) ? lane - 1 : NULL;
+        size_t most = held_room(holds_find(holds, lane->destination), room(due, lengths[i]), lengths[i]);
+        char *through = xasprintf("%s:%s", lane->tenant_id, lane->priority);
+        size_t used = (size_t)(uintptr_t)strmap_get(&given, through) + (size_t)routed[i];
+
+        if (fresh && fresh->want)
+            most = most / AGAIN_PART ? most / AGAIN_PART : most > 0;
+        lane->want = used < due->window ? due->window - used : 0;
+        if (lane->want > most)
+            lane->want = most;
+        strmap_put(&given, through,
+                   (void *)((uintptr_t)strmap_get(&given, through) + (uintptr_t)lane->want));
+        if (fresh && fresh->want > lane->want)
+            fresh->want -= lane->want;
+        free(through);
+    }
+    strmap_release(&given, NULL);
+}
+
+static int feed_deliveries(struct due *due, const struct holds *holds, struct fault *fault)
+{
+    struct due_lanes lanes = {0};
+    struct due_list list = {0};
+    int64_t *lengths = NULL, *routed = NULL;
+    int result = store_due_lanes(due->store, &due->delivery_lane, LANE_BATCH, &lanes, fault);
+
+    move_cursor(&due->delivery_lane, &lanes);
+    if (result < 0 || !lanes.count)
+        goto out;
+    lengths = xcalloc(lanes.count, sizeof *lengths);
+    routed = xcalloc(lanes.count, sizeof *routed);
+    result = measure(due, QUEUE_READY, &lanes, lengths, fault);
+    if (result == 0)
+        result = measure(due, QUEUE_ROUTED, &lanes, routed, fault);
+    if (result < 0)
+        goto out;
+    share_out(due, &lanes, lengths, routed, holds);
+    result = store_claim_due(due->store, &lanes, due->lease_ms, &list, fault);
+    if (result == 0 && list.count) {
+        crash_point("pump:claimed");
+        result = publish(due, QUEUE_ROUTED, &list, 0, NULL, fault);
+        crash_point("pump:published");
+    }
+out:
+    free(lengths);
+    free(routed);
+    due_list_release(&list);
+    due_lanes_release(&lanes);
+    return result;
+}
+
+/* The ids of a list that nobody works on are taken out of Redis; `ids` gets these, borrowed from the list. */
+static int recall(struct due *due, const struct due_list *list, const char **ids, size_t *count,
+                  struct fault *fault)
+{
+    struct queue_item *items = items_of(due, list);
+    bool *recalled = xcalloc(list->count + 1, sizeof *recalled);
+    int result = queue_recall(due->queue, items, list->count, recalled, fault);
+
+    *count = 0;
+    for (size_t i = 0; result == 0 && i < list->count; i++)
+        if (recalled[i])
+            ids[(*count)++] = list->items[i].id;
+    free(recalled);
+    free(items);
+    return result;
+}
+
+/* Recall first: what is queued and not in Redis is found by the sweep, if this ends in between. */
+static int pass_over(struct due *due, const char *destination, const char *const *held, struct fault *fault)
+{
+    struct due_list list = {0};
+    const char **ids = NULL;
+    size_t count = 0, moved = 0;
+    int result = store_stuck_in_group(due->store, destination, held, ROW_BATCH, &list, fault);
+
+    if (result == 0 && list.count) {
+        ids = xcalloc(list.count, sizeof *ids);
+        result = recall(due, &list, ids, &count, fault);
+    }
+    if (result == 0 && count)
+        crash_point("pump:recalled");
+    if (result == 0 && count)
+        result = store_pass_over(due->store, destination, held, ids, count, &moved, fault);
+    if (moved)
+        msg(MSG_INFO, "%zu deliveries go to other members of their groups: the breaker of %s is open", moved,
+            destination);
+    free(ids);
+    due_list_release(&list);
+    return result;
+}
+
+/* Members of groups whose breaker is open are passed over for those whose breaker is closed. */
+static int pass_over_held(struct due *due, const struct holds *holds, struct fault *fault)
+{
+    const char **held = xcalloc(holds->count + 1, sizeof *held);
+    size_t count = 0;
+    int result = 0;
+
+    for (size_t i = 0; i < holds->count; i++)
+        if (holds->items[i].kind == HOLD_OPEN)
+            held[count++] = holds->items[i].destination;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = pass_over(due, held[i], held, fault);
+    free(held);
+    return result;
+}
+
+/* One batch of queued rows behind the cursor; at the end the cursor starts again. *more: there are rows behind it. */
+static int sweep(struct due *due, bool all, char cursor[UID_TEXT_SIZE], bool *more, struct fault *fault)
 {
     struct due_list list = {0};
     size_t added = 0;
 
-    int result = rows(due->store, all, cursor, SWEEP_BATCH, &list, fault);
+    int result = store_overdue_deliveries(due->store, all, cursor, SWEEP_BATCH, &list, fault);
     if (result == 0)
-        result = publish(due, stage, &list, &added, fault);
+        result = publish(due, QUEUE_ROUTED, &list, 0, &added, fault);
     if (result == 0) {
         *more = list.count == SWEEP_BATCH;
         text_copy(cursor, UID_TEXT_SIZE, *more ? list.items[list.count - 1].id : "");
         if (added)
-            msg(MSG_DEBUG, "%zu %s that Redis did not have are queued again", added,
-                stage == QUEUE_SUBMITTED ? "distributions" : "deliveries");
+            msg(MSG_DEBUG, "%zu deliveries that Redis did not have are queued again", added);
     }
     due_list_release(&list);
     return result;
 }
 
-/* Everything that is open, from the first row to the last. */
+/* Everything that is queued, from the first row to the last; what is pending is looked at in every tick anyway. */
 static int republish(struct due *due, struct fault *fault)
 {
     char cursor[UID_TEXT_SIZE] = "";
     bool more = true;
 
     while (more)
-        if (sweep(due, store_overdue_jobs, QUEUE_SUBMITTED, true, cursor, &more, fault) < 0)
-            return -1;
-    more = true;
-    *cursor = 0;
-    while (more)
-        if (sweep(due, store_overdue_deliveries, QUEUE_ROUTED, true, cursor, &more, fault) < 0)
+        if (sweep(due, true, cursor, &more, fault) < 0)
             return -1;
     return 0;
 }
@@ -103,31 +305,64 @@ static int republish(struct due *due, struct fault *fault)
 /* A Redis that forgot everything has another epoch; so has a restored or a different one. */
 static int check_epoch(struct due *due, struct fault *fault)
 {
-    char epoch[UID_TEXT_SIZE];
-    bool changed;
+    for (unsigned p = 0; p < queue_partitions(due->queue); p++) {
+        char epoch[UID_TEXT_SIZE];
+        bool changed;
 
-    if (queue_epoch(due->queue, epoch, fault) < 0 || store_see_epoch(due->store, epoch, &changed, fault) < 0)
-        return -1;
-    crash_point("pump:epoch");
-    if (changed)
-        msg(MSG_INFO, "Redis is new or was emptied: everything that is open is queued again");
-    due->republish = due->republish || changed;
+        if (queue_epoch(due->queue, p, epoch, fault) < 0 ||
+            store_see_epoch(due->store, p, epoch, &changed, fault) < 0)
+            return -1;
+        crash_point("pump:epoch");
+        if (changed)
+            msg(MSG_INFO, "Redis is new or was emptied: everything that is open is queued again");
+        due->republish = due->republish || changed;
+    }
     if (due->republish && republish(due, fault) < 0)
         return -1;
     due->republish = false;
     return 0;
 }
 
+static int expire(struct due *due, struct fault *fault)
+{
+    struct due_list queued = {0};
+    const char **ids = NULL;
+    size_t expired, count;
+    int result = store_expire(due->store, ROW_BATCH, due->lease_ms, &expired, &queued, fault);
+
+    if (result == 0 && queued.count) {
+        ids = xcalloc(queued.count, sizeof *ids);
+        result = recall(due, &queued, ids, &count, fault);
+    }
+    free(ids);
+    due_list_release(&queued);
+    return result;
+}
+
 static int upkeep(struct due *due, struct fault *fault)
 {
     bool more;
-    size_t expired;
 
-    if (check_epoch(due, fault) < 0 || store_expire(due->store, CLAIM_BATCH, &expired, fault) < 0 ||
-        sweep(due, store_overdue_jobs, QUEUE_SUBMITTED, false, due->job_cursor, &more, fault) < 0 ||
-        sweep(due, store_overdue_deliveries, QUEUE_ROUTED, false, due->delivery_cursor, &more, fault) < 0)
+    if (check_epoch(due, fault) < 0 || expire(due, fault) < 0)
         return -1;
-    return 0;
+    return sweep(due, false, due->delivery_cursor, &more, fault);
+}
+
+static int feed(struct due *due, int64_t now_ms, struct fault *fault)
+{
+    struct holds holds;
+    int result = holds_look(due->queue, &holds, fault);
+
+    if (result == 0 && holds.count && now_ms >= due->pass_over_at_ms) {
+        result = pass_over_held(due, &holds, fault);
+        due->pass_over_at_ms = now_ms + PASS_OVER_MS;
+    }
+    if (result == 0)
+        result = feed_jobs(due, fault);
+    if (result == 0)
+        result = feed_deliveries(due, &holds, fault);
+    holds_release(&holds);
+    return result;
 }
 
 int due_tick(struct due *due, int64_t *wait_ms, struct fault *fault)
@@ -148,5 +383,5 @@ int due_tick(struct due *due, int64_t *wait_ms, struct fault *fault)
         due->generation = redis_generation(queue_redis(due->queue));
         due->sweep_at_ms = now_ms + SWEEP_MS;
     }
-    return claim_due(due, fault);
+    return feed(due, now_ms, fault);
 }

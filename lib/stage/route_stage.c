@@ -11,6 +11,7 @@
 #include "crash.h"
 #include "envelope.h"
 #include "route.h"
+#include "strmap.h"
 #include "xalloc.h"
 
 int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
@@ -43,6 +44,7 @@ struct batch {
     size_t *routing_of;       /* index into routings, or SIZE_MAX */
     size_t routing_count;
     struct due_list *again; /* deliveries of jobs that were routed before */
+    char **lanes;           /* of the jobs, and so of their deliveries in dist-transform */
     struct queue_hop *hops;
 };
 
@@ -56,6 +58,7 @@ static void batch_init(struct batch *batch, const struct queue_claims *claims)
         .routings = xcalloc(count, sizeof *batch->routings),
         .routing_of = xcalloc(count, sizeof *batch->routing_of),
         .again = xcalloc(count, sizeof *batch->again),
+        .lanes = xcalloc(count, sizeof *batch->lanes),
         .hops = xcalloc(count, sizeof *batch->hops),
     };
     for (size_t i = 0; i < count; i++)
@@ -67,6 +70,7 @@ static void batch_release(struct batch *batch, size_t count)
     for (size_t i = 0; i < count; i++) {
         job_unref(batch->jobs[i]);
         due_list_release(&batch->again[i]);
+        free(batch->lanes[i]);
         free((void *)batch->hops[i].items);
     }
     for (size_t i = 0; i < batch->routing_count; i++)
@@ -77,6 +81,7 @@ static void batch_release(struct batch *batch, size_t count)
     free(batch->routings);
     free(batch->routing_of);
     free(batch->again);
+    free(batch->lanes);
     free(batch->hops);
 }
 
@@ -89,13 +94,81 @@ static int route_all(const struct route_stage *stage, struct batch *batch, size_
         struct routing *routing = &batch->routings[batch->routing_count];
         batch->routing_of[i] = batch->routing_count++;
         routing->job = batch->jobs[i];
+        batch->lanes[i] = job_lane(batch->jobs[i]);
         if (route_job(stage->catalog, batch->jobs[i], &routing->deliveries, fault) < 0)
             return fault_wrap(fault, "%s", batch->jobs[i]->distribution_id);
-        for (size_t k = 0; k < routing->deliveries.count; k++) /* they are published after the commit */
-            if (routing->deliveries.items[k]->status == DELIVERY_WAITING)
-                routing->deliveries.items[k]->status = DELIVERY_QUEUED;
     }
     return 0;
+}
+
+/* Lanes by name, each with the room that it has; and what is asked of Redis about them. */
+struct rooms {
+    struct strmap indices; /* "<partition>:<lane>" -> index + 1, as a pointer's number */
+    struct queue_item *items;
+    int64_t *lengths;
+    size_t count, cap;
+};
+
+static size_t room_index(struct rooms *rooms, const struct delivery *delivery, unsigned partition)
+{
+    char *lane = delivery_lane(delivery);
+    char *name = xasprintf("%u:%s", partition, lane);
+    size_t index = (size_t)(uintptr_t)strmap_get(&rooms->indices, name);
+
+    if (!index) {
+        if (rooms->count == rooms->cap) {
+            rooms->cap = rooms->cap ? 2 * rooms->cap : 64;
+            rooms->items = xreallocarray(rooms->items, rooms->cap, sizeof *rooms->items);
+        }
+        rooms->items[rooms->count++] = (struct queue_item){.lane = lane, .partition = partition};
+        lane = NULL;
+        index = rooms->count;
+        strmap_put(&rooms->indices, name, (void *)(uintptr_t)index);
+    }
+    free(name);
+    free(lane);
+    return index - 1;
+}
+
+/*
+ * Deliveries whose lane has room are published after the commit; the others wait for the due pump. A lane is filled
+ * half from here, so that what waits is never overtaken for long. What a request brings along has lanes that are not
+ * known before PostgreSQL has made its key; those are few, and dist-transform takes what is there.
+ */
+static int choose_queued(const struct route_stage *stage, struct batch *batch, const struct queue_claims *claims,
+                         struct fault *fault)
+{
+    int64_t most = (int64_t)(stage->window / 2 / queue_partitions(stage->queue));
+    struct rooms rooms = {0};
+    int result;
+
+    strmap_init(&rooms.indices);
+    for (size_t pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < claims->count; i++) {
+            if (batch->routing_of[i] == SIZE_MAX)
+                continue;
+            struct delivery_list *list = &batch->routings[batch->routing_of[i]].deliveries;
+            for (size_t k = 0; k < list->count; k++) {
+                if (list->items[k]->status != DELIVERY_WAITING)
+                    continue;
+                size_t index = room_index(&rooms, list->items[k], claims->items[i].partition);
+                if (pass && (list->items[k]->inline_form || rooms.lengths[index]++ < most))
+                    list->items[k]->status = DELIVERY_QUEUED;
+            }
+        }
+        if (pass)
+            break;
+        rooms.lengths = xcalloc(rooms.count + 1, sizeof *rooms.lengths);
+        result = queue_lengths(stage->queue, QUEUE_READY, rooms.items, rooms.count, rooms.lengths, fault);
+        if (result < 0)
+            break;
+    }
+    for (size_t i = 0; i < rooms.count; i++)
+        free((char *)rooms.items[i].lane);
+    strmap_release(&rooms.indices, NULL);
+    free(rooms.items);
+    free(rooms.lengths);
+    return result;
 }
 
 /* The ids that one job publishes: what was saved now, or what is still queued of an earlier time. */
@@ -110,14 +183,15 @@ static int collect(struct route_stage *stage, struct batch *batch, size_t i, str
         items = xcalloc(routing->deliveries.count, sizeof *items);
         for (size_t k = 0; k < routing->deliveries.count; k++)
             if (routing->deliveries.items[k]->status == DELIVERY_QUEUED)
-                items[count++].id = routing->deliveries.items[k]->id;
+                items[count++] = (struct queue_item){.id = routing->deliveries.items[k]->id,
+                                                     .lane = batch->lanes[i]};
     } else if (routing || batch->routed[i]) {
         struct due_list *again = &batch->again[i];
         if (store_queued_of_job(stage->store, batch->ids[i], again, fault) < 0)
             return -1;
         items = xcalloc(again->count, sizeof *items);
         for (size_t k = 0; k < again->count; k++)
-            items[count++].id = again->items[k].id;
+            items[count++] = (struct queue_item){.id = again->items[k].id, .lane = again->items[k].lane};
     }
     batch->hops[i].items = items;
     batch->hops[i].count = count;
@@ -134,7 +208,7 @@ int route_stage_batch(struct route_stage *stage, const struct queue_claims *clai
     crash_point("route:claimed");
     batch_init(&batch, claims);
     if (store_load_jobs(stage->store, batch.ids, count, batch.jobs, batch.routed, fault) < 0 ||
-        route_all(stage, &batch, count, fault) < 0)
+        route_all(stage, &batch, count, fault) < 0 || choose_queued(stage, &batch, claims, fault) < 0)
         goto out;
     if (batch.routing_count &&
         store_save_routings(stage->store, batch.routings, batch.routing_count, stage->lease_ms, fault) < 0)
@@ -155,7 +229,7 @@ out:
 int route_stage_tick(struct route_stage *stage, int64_t *wait_ms, struct fault *fault)
 {
     if (!stage->due.store)
-        due_init(&stage->due, stage->store, stage->queue, stage->lease_ms);
+        due_init(&stage->due, stage->store, stage->queue, stage->lease_ms, stage->window);
     return due_tick(&stage->due, wait_ms, fault);
 }
 

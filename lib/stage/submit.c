@@ -88,14 +88,25 @@ bool submit_add(struct submit *submit, struct job *job, uint64_t number)
 static void publish(struct submit *submit)
 {
     struct queue_item items[SUBMIT_BATCH];
+    char *lanes[SUBMIT_BATCH];
     struct fault problem = {0};
     size_t count = 0;
 
-    for (size_t i = 0; i < submit->count; i++)
-        if (submit->items[i].result == SUBMIT_ACCEPTED)
-            items[count++] = (struct queue_item){.id = submit->items[i].id};
-    if (count && queue_publish(submit->queue, QUEUE_SUBMITTED, items, count, NULL, &problem) < 0)
+    for (size_t i = 0; i < submit->count; i++) {
+        const struct submission *item = &submit->items[i];
+
+        if (item->result != SUBMIT_ACCEPTED)
+            continue;
+        lanes[count] = job_lane(item->job);
+        items[count] = (struct queue_item){
+            .id = item->id, .lane = lanes[count], .partition = queue_partition(submit->queue, item->id)};
+        count++;
+    }
+    if (count && queue_publish(submit->queue, QUEUE_SUBMITTED, items, count, submit->window / 2, NULL,
+                               &problem) < 0)
         msg(MSG_DEBUG, "accepted, and dist-route will queue it: %s", problem.text);
+    for (size_t i = 0; i < count; i++)
+        free(lanes[i]);
 }
 
 /*

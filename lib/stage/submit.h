@@ -25,6 +25,7 @@ struct submit {
     struct store *store;
     struct queue *queue;
     int64_t max_age_ms;
+    size_t window; /* of a lane: half of it is published here, the rest is left to the due pump */
     struct submission *items;
     uint64_t *numbers; /* of the records that the items were */
     size_t count;

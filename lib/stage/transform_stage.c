@@ -195,8 +195,7 @@ static void plan_one(struct batch *batch, size_t i, const struct queue_claim *cl
     }
     if (!same)
         batch->changed[batch->changed_count++] = delivery;
-    batch->lanes[i] = xasprintf("%s:%s:%s", destination->name, delivery->job->tenant_id,
-                                priority_names[delivery->job->priority]);
+    batch->lanes[i] = delivery_lane(delivery);
     batch->items[i] = (struct queue_item){.id = batch->ids[i], .lane = batch->lanes[i]};
     batch->hops[batch->hop_count++] =
         (struct queue_hop){.claim = claim, .stage = QUEUE_READY, .items = &batch->items[i], .count = 1};

@@ -60,17 +60,21 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
 /* Ids and lanes of the deliveries of a routed job that are `queued`, for publishing again. */
 struct due_item {
     char id[UID_TEXT_SIZE];
+    char job_id[UID_TEXT_SIZE]; /* what the partition is chosen by; the same as id for a job */
+    char lane[64];              /* "<tenant>:<priority>" */
 };
 struct due_list {
     struct due_item *items;
     size_t count, cap;
 };
+void due_list_add(struct due_list *list, const struct due_item *item); /* copies */
 void due_list_release(struct due_list *list);
 int store_queued_of_job(struct store *store, const char *job_id, struct due_list *list, struct fault *fault);
 
 struct routing {
     const struct job *job;
-    struct delivery_list deliveries; /* their status is QUEUED (published after the commit) or DEAD */
+    /* their status is QUEUED (published after the commit), WAITING (the due pump takes them) or DEAD */
+    struct delivery_list deliveries;
     bool saved; /* out: false where another router was faster: nothing of this one was written */
 };
 /* Inserts the deliveries, sets the job `routed` (or ended, where all are dead). lease_ms: see
@@ -102,6 +106,7 @@ struct settlement {
     char delivery_id[UID_TEXT_SIZE];
     char job_id[UID_TEXT_SIZE];
     char *destination; /* owned */
+    char *instead_of;  /* owned: the candidate that was passed over for it, or NULL */
     int number;        /* of the attempt */
     enum outcome_kind kind;
     int code;
@@ -128,19 +133,54 @@ int store_settle(struct store *store, const struct settlement *items, size_t cou
 
 /* --- the due pump --- */
 
-/* waiting deliveries whose time has come become `queued` with a lease, at most `limit`; skips locked rows. */
-int store_claim_due(struct store *store, size_t limit, int64_t lease_ms, struct due_list *list,
+/*
+ * What waits is taken lane by lane. The lanes that have something due, sorted, at most `limit` behind `after`
+ * (NULL: from the first one); each costs two descents of an index, however much waits in it.
+ */
+struct due_lane {
+    char destination[128]; /* as in the names of lanes; "" for jobs */
+    char tenant_id[51];
+    char priority[11];
+    bool again;  /* those that were tried before; the others are a lane beside it */
+    size_t want; /* in: how many to take */
+};
+struct due_lanes {
+    struct due_lane *items;
+    size_t count, cap;
+};
+void due_lanes_release(struct due_lanes *lanes);
+int store_due_lanes(struct store *store, const struct due_lane *after, size_t limit, struct due_lanes *lanes,
                     struct fault *fault);
-/* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), and pending
- * jobs likewise, in the order of their ids after `after` ("" at first). */
+/* waiting deliveries of these lanes whose time has come become `queued` with a lease, the longest due first;
+ * skips locked rows. */
+int store_claim_due(struct store *store, const struct due_lanes *lanes, int64_t lease_ms,
+                    struct due_list *list, struct fault *fault);
+/* The same for pending jobs that are due; a look, not a write: they stay pending until they are routed. */
+int store_pending_lanes(struct store *store, const struct due_lane *after, size_t limit,
+                        struct due_lanes *lanes, struct fault *fault);
+int store_pending_jobs(struct store *store, const struct due_lanes *lanes, struct due_list *list,
+                       struct fault *fault);
+/* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), in the order
+ * of their ids after `after` ("" at first). */
 int store_overdue_deliveries(struct store *store, bool all, const char *after, size_t limit,
                              struct due_list *list, struct fault *fault);
-int store_overdue_jobs(struct store *store, bool all, const char *after, size_t limit, struct due_list *list,
-                       struct fault *fault);
-/* Ends waiting deliveries (and pending jobs) whose expiry has passed. */
-int store_expire(struct store *store, size_t limit, size_t *expired, struct fault *fault);
-/* Compares the epoch of Redis with the one seen last, and keeps it: `changed` only for the first caller. */
-int store_see_epoch(struct store *store, const char *epoch, bool *changed, struct fault *fault);
+/* Ends waiting deliveries (and pending jobs) whose expiry has passed; queued ones a lease later, when whoever
+ * tries them has had his time: `recall` gets these. */
+int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *expired,
+                 struct due_list *recall, struct fault *fault);
+/*
+ * Open deliveries of a group whose turn is at `destination`, and which have a candidate that is none of
+ * `held` (ended by NULL): a look. store_pass_over() then gives them to that candidate: they wait, due now
+ * where they were queued. Nothing happens to what has moved meanwhile.
+ */
+int store_stuck_in_group(struct store *store, const char *destination, const char *const *held, size_t limit,
+                         struct due_list *list, struct fault *fault);
+int store_pass_over(struct store *store, const char *destination, const char *const *held,
+                    const char *const *ids, size_t count, size_t *moved, struct fault *fault);
+/* Compares the epoch of a partition of Redis with the one seen last, and keeps it: `changed` only for the
+ * first caller. */
+int store_see_epoch(struct store *store, unsigned partition, const char *epoch, bool *changed,
+                    struct fault *fault);
 /* Partitions of distribution_attempts for this month and the next two. */
 int store_make_partitions(struct store *store, struct fault *fault);
 
@@ -249,11 +289,10 @@ struct audit_break {
  */
 int store_audit(struct store *store, const char *tenant_id, struct audit_sums *sums,
                 int (*found)(void *arg, const struct audit_break *broken), void *arg, struct fault *fault);
-/* `queued` deliveries, or pending jobs with `jobs`, whose due_at passed more than grace_ms ago, in the order
- * of their ids after `after`. */
-int store_audit_overdue(struct store *store, bool jobs, const char *tenant_id, int64_t grace_ms,
-                        const char *after, size_t limit, struct due_list *list, struct fault *fault);
-/* Takes from the list what is not overdue any more. */
+/* `queued` deliveries whose due_at passed more than grace_ms ago, in the order of their ids after `after`. */
+int store_audit_overdue(struct store *store, const char *tenant_id, int64_t grace_ms, const char *after,
+                        size_t limit, struct due_list *list, struct fault *fault);
+/* Takes from the list what is not queued (with `jobs`: pending) and overdue any more. */
 int store_audit_still_overdue(struct store *store, bool jobs, int64_t grace_ms, struct due_list *list,
                               struct fault *fault);
 enum audit_standing {

@@ -78,16 +78,16 @@ static const char attempts_sql[] =
 static const char attempts_count_sql[] =
     "SELECT count(*) FROM distribution_attempts WHERE distribution_job_id = ANY ($1::uuid[])";
 
-#define OVERDUE(table, status)                                                                                        \
-    "SELECT id FROM " table " WHERE status = '" status "' AND id > $1::uuid AND ($2::text IS NULL OR tenant_id = $2)" \
-    " AND due_at <= now() - $3::bigint * interval '1 millisecond' ORDER BY id LIMIT $4::bigint"
-#define STILL_OVERDUE(table, status)                                                                                  \
-    "SELECT id FROM " table " WHERE status = '" status "' AND id = ANY ($1::uuid[])"                                  \
-    " AND due_at <= now() - $2::bigint * interval '1 millisecond' ORDER BY id"
-static const char overdue_deliveries_sql[] = OVERDUE("distribution_deliveries", "queued");
-static const char overdue_jobs_sql[] = OVERDUE("distribution_jobs", "pending");
-static const char still_deliveries_sql[] = STILL_OVERDUE("distribution_deliveries", "queued");
-static const char still_jobs_sql[] = STILL_OVERDUE("distribution_jobs", "pending");
+static const char overdue_sql[] =
+    "SELECT id FROM distribution_deliveries WHERE status = 'queued' AND id > $1::uuid"
+    " AND ($2::text IS NULL OR tenant_id = $2) AND due_at <= now() - $3::bigint * interval '1 millisecond'"
+    " ORDER BY id LIMIT $4::bigint";
+static const char still_deliveries_sql[] =
+    "SELECT id FROM distribution_deliveries WHERE status = 'queued' AND id = ANY ($1::uuid[])"
+    " AND due_at <= now() - $2::bigint * interval '1 millisecond' ORDER BY id";
+static const char still_jobs_sql[] =
+    "SELECT id FROM distribution_jobs WHERE status = 'pending' AND id = ANY ($1::uuid[])"
+    " AND due_at <= now() - $2::bigint * interval '1 millisecond' ORDER BY id";
 
 static const char standing_sql[] =
     "SELECT i.place, s.open, s.tenant_id FROM unnest($1::uuid[], $2::integer[]) AS i (id, place)"
@@ -311,8 +311,21 @@ int store_audit(struct store *store, const char *tenant_id, struct audit_sums *s
 
 /* --- against Redis --- */
 
-int store_audit_overdue(struct store *store, bool jobs, const char *tenant_id, int64_t grace_ms,
-                        const char *after, size_t limit, struct due_list *list, struct fault *fault)
+static void read_ids(const PGresult *result, struct due_list *list)
+{
+    size_t rows = (size_t)PQntuples(result);
+
+    if (rows > list->cap) {
+        list->cap = rows;
+        list->items = xreallocarray(list->items, list->cap, sizeof *list->items);
+    }
+    list->count = rows;
+    for (size_t row = 0; row < rows; row++)
+        text_copy(list->items[row].id, UID_TEXT_SIZE, pg_text(result, (int)row, 0));
+}
+
+int store_audit_overdue(struct store *store, const char *tenant_id, int64_t grace_ms, const char *after,
+                        size_t limit, struct due_list *list, struct fault *fault)
 {
     struct pg_params params;
 
@@ -321,12 +334,10 @@ int store_audit_overdue(struct store *store, bool jobs, const char *tenant_id, i
     pg_param_text(&params, tenant_id);
     pg_param_int(&params, grace_ms);
     pg_param_int(&params, (int64_t)limit);
-    PGresult *result =
-        jobs ? store_run(store, "audit_overdue_jobs", overdue_jobs_sql, &params, fault)
-             : store_run(store, "audit_overdue_deliveries", overdue_deliveries_sql, &params, fault);
+    PGresult *result = store_run(store, "audit_overdue", overdue_sql, &params, fault);
     if (!result)
         return -1;
-    store_read_ids(result, list);
+    read_ids(result, list);
     PQclear(result);
     return 0;
 }
@@ -350,8 +361,7 @@ int store_audit_still_overdue(struct store *store, bool jobs, int64_t grace_ms, 
     store_arrays_release(&arrays);
     if (!result)
         return -1;
-    list->count = 0;
-    store_read_ids(result, list);
+    read_ids(result, list);
     PQclear(result);
     return 0;
 }

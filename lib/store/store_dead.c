@@ -14,7 +14,7 @@
 enum { DEAD_PAGE = 500, ANY_LIMIT = 1000000000 };
 
 #define DEAD_DESTINATION                                                                                     \
-    "coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start), d.target)"
+    "coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped), d.target)"
 
 // clang-format off
 static const char list_sql[] =
@@ -45,7 +45,7 @@ static const char replay_sql[] =
     "    SELECT id FROM distribution_deliveries WHERE id = ANY ($1::uuid[]) AND status = 'dead'"
     "    ORDER BY id FOR NO KEY UPDATE"
     ") UPDATE distribution_deliveries d"
-    " SET status = 'waiting', due_at = now(), budget_start = attempts, dead_reason = NULL, updated_at = now(),"
+    " SET status = 'waiting', due_at = now(), budget_start = attempts, skipped = 0, dead_reason = NULL, updated_at = now(),"
     "     replayed_at = now()"
     " FROM l WHERE d.id = l.id";
 

@@ -43,9 +43,9 @@ static const char settle_sql[] =
     "                     THEN dist_time(u.started) ELSE now() END AS started_at"
     "    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::integer[], $7::text[],"
     "                $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[],"
-    "                $14::text[])"
+    "                $14::text[], $15::text[])"
     "         AS u (attempt_id, delivery_id, destination, number, kind, code, reason, error, body, started, took,"
-    "               status, delay_ms, dead_reason)"
+    "               status, delay_ms, dead_reason, instead_of)"
     "), l AS MATERIALIZED ("
     "    SELECT d.id, d.job_id FROM distribution_deliveries d WHERE d.id IN (SELECT delivery_id FROM i)"
     "    ORDER BY d.id FOR NO KEY UPDATE"
@@ -67,9 +67,11 @@ static const char settle_sql[] =
     "      AND CASE v.status WHEN 'delivered' THEN d.status <> 'delivered'"
     "          ELSE d.status = 'queued' AND (v.number = 0 OR d.attempts = v.number - 1) END"
     ") INSERT INTO distribution_attempts (id, distribution_job_id, delivery_id, destination_name, attempt_number,"
-    "      status, started_at, completed_at, response_status_code, response_body, error_message, retry_reason)"
+    "      status, started_at, completed_at, response_status_code, response_body, error_message, retry_reason,"
+    "      metadata)"
     " SELECT i.attempt_id, l.job_id, l.id, coalesce(i.destination, ''), i.number, i.kind, i.started_at,"
-    "      i.started_at + i.took * interval '1 microsecond', i.code, i.body, i.error, i.reason"
+    "      i.started_at + i.took * interval '1 microsecond', i.code, i.body, i.error, i.reason,"
+    "      CASE WHEN i.instead_of IS NULL THEN '{}' ELSE jsonb_build_object('instead_of', i.instead_of) END"
     " FROM i JOIN l ON l.id = i.delivery_id WHERE i.number > 0"
     " ON CONFLICT (id, started_at) DO NOTHING";
 // clang-format on
@@ -79,6 +81,7 @@ void settlement_init(struct settlement *settlement, const struct delivery *deliv
 {
     *settlement = (struct settlement){
         .destination = xstrdup_null(delivery_candidate(delivery)),
+        .instead_of = xstrdup_null(delivery_passed_over(delivery)),
         .kind = OUTCOME_DEFERRED,
         .error = xstrdup_null(error),
         .reason = "",
@@ -91,6 +94,7 @@ void settlement_init(struct settlement *settlement, const struct delivery *deliv
 void settlement_release(struct settlement *settlement)
 {
     free(settlement->destination);
+    free(settlement->instead_of);
     free(settlement->error);
     free(settlement->response_body);
     *settlement = (struct settlement){0};
@@ -185,7 +189,8 @@ static void add_settlement(struct store_arrays *arrays, const struct settlement 
     pg_array_add_int(array++, took_us > 0 ? took_us : 0);
     pg_array_add(array++, delivery_status_names[item->verdict.status]);
     pg_array_add_int(array++, item->verdict.delay_ms > 0 ? item->verdict.delay_ms : 0);
-    pg_array_add(array, dead ? dead_reason_names[item->verdict.reason] : NULL);
+    pg_array_add(array++, dead ? dead_reason_names[item->verdict.reason] : NULL);
+    pg_array_add(array, item->instead_of);
 }
 
 /* The month of an attempt has no partition: a check violation that is no constraint's. */
@@ -201,7 +206,7 @@ static int settle_all(struct store *store, const struct settlement *items, size_
     struct fault problem = {0};
     int status;
 
-    store_arrays_init(&arrays, 14);
+    store_arrays_init(&arrays, 15);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++)
         if (uid_is(items[i].delivery_id))

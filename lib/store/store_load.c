@@ -55,8 +55,8 @@ static struct delivery *read_delivery(const PGresult *result, int row, struct jo
     enum { FIRST = STORE_JOB_COLUMN_COUNT };
     struct delivery *delivery = delivery_new(job, pg_text(result, row, FIRST + 2));
     json_t *candidates = store_read_json(result, row, FIRST + 3), *candidate;
-    int status = status_index(delivery_status_names, pg_text(result, row, FIRST + 8));
-    int reason = status_index(dead_reason_names, pg_text(result, row, FIRST + 9));
+    int status = status_index(delivery_status_names, pg_text(result, row, FIRST + 10));
+    int reason = status_index(dead_reason_names, pg_text(result, row, FIRST + 11));
     size_t index;
 
     text_copy(delivery->id, sizeof delivery->id, pg_text(result, row, FIRST));
@@ -69,9 +69,11 @@ static struct delivery *read_delivery(const PGresult *result, int row, struct jo
     delivery->content_type = pg_text_copy(result, row, FIRST + 5);
     delivery->attempts = (int)pg_int(result, row, FIRST + 6);
     delivery->budget_start = (int)pg_int(result, row, FIRST + 7);
+    delivery->skipped = (int)pg_int(result, row, FIRST + 8);
+    delivery->own_key = pg_text_copy(result, row, FIRST + 9);
     delivery->status = status < 0 ? DELIVERY_QUEUED : (enum delivery_status)status;
     delivery->dead_reason = reason < 0 ? DEAD_REJECTED : (enum dead_reason)reason;
-    delivery->last_error = pg_text_copy(result, row, FIRST + 10);
+    delivery->last_error = pg_text_copy(result, row, FIRST + 12);
     return delivery;
 }
 
@@ -95,7 +97,7 @@ static void unref(void *job)
 
 void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks)
 {
-    int64_t ahead_us = store_clock_ahead_us(result, STORE_JOB_COLUMN_COUNT + 12);
+    int64_t ahead_us = store_clock_ahead_us(result, STORE_JOB_COLUMN_COUNT + 14);
     struct strmap jobs;
 
     strmap_init(&jobs);
@@ -104,7 +106,7 @@ void store_read_deliveries(const PGresult *result, struct delivery **out, bool *
 
         callbacks[row] = !strcmp(pg_text(result, row, STORE_JOB_COLUMN_COUNT + 1), "callback");
         if (callbacks[row]) {
-            int64_t expires_at_us = pg_int(result, row, STORE_JOB_COLUMN_COUNT + 11);
+            int64_t expires_at_us = pg_int(result, row, STORE_JOB_COLUMN_COUNT + 13);
             struct job *own = callback_job(job, store_local_us(expires_at_us, ahead_us));
             out[row] = read_delivery(result, row, own);
             job_unref(own);

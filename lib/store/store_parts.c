@@ -219,14 +219,23 @@ void due_list_release(struct due_list *list)
     *list = (struct due_list){0};
 }
 
-void store_read_ids(const PGresult *result, struct due_list *list)
+void due_list_add(struct due_list *list, const struct due_item *item)
 {
-    int rows = PQntuples(result);
-
-    if (list->count + (size_t)rows > list->cap) {
-        list->cap = list->count + (size_t)rows;
+    if (list->count == list->cap) {
+        list->cap = list->cap ? 2 * list->cap : 64;
         list->items = xreallocarray(list->items, list->cap, sizeof *list->items);
     }
-    for (int row = 0; row < rows; row++)
-        text_copy(list->items[list->count++].id, UID_TEXT_SIZE, pg_text(result, row, 0));
+    list->items[list->count++] = *item;
+}
+
+void store_read_due(const PGresult *result, struct due_list *list)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        struct due_item item;
+
+        text_copy(item.id, sizeof item.id, pg_text(result, row, 0));
+        text_copy(item.job_id, sizeof item.job_id, pg_text(result, row, 1));
+        snprintf(item.lane, sizeof item.lane, "%s:%s", pg_text(result, row, 2), pg_text(result, row, 3));
+        due_list_add(list, &item);
+    }
 }

@@ -67,8 +67,8 @@ int64_t store_local_us(int64_t us, int64_t ahead_us);             /* 0, which is
 /* A jsonb column; NULL where it is NULL. */
 json_t *store_read_json(const PGresult *result, int row, int column);
 
-/* Ids of the first column. */
-void store_read_ids(const PGresult *result, struct due_list *list);
+/* Columns: id, job_id, tenant_id, priority. */
+void store_read_due(const PGresult *result, struct due_list *list);
 
 /* The rows' views by their ids, in the order of the ids; views[i] is empty (id NULL) where there is none.
  * Within a transaction of the caller's. */
@@ -82,7 +82,7 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
 #define STORE_DELIVERY_COLUMNS                                                                               \
     STORE_JOB_COLUMNS                                                                                        \
     ", d.id, d.kind, d.target, d.candidates, d.inline_form, d.content_type, d.attempts, "                    \
-    "d.budget_start, d.status, d.dead_reason, d.last_error, "                                                \
+    "d.budget_start, d.skipped, d.own_key, d.status, d.dead_reason, d.last_error, "                          \
     "dist_us(coalesce(d.replayed_at, d.created_at) + greatest(j.lifetime, interval '1 day')), "              \
     "dist_us(now())"
 /* Reads them, sharing jobs, with expiries by our clock: call it as soon as the result is there. The bodies

@@ -16,7 +16,8 @@ static const char load_sql[] =
     " FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
 
 static const char queued_sql[] =
-    "SELECT id FROM distribution_deliveries WHERE job_id = $1::uuid AND status = 'queued' ORDER BY id";
+    "SELECT id, job_id, tenant_id, priority FROM distribution_deliveries"
+    " WHERE job_id = $1::uuid AND status = 'queued' ORDER BY id";
 
 static const char save_sql[] =
     "WITH mine AS MATERIALIZED ("
@@ -24,9 +25,10 @@ static const char save_sql[] =
     "    ORDER BY id FOR NO KEY UPDATE"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
-    "        content_type, status, due_at, dead_reason, last_error)"
-    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.content_type,"
-    "        r.status, CASE r.status WHEN 'queued' THEN now() + $13::bigint * interval '1 millisecond'"
+    "        own_key, content_type, status, due_at, dead_reason, last_error)"
+    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form,"
+    "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
+    "        CASE r.status WHEN 'queued' THEN now() + $13::bigint * interval '1 millisecond'"
     "                                WHEN 'waiting' THEN now() END,"
     "        r.dead_reason, r.last_error"
     "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
@@ -52,13 +54,14 @@ static const char fail_sql[] =
     "        updated_at = now()"
     "    FROM job WHERE j.id = job.id"
     ") INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, inline_form,"
-    "                                       status, due_at, dead_reason, last_error)"
+    "                                       own_key, status, due_at, dead_reason, last_error)"
     " SELECT dist_uuid(), job.id, 'target', job.tenant_id, job.priority, e.element ->> 'name', '[]'::jsonb,"
-    "     CASE WHEN e.element - 'name' <> '{}' THEN e.element END, 'dead', NULL, 'poison', $2::text"
-    " FROM job CROSS JOIN jsonb_array_elements(job.destinations) AS e (element)"
+    "     e.form, dist_own_key(job.tenant_id, e.form::text), 'dead', NULL, 'poison', $2::text"
+    " FROM job CROSS JOIN LATERAL (SELECT element, CASE WHEN element - 'name' <> '{}' THEN element END AS form"
+    "     FROM jsonb_array_elements(job.destinations) AS element) AS e"
     " UNION ALL"
     " SELECT dist_uuid(), job.id, 'callback', job.tenant_id, job.priority, 'callback', '[\"callback\"]', NULL,"
-    "     'waiting', now(), NULL, NULL"
+    "     dist_own_key(job.tenant_id, job.callback_url), 'waiting', now(), NULL, NULL"
     " FROM job WHERE job.callback_url IS NOT NULL"
     " ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING";
 // clang-format on
@@ -112,7 +115,7 @@ int store_queued_of_job(struct store *store, const char *job_id, struct due_list
     result = store_run(store, "queued_of_job", queued_sql, &params, fault);
     if (!result)
         return -1;
-    store_read_ids(result, list);
+    store_read_due(result, list);
     PQclear(result);
     return 0;
 }

@@ -26,7 +26,7 @@ static const char jobs_sql[] =
 /* Ids of deliveries grow in the order in which the request names the targets. */
 static const char deliveries_sql[] =
     "SELECT d.job_id, d.id, d.target,"
-    "    coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start)),"
+    "    coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped)),"
     "    d.status, d.dead_reason, d.last_error, d.attempts, dist_us(d.due_at), dist_us(d.delivered_at),"
     "    dist_us(d.updated_at)"
     " FROM distribution_deliveries d WHERE d.job_id = ANY ($1::uuid[]) AND d.kind = 'target'"
@@ -56,8 +56,8 @@ static const char list_sql[] =
     " ORDER BY j.created_at DESC, j.id DESC LIMIT $9::bigint";
 
 #define COUNT_OF(status)                                                                                     \
-    "SELECT coalesce(last_destination, dist_candidate(candidates, attempts, budget_start), target) AS name," \
-    " status, created_at FROM distribution_deliveries WHERE status = '" status "'"
+    "SELECT coalesce(last_destination, dist_candidate(candidates, attempts, budget_start, skipped), target)"  \
+    " AS name, status, created_at FROM distribution_deliveries WHERE status = '" status "'"
 static const char counts_sql[] =
     "SELECT name, count(*) FILTER (WHERE status = 'waiting'), count(*) FILTER (WHERE status = 'queued'),"
     "    count(*) FILTER (WHERE status = 'dead'), dist_us(min(created_at) FILTER (WHERE status <> 'dead'))"

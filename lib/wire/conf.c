@@ -65,6 +65,9 @@ const struct conf_setting conf_settings[] = {
              "how long a distribution without an expiry of its own is tried"),
     BOOL("DIST_ALLOW_PRIVATE", "0", "whether destinations may be at private addresses"),
     INT("DIST_CONCURRENCY", "200", 1, 10000, "attempts in flight per worker, in all"),
+    INT("DIST_TENANT_CONCURRENCY", "100", 1, 10000, "attempts in flight per worker, of one tenant"),
+    INT("DIST_LANE_WINDOW", "1000", 20, 100000, "entries of one lane in Redis; more waits in PostgreSQL"),
+    INT("DIST_PARTITIONS", "1", 1, 64, "partitions of the queue in Redis, the same for all programs"),
     DURATION("DIST_LEASE", "60s", SECONDS(1), SECONDS(3600), "how long a silent worker keeps what it holds"),
     DURATION("DIST_STOP_TIMEOUT", "20s", 100, SECONDS(600), "how long a stopping service finishes its work"),
     DURATION("DIST_SERVER_TIMEOUT", "10s", 100, SECONDS(300), "the most that one call to PostgreSQL or Redis takes"),
@@ -386,8 +389,7 @@ static bool is_harness(const char *name)
     return strcmp(name, "DIST_CONFIG_DIR") == 0;
 }
 
-/* No setting: a test's word to this one process (base/crash.h), so it is not in the table nor in dist.conf.
- */
+/* No setting: a test's word to this one process (base/crash.h), so it is not in the table nor in dist.conf. */
 static void check_crash_point(struct loading *loading, const char *value)
 {
     struct fault fault;

@@ -2,17 +2,20 @@
  * queue - the active queue: Redis Streams that carry what is ready to run now
  *
  * PostgreSQL has the truth; everything here may vanish at any instant and is published again
- * (dist-internals(7)). Entries carry one id and nothing else. All keys of a partition p have its hash tag:
+ * (dist-internals(7)). Entries carry one id and nothing else. All keys of a partition p have its hash tag, and a
+ * distribution is in one partition with all its deliveries:
  *
- *   dist:{p}:submitted     stream of job ids, read by dist-route
- *   dist:{p}:routed        stream of delivery ids, read by dist-transform
- *   dist:{p}:ready:<lane>  stream of delivery ids, read by dist-deliver
- *                          lane: <destination>:<tenant>:<priority>
- *   dist:{p}:d:<id>        hash: this id is in Redis now (s stream, e entry, o owner, c crashes, a again)
- *   dist:{p}:lanes         set of the lanes that have entries
- *   dist:{p}:bell:<stage>  sorted set: streams with unread entries; a doorbell, never the truth
- *   dist:{p}:quarantine    list of malformed entries with the reason (JSON), newest 1000
- *   dist:{p}:epoch         random; missing or changed: this Redis was wiped
+ *   dist:{p}:submitted:<lane>  stream of job ids, read by dist-route; lane: <tenant>:<priority>
+ *   dist:{p}:routed:<lane>     stream of delivery ids, read by dist-transform; likewise
+ *   dist:{p}:ready:<lane>      stream of delivery ids, read by dist-deliver
+ *                              lane: <destination>:<tenant>:<priority>
+ *   dist:{p}:d:<id>            hash: this id is in Redis now (s stream, e entry, o owner, c crashes, a again)
+ *   dist:{p}:lanes:<stage>     set of the lanes that have entries
+ *   dist:{p}:bell:<stage>      sorted set: streams with unread entries; a doorbell, never the truth
+ *   dist:{p}:quarantine        list of malformed entries with the reason (JSON), newest 1000
+ *   dist:{p}:epoch             random; missing or changed: this Redis was wiped
+ *
+ * What all workers share about a destination is in breaker.h.
  *
  * Every change is one Lua script. An empty stream is no stream: the script that takes the last entry
  * removes the key, its group and its lane, so nothing is left behind and no consumer has to be cleaned up. A
@@ -40,7 +43,7 @@
  * Blocking as in redis.h; faults too. A call over many items runs in pipelines of a bounded size; after a
  * fault some of it may have been done: call it again with the same items, everything is idempotent
  * (queue_release() too: a claim that was released is no longer held). BUG for an id that is empty, longer
- * than 63 bytes or not printable, and for a missing lane. Partition p is 0 in this version.
+ * than 63 bytes or not printable, and for a missing lane.
  */
 #ifndef DIST_QUEUE_H
 #define DIST_QUEUE_H
@@ -55,25 +58,35 @@ enum queue_stage { QUEUE_SUBMITTED, QUEUE_ROUTED, QUEUE_READY, QUEUE_STAGE_COUNT
 extern const char *const queue_stage_names[QUEUE_STAGE_COUNT + 1]; /* "submitted", "routed", "ready" */
 
 struct queue;
-/* `owner`: who claims, unique per process (host, pid, a few random letters), copied. Takes the connection. */
-struct queue *queue_new(struct redis *redis, const char *owner);
+/* `owner`: who claims, unique per process (host, pid, a few random letters), copied. Takes the connection.
+ * `partitions`: 1 to QUEUE_PARTITIONS_MAX, the same for all who share a Redis. */
+enum { QUEUE_PARTITIONS_MAX = 64 };
+struct queue *queue_new(struct redis *redis, const char *owner, unsigned partitions);
 void queue_free(struct queue *queue);
-struct redis *queue_redis(struct queue *queue); /* borrowed */
+struct redis *queue_redis(struct queue *queue);      /* borrowed */
+const char *queue_owner(const struct queue *queue); /* likewise */
 
-/* Where an id goes. lane: "<destination>:<tenant>:<priority>" for QUEUE_READY, else NULL. */
+unsigned queue_partitions(const struct queue *queue);
+/* The partition of a distribution, by the id of its row, and of all its deliveries. */
+unsigned queue_partition(const struct queue *queue, const char *job_id);
+
+/* Where an id goes. The partition of a hop's items is its claim's, whatever they say. */
 struct queue_item {
     const char *id;
-    const char *lane;
+    const char *lane; /* "<destination>:<tenant>:<priority>" for QUEUE_READY, else "<tenant>:<priority>" */
+    unsigned partition;
 };
-/* Publishes ids to a stage, pipelined. `added` (may be NULL): how many were not there yet. */
+/* Publishes ids to a stage, pipelined. A lane that has `ceiling` entries takes no more (0: no ceiling).
+ * `added` (may be NULL): how many were not there yet, and are now. */
 int queue_publish(struct queue *queue, enum queue_stage stage, const struct queue_item *items, size_t count,
-                  size_t *added, struct fault *fault);
+                  size_t ceiling, size_t *added, struct fault *fault);
 
 /* A claimed entry. */
 struct queue_claim {
     char id[64];
     char entry[32]; /* stream id of the entry */
     char *stream;   /* whole key; owned by the claim */
+    unsigned partition;
     int crashes;    /* how often a worker was lost while holding it */
 };
 struct queue_claims {
@@ -84,22 +97,40 @@ void queue_claims_release(struct queue_claims *claims);
 void queue_claim_copy(struct queue_claim *to, const struct queue_claim *from);
 void queue_claim_release(struct queue_claim *claim);
 
-/* Claims up to `want` unread entries of `submitted` or `routed`, appended to `claims`. Does not wait. Where
- * the answer is lost with the connection, the entries are claimed and nobody knows: queue_reap() finds them.
+/*
+ * The lanes of a stage that have entries, in flight ones included, sorted by name and partition; an array for
+ * queue_lanes_free(). `oldest_ms`: the age of the oldest entry, by the clock of Redis.
  */
-int queue_fetch(struct queue *queue, enum queue_stage stage, size_t want, struct queue_claims *claims,
+struct queue_lane {
+    char *name;
+    unsigned partition;
+    int64_t length;    /* entries, in flight ones included */
+    int64_t in_flight; /* claimed */
+    int64_t oldest_ms;
+};
+int queue_lanes(struct queue *queue, enum queue_stage stage, struct queue_lane **lanes, size_t *count,
                 struct fault *fault);
-/* The same from one lane ("<destination>:<tenant>:<priority>"). */
-int queue_fetch_lane(struct queue *queue, const char *lane, size_t want, struct queue_claims *claims,
-                     struct fault *fault);
-/* All lanes that have entries, in flight ones included, sorted: an array of strings ended by NULL, for
- * queue_lanes_free(). */
-int queue_lanes(struct queue *queue, char ***lanes, struct fault *fault);
-void queue_lanes_free(char **lanes);
+void queue_lanes_free(struct queue_lane *lanes, size_t count);
+/* length[i]: entries in the lane of items[i] (its id does not matter). One pipeline. */
+int queue_lengths(struct queue *queue, enum queue_stage stage, const struct queue_item *items, size_t count,
+                  int64_t *lengths, struct fault *fault);
+
+/*
+ * Claims unread entries, appended to `claims`, as many from each lane as it says. One pipeline; does not
+ * wait. Where the answer is lost with the connection, the entries are claimed and nobody knows: queue_reap()
+ * finds them. Of a fault behind claims that were made nothing is said: these are held.
+ */
+struct queue_want {
+    const char *lane;
+    unsigned partition;
+    size_t count;
+};
+int queue_fetch(struct queue *queue, enum queue_stage stage, const struct queue_want *wants, size_t count,
+                struct queue_claims *claims, struct fault *fault);
 
 /*
  * Waits for the bell of a stage, at most wait_ms (0: looks). 1: it rang (something may be there), 0: not, -1:
- * fault. A hint and no promise: who wakes calls queue_fetch(), or looks through queue_lanes(); and does so
+ * fault. A hint and no promise: who wakes looks through queue_lanes() and calls queue_fetch(); and does so
  * now and then without a bell. One waiter wakes for one stream; a fetch that got all it wanted rings again
  * for the next. The connection is busy meanwhile, and a signal does not end it: wait a second at a time.
  */
@@ -150,22 +181,25 @@ int queue_renew(struct queue *queue, const struct queue_claim *const *claims, si
 int queue_reap(struct queue *queue, enum queue_stage stage, int64_t idle_ms, size_t want,
                struct queue_claims *claims, struct fault *fault);
 
-/* present[i]: ids[i] is in Redis, with its entry. Pipelined. On a fault those not asked are "not present". */
-int queue_present(struct queue *queue, const char *const *ids, size_t count, bool *present,
-                  struct fault *fault);
-/* The epoch of this Redis; made where there is none. 36 characters and a NUL. */
-int queue_epoch(struct queue *queue, char epoch[37], struct fault *fault);
-
-/* What dist-status --queues shows: submitted, routed, then the lanes that have entries, sorted. `quarantined`
- * may be NULL. */
-struct queue_depth {
-    char *name;        /* "submitted", "routed", "ready:<lane>" */
-    int64_t length;    /* entries, in flight ones included */
-    int64_t in_flight; /* claimed */
-    int64_t oldest_ms; /* age of the oldest entry by the clock of Redis; -1: none */
-};
-int queue_depths(struct queue *queue, struct queue_depth **depths, size_t *count, int64_t *quarantined,
+/*
+ * Takes ids out of Redis that nobody works on: recalled[i] is false where a worker holds items[i], whose
+ * outcome will tell. For what has ended otherwise, or is to go another way; the lane does not matter.
+ */
+int queue_recall(struct queue *queue, const struct queue_item *items, size_t count, bool *recalled,
                  struct fault *fault);
-void queue_depths_free(struct queue_depth *depths, size_t count);
+/* Where an id is: its stream ("ready:web:acme:normal", the caller's; NULL: it is not in Redis), whether it is
+ * claimed, and how many entries were added to the stream before it and are there still (up to 1000). */
+struct queue_place {
+    char *stream;
+    bool claimed;
+    int64_t ahead;
+};
+int queue_find(struct queue *queue, const struct queue_item *item, struct queue_place *place,
+               struct fault *fault);
+/* The epoch of a partition of this Redis; made where there is none. 36 characters and a NUL. */
+int queue_epoch(struct queue *queue, unsigned partition, char epoch[37], struct fault *fault);
+
+/* Entries in quarantine. */
+int queue_quarantined(struct queue *queue, int64_t *count, struct fault *fault);
 
 #endif

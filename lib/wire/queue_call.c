@@ -15,9 +15,14 @@ enum {
 
 const char *const queue_stage_names[QUEUE_STAGE_COUNT + 1] = {"submitted", "routed", "ready", NULL};
 
-char *queue_stream(enum queue_stage stage, const char *lane)
+char *queue_key(unsigned partition, const char *name)
 {
-    return xasprintf("%s%s%s%s", QUEUE_PREFIX, queue_stage_names[stage], lane ? ":" : "", lane ? lane : "");
+    return xasprintf("dist:{%u}:%s", partition, name);
+}
+
+char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane)
+{
+    return xasprintf("dist:{%u}:%s:%s", partition, queue_stage_names[stage], lane);
 }
 
 /* The argument that comes now starts here. */
@@ -44,39 +49,49 @@ void queue_call_number(struct queue_call *call, long long value)
     queue_call_value(call, text);
 }
 
-void queue_call_key(struct queue_call *call, const char *key)
+void queue_call_whole_key(struct queue_call *call, const char *key)
 {
     queue_call_value(call, key);
+    call->keys++;
+}
+
+static void add_prefix(struct queue_call *call)
+{
+    char prefix[32];
+
+    snprintf(prefix, sizeof prefix, "dist:{%u}:", call->partition);
+    buf_adds(&call->text, prefix);
+}
+
+void queue_call_key(struct queue_call *call, const char *name)
+{
+    start(call);
+    add_prefix(call);
+    buf_add(&call->text, name, strlen(name) + 1);
     call->keys++;
 }
 
 void queue_call_stream(struct queue_call *call, enum queue_stage stage, const char *lane)
 {
     start(call);
-    buf_adds(&call->text, QUEUE_PREFIX);
+    add_prefix(call);
     buf_adds(&call->text, queue_stage_names[stage]);
-    if (lane) {
-        buf_addc(&call->text, ':');
-        buf_adds(&call->text, lane);
-    }
-    buf_addc(&call->text, '\0');
+    buf_addc(&call->text, ':');
+    buf_add(&call->text, lane, strlen(lane) + 1);
     call->keys++;
 }
 
-void queue_call_begin(struct queue_call *call, enum queue_script script)
+void queue_call_begin(struct queue_call *call, enum queue_script script, unsigned partition)
 {
-    *call = (struct queue_call){.script = script};
+    *call = (struct queue_call){.script = script, .partition = partition};
     buf_init(&call->text, CALL_BYTES_MAX);
-    queue_call_key(call, QUEUE_PREFIX "lanes");
-    queue_call_key(call, QUEUE_PREFIX "quarantine");
-    queue_call_key(call, QUEUE_PREFIX "bell:submitted");
-    queue_call_key(call, QUEUE_PREFIX "bell:routed");
-    queue_call_key(call, QUEUE_PREFIX "bell:ready");
 }
 
 void queue_call_values(struct queue_call *call, const struct queue *queue)
 {
-    queue_call_value(call, QUEUE_PREFIX);
+    start(call);
+    add_prefix(call);
+    buf_addc(&call->text, '\0');
     queue_call_value(call, queue->owner);
 }
 
@@ -171,7 +186,7 @@ int queue_work(struct queue *queue, const struct queue_work *work, struct fault 
     for (size_t i = 0; i < work->count; i++) {
         struct queue_call call;
 
-        queue_call_begin(&call, work->script);
+        queue_call_begin(&call, work->script, 0);
         work->build(queue, &call, work->items, i);
         bytes += call.text.len;
         if (append(queue, &call, fault))
@@ -188,8 +203,8 @@ int queue_work(struct queue *queue, const struct queue_work *work, struct fault 
     return 0;
 }
 
-int queue_claims_read(struct queue_claims *claims, const char *stream, const redisReply *reply, size_t first,
-                      struct fault *fault)
+int queue_claims_read(struct queue_claims *claims, unsigned partition, const char *stream,
+                      const redisReply *reply, size_t first, struct fault *fault)
 {
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < first || (reply->elements - first) % 3 != 0)
         return fault_set(fault, FAULT_BUG, "queue: %s: an answer of another shape", stream);
@@ -207,7 +222,8 @@ int queue_claims_read(struct queue_claims *claims, const char *stream, const red
             claims->items = xreallocarray(claims->items, claims->cap, sizeof *claims->items);
         }
         claim = &claims->items[claims->count++];
-        *claim = (struct queue_claim){.stream = xstrdup(stream), .crashes = (int)crashes->integer};
+        *claim = (struct queue_claim){
+            .stream = xstrdup(stream), .partition = partition, .crashes = (int)crashes->integer};
         memcpy(claim->entry, entry->str, entry->len);
         memcpy(claim->id, id->str, id->len);
     }

@@ -1,8 +1,8 @@
 /*
  * queue_call - how queue*.c name their keys and call their scripts; nobody else includes this
  *
- * A call is built as: begin, further keys, values, further values; then run alone, or appended to a pipeline.
- * Texts are copied into it.
+ * A call is built as: begin, keys, values, further values; then run alone, or appended to a pipeline. Texts are
+ * copied into it.
  */
 #ifndef DIST_QUEUE_CALL_H
 #define DIST_QUEUE_CALL_H
@@ -15,25 +15,29 @@
 struct queue {
     struct redis *redis;
     char *owner;
+    unsigned partitions;
+    unsigned bell_turn; /* the partition whose bell is waited for next */
     struct redis_script scripts[QUEUE_SCRIPT_COUNT];
     struct strmap cursors; /* stream -> where queue_reap() goes on in it; absent: at its start */
-    char *reaped;          /* the last lane that queue_reap() went through, or NULL */
+    size_t reap_turn;      /* the lane at which the next queue_reap() begins */
 };
 
-/* The one place that names keys: all carry the hash tag of the partition, which is 0 in this version. */
-#define QUEUE_PREFIX "dist:{0}:"
-/* "dist:{0}:routed", "dist:{0}:ready:<lane>"; the caller's. */
-char *queue_stream(enum queue_stage stage, const char *lane);
+/* The one place that names keys. "dist:{0}:", "dist:{0}:ready:<lane>"; the caller's. */
+char *queue_key(unsigned partition, const char *name);
+char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane);
 
 struct queue_call {
     enum queue_script script;
+    unsigned partition;
     int keys;
     struct buf text; /* all arguments, each with its NUL */
     size_t *starts;
     size_t count, cap;
 };
-void queue_call_begin(struct queue_call *call, enum queue_script script);
-void queue_call_key(struct queue_call *call, const char *key);
+void queue_call_begin(struct queue_call *call, enum queue_script script, unsigned partition);
+/* "dist:{p}:<name>" */
+void queue_call_key(struct queue_call *call, const char *name);
+void queue_call_whole_key(struct queue_call *call, const char *key);
 void queue_call_stream(struct queue_call *call, enum queue_stage stage, const char *lane);
 void queue_call_values(struct queue_call *call, const struct queue *queue);
 void queue_call_value(struct queue_call *call, const char *value);
@@ -41,8 +45,8 @@ void queue_call_number(struct queue_call *call, long long value);
 /* Runs the call and releases it. NULL on a fault. */
 redisReply *queue_call_run(struct queue *queue, struct queue_call *call, struct fault *fault);
 
-/* Many calls of one script: `build` adds keys and values of call `index`, `answer` (may be NULL) gets its
- * reply. Sent in pipelines of a bounded size. The first error ends it with its fault, after the replies of
+/* Many calls of one script: `build` sets the partition of call `index` and adds its keys and values, `answer`
+ * (may be NULL) gets its reply. Sent in pipelines of a bounded size. The first error ends it with its fault, after the replies of
  * its pipeline. */
 struct queue_work {
     enum queue_script script;
@@ -55,7 +59,7 @@ struct queue_work {
 int queue_work(struct queue *queue, const struct queue_work *work, struct fault *fault);
 
 /* Appends the claims of entry, id, crashes, entry, ... from element `first` of the reply on. */
-int queue_claims_read(struct queue_claims *claims, const char *stream, const redisReply *reply, size_t first,
-                      struct fault *fault);
+int queue_claims_read(struct queue_claims *claims, unsigned partition, const char *stream,
+                      const redisReply *reply, size_t first, struct fault *fault);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "queue.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "queue_call.h"
 #include "uid.h"
@@ -11,18 +12,20 @@
 
 enum {
     PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 5 us an id */
-    PRESENT_IDS = 256,
-    FETCH_IDS = 500,
+    RECALL_IDS = 128,
+    FETCH_IDS = 500, /* of one call */
     HOP_ITEMS = 1000, /* in the call that settles the claim; what is more is published before it */
     LANE_MAX = 500,
+    TURN_MS = 50, /* at one of several bells */
 };
 
-struct queue *queue_new(struct redis *redis, const char *owner)
+struct queue *queue_new(struct redis *redis, const char *owner, unsigned partitions)
 {
     struct queue *queue = xcalloc(1, sizeof *queue);
 
     queue->redis = redis;
     queue->owner = xstrdup(owner);
+    queue->partitions = partitions;
     queue_scripts_init(queue->scripts);
     strmap_init(&queue->cursors);
     return queue;
@@ -35,7 +38,6 @@ void queue_free(struct queue *queue)
     redis_free(queue->redis);
     queue_scripts_release(queue->scripts);
     strmap_release(&queue->cursors, free);
-    free(queue->reaped);
     free(queue->owner);
     free(queue);
 }
@@ -43,6 +45,26 @@ void queue_free(struct queue *queue)
 struct redis *queue_redis(struct queue *queue)
 {
     return queue->redis;
+}
+
+const char *queue_owner(const struct queue *queue)
+{
+    return queue->owner;
+}
+
+unsigned queue_partitions(const struct queue *queue)
+{
+    return queue->partitions;
+}
+
+/* FNV-1a: ids of version 7 share their first characters, and their digest must not. */
+unsigned queue_partition(const struct queue *queue, const char *job_id)
+{
+    uint32_t hash = UINT32_C(2166136261);
+
+    for (const char *c = job_id; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT32_C(16777619);
+    return hash % queue->partitions;
 }
 
 void queue_claim_copy(struct queue_claim *to, const struct queue_claim *from)
@@ -89,40 +111,71 @@ static int check_id(const char *id, struct fault *fault)
     return 0;
 }
 
-static int check_items(enum queue_stage stage, const struct queue_item *items, size_t count,
-                       struct fault *fault)
+static int check_items(const struct queue_item *items, size_t count, struct fault *fault)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (check_id(items[i].id, fault))
+    for (size_t i = 0; i < count; i++)
+        if (check_id(items[i].id, fault) || check_lane(items[i].lane, fault))
             return -1;
-        if (stage == QUEUE_READY && check_lane(items[i].lane, fault))
-            return -1;
-    }
     return 0;
 }
 
-static const char *lane_of(enum queue_stage stage, const struct queue_item *item)
+/* Items in the order of their partitions, cut into calls. */
+struct cut {
+    const struct queue_item **items;
+    size_t *starts; /* of each call; one more at the end */
+    size_t calls;
+};
+
+static int by_partition(const void *a, const void *b)
 {
-    return stage == QUEUE_READY ? item->lane : NULL;
+    const struct queue_item *one = *(const struct queue_item *const *)a;
+    const struct queue_item *two = *(const struct queue_item *const *)b;
+
+    if (one->partition != two->partition)
+        return one->partition < two->partition ? -1 : 1;
+    return one < two ? -1 : one > two; /* otherwise as they came */
+}
+
+static void cut_init(struct cut *cut, const struct queue_item *items, size_t count, size_t most)
+{
+    *cut = (struct cut){
+        .items = xcalloc(count + 1, sizeof *cut->items),
+        .starts = xcalloc(count + 1, sizeof *cut->starts),
+    };
+    for (size_t i = 0; i < count; i++)
+        cut->items[i] = &items[i];
+    qsort(cut->items, count, sizeof *cut->items, by_partition);
+    for (size_t i = 0; i < count; i++)
+        if (!i || i - cut->starts[cut->calls - 1] == most ||
+            cut->items[i]->partition != cut->items[i - 1]->partition)
+            cut->starts[cut->calls++] = i;
+    cut->starts[cut->calls] = count;
+}
+
+static void cut_release(struct cut *cut)
+{
+    free(cut->items);
+    free(cut->starts);
 }
 
 struct publication {
     enum queue_stage stage;
-    const struct queue_item *items;
-    size_t count;
+    struct cut cut;
+    size_t ceiling;
 };
 
 static void build_publish(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
 {
     const struct publication *all = items;
-    size_t from = index * PUBLISH_IDS;
-    size_t to = all->count - from < PUBLISH_IDS ? all->count : from + PUBLISH_IDS;
+    const struct cut *cut = &all->cut;
 
-    for (size_t i = from; i < to; i++)
-        queue_call_stream(call, all->stage, lane_of(all->stage, &all->items[i]));
+    call->partition = cut->items[cut->starts[index]]->partition;
+    for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
+        queue_call_stream(call, all->stage, cut->items[i]->lane);
     queue_call_values(call, queue);
-    for (size_t i = from; i < to; i++)
-        queue_call_value(call, all->items[i].id);
+    queue_call_number(call, (long long)all->ceiling);
+    for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
+        queue_call_value(call, cut->items[i]->id);
 }
 
 static void add_integer(void *arg, size_t index, const redisReply *reply)
@@ -135,105 +188,112 @@ static void add_integer(void *arg, size_t index, const redisReply *reply)
 }
 
 int queue_publish(struct queue *queue, enum queue_stage stage, const struct queue_item *items, size_t count,
-                  size_t *added, struct fault *fault)
+                  size_t ceiling, size_t *added, struct fault *fault)
 {
-    struct publication all = {.stage = stage, .items = items, .count = count};
+    struct publication all = {.stage = stage, .ceiling = ceiling};
     size_t sum = 0;
     int status;
 
-    if (check_items(stage, items, count, fault))
+    if (check_items(items, count, fault))
         return -1;
+    cut_init(&all.cut, items, count, PUBLISH_IDS);
     status = queue_work(queue,
                         &(struct queue_work){.script = QUEUE_SCRIPT_PUBLISH,
-                                             .count = (count + PUBLISH_IDS - 1) / PUBLISH_IDS,
+                                             .count = all.cut.calls,
                                              .build = build_publish,
                                              .items = &all,
                                              .answer = add_integer,
                                              .arg = &sum},
                         fault);
+    cut_release(&all.cut);
     if (added)
         *added = sum;
     return status;
 }
 
-/* One call of fetch; `got`: how many came. */
-static int fetch_some(struct queue *queue, const char *stream, size_t want, struct queue_claims *claims,
-                      size_t *got, struct fault *fault)
-{
-    size_t before = claims->count;
-    struct queue_call call;
-    redisReply *reply;
+/* What is asked and what is answered by fetches. */
+struct fetching {
+    enum queue_stage stage;
+    const struct queue_want *wants;
+    struct queue_claims *claims;
     int status;
+    struct fault *fault;
+};
 
-    queue_call_begin(&call, QUEUE_SCRIPT_FETCH);
-    queue_call_key(&call, stream);
-    queue_call_values(&call, queue);
-    queue_call_number(&call, (long long)want);
-    reply = queue_call_run(queue, &call, fault);
-    if (!reply)
-        return -1;
-    status = queue_claims_read(claims, stream, reply, 0, fault);
-    freeReplyObject(reply);
-    *got = claims->count - before;
-    return status;
+static void build_fetch(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
+{
+    const struct fetching *fetching = items;
+    const struct queue_want *want = &fetching->wants[index];
+
+    call->partition = want->partition;
+    queue_call_stream(call, fetching->stage, want->lane);
+    queue_call_values(call, queue);
+    queue_call_number(call, (long long)(want->count < FETCH_IDS ? want->count : FETCH_IDS));
+}
+
+static void take_fetched(void *arg, size_t index, const redisReply *reply)
+{
+    struct fetching *fetching = arg;
+    const struct queue_want *want = &fetching->wants[index];
+    char *stream = queue_stream(want->partition, fetching->stage, want->lane);
+
+    if (queue_claims_read(fetching->claims, want->partition, stream, reply, 0, fetching->fault))
+        fetching->status = -1;
+    free(stream);
 }
 
 /* A fault behind claims that were made is left for the next call: these are held, and must reach the caller.
  */
-static int fetch(struct queue *queue, enum queue_stage stage, const char *lane, size_t want,
-                 struct queue_claims *claims, struct fault *fault)
+int queue_fetch(struct queue *queue, enum queue_stage stage, const struct queue_want *wants, size_t count,
+                struct queue_claims *claims, struct fault *fault)
 {
-    char *stream = queue_stream(stage, lane);
-    size_t got_all = 0;
-    int status = 0;
+    struct fetching fetching = {.stage = stage, .wants = wants, .claims = claims, .fault = fault};
+    size_t before = claims->count;
+    int status;
 
-    while (got_all < want) {
-        size_t ask = want - got_all < FETCH_IDS ? want - got_all : FETCH_IDS;
-        size_t got = 0;
-
-        if (fetch_some(queue, stream, ask, claims, &got, fault)) {
-            status = got_all > 0 ? 0 : -1;
-            break;
-        }
-        got_all += got;
-        if (got < ask)
-            break;
-    }
-    free(stream);
-    return status;
+    for (size_t i = 0; i < count; i++)
+        if (check_lane(wants[i].lane, fault))
+            return -1;
+    status = queue_work(queue,
+                        &(struct queue_work){.script = QUEUE_SCRIPT_FETCH,
+                                             .count = count,
+                                             .build = build_fetch,
+                                             .items = &fetching,
+                                             .answer = take_fetched,
+                                             .arg = &fetching},
+                        fault);
+    if (claims->count > before)
+        return 0;
+    return status ? status : fetching.status;
 }
 
-int queue_fetch(struct queue *queue, enum queue_stage stage, size_t want, struct queue_claims *claims,
-                struct fault *fault)
-{
-    if (stage == QUEUE_READY)
-        return fault_set(fault, FAULT_BUG, "queue: ready is fetched by lane");
-    return fetch(queue, stage, NULL, want, claims, fault);
-}
-
-int queue_fetch_lane(struct queue *queue, const char *lane, size_t want, struct queue_claims *claims,
-                     struct fault *fault)
-{
-    if (check_lane(lane, fault))
-        return -1;
-    return fetch(queue, QUEUE_READY, lane, want, claims, fault);
-}
-
-/* BZPOPMIN dist:{0}:bell:routed 0.250; its timeout 0 would be for ever. */
+/*
+ * BZPOPMIN dist:{0}:bell:routed 0.250; its timeout 0 would be for ever. The bells of several partitions may be on
+ * several servers: all are looked at, and one is waited for, another one each time, for a short while.
+ */
 int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, struct fault *fault)
 {
     char bell[64], timeout[32];
     redisReply *reply;
-    int rang;
+    int rang = 0;
 
-    snprintf(bell, sizeof bell, "%sbell:%s", QUEUE_PREFIX, queue_stage_names[stage]);
-    if (wait_ms <= 0) {
+    for (unsigned p = 0; rang == 0 && p < queue->partitions && (wait_ms <= 0 || queue->partitions > 1); p++) {
+        snprintf(bell, sizeof bell, "dist:{%u}:bell:%s", p, queue_stage_names[stage]);
         reply = redis_command(queue->redis, 0, fault, 2, (const char *const[]){"ZPOPMIN", bell}, NULL);
-    } else {
-        snprintf(timeout, sizeof timeout, "%lld.%03d", (long long)(wait_ms / 1000), (int)(wait_ms % 1000));
-        reply = redis_command(queue->redis, wait_ms, fault, 3,
-                              (const char *const[]){"BZPOPMIN", bell, timeout}, NULL);
+        if (!reply)
+            return -1;
+        rang = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
+        freeReplyObject(reply);
     }
+    if (rang || wait_ms <= 0)
+        return rang;
+    if (queue->partitions > 1 && wait_ms > TURN_MS)
+        wait_ms = TURN_MS;
+    queue->bell_turn = (queue->bell_turn + 1) % queue->partitions;
+    snprintf(bell, sizeof bell, "dist:{%u}:bell:%s", queue->bell_turn, queue_stage_names[stage]);
+    snprintf(timeout, sizeof timeout, "%lld.%03d", (long long)(wait_ms / 1000), (int)(wait_ms % 1000));
+    reply = redis_command(queue->redis, wait_ms, fault, 3, (const char *const[]){"BZPOPMIN", bell, timeout},
+                          NULL);
     if (!reply)
         return -1;
     rang = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
@@ -241,7 +301,7 @@ int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, str
     return rang;
 }
 
-/* KEYS[6] and ARGV[3..5] of the scripts that settle a claim, with `streams` more keys between. */
+/* KEYS[1] and ARGV[3..5] of the scripts that settle a claim, with `streams` more keys between. */
 static void add_claim_values(const struct queue *queue, struct queue_call *call,
                              const struct queue_claim *claim)
 {
@@ -260,10 +320,11 @@ static void build_hop(const struct queue *queue, struct queue_call *call, const 
 {
     const struct queue_hop *hop = (const struct queue_hop *)items + index;
 
-    queue_call_key(call, hop->claim->stream);
+    call->partition = hop->claim->partition;
+    queue_call_whole_key(call, hop->claim->stream);
     for (size_t i = 0; i < hop->count; i++)
         if (hop_takes(hop, i))
-            queue_call_stream(call, hop->stage, lane_of(hop->stage, &hop->items[i]));
+            queue_call_stream(call, hop->stage, hop->items[i].lane);
     add_claim_values(queue, call, hop->claim);
     for (size_t i = 0; i < hop->count; i++)
         if (hop_takes(hop, i))
@@ -281,9 +342,11 @@ static int publish_rest(struct queue *queue, const struct queue_hop *hop, struct
         return 0;
     rest = xreallocarray(NULL, hop->count - HOP_ITEMS, sizeof *rest);
     for (size_t i = HOP_ITEMS; i < hop->count; i++)
-        if (!hop_takes(hop, i))
-            rest[count++] = hop->items[i];
-    status = queue_publish(queue, hop->stage, rest, count, NULL, fault);
+        if (!hop_takes(hop, i)) {
+            rest[count] = hop->items[i];
+            rest[count++].partition = hop->claim->partition;
+        }
+    status = queue_publish(queue, hop->stage, rest, count, 0, NULL, fault);
     free(rest);
     return status;
 }
@@ -291,7 +354,7 @@ static int publish_rest(struct queue *queue, const struct queue_hop *hop, struct
 int queue_hops(struct queue *queue, const struct queue_hop *hops, size_t count, struct fault *fault)
 {
     for (size_t i = 0; i < count; i++)
-        if (check_items(hops[i].stage, hops[i].items, hops[i].count, fault))
+        if (check_items(hops[i].items, hops[i].count, fault))
             return -1;
     for (size_t i = 0; i < count; i++)
         if (publish_rest(queue, &hops[i], fault))
@@ -306,7 +369,8 @@ static void build_finish(const struct queue *queue, struct queue_call *call, con
 {
     const struct queue_finish *item = (const struct queue_finish *)items + index;
 
-    queue_call_key(call, item->claim->stream);
+    call->partition = item->claim->partition;
+    queue_call_whole_key(call, item->claim->stream);
     add_claim_values(queue, call, item->claim);
     queue_call_value(call, item->ended ? "1" : "0");
 }
@@ -324,7 +388,8 @@ static void build_claim(const struct queue *queue, struct queue_call *call, cons
 {
     const struct queue_claim *claim = ((const struct queue_claim *const *)items)[index];
 
-    queue_call_key(call, claim->stream);
+    call->partition = claim->partition;
+    queue_call_whole_key(call, claim->stream);
     add_claim_values(queue, call, claim);
 }
 
@@ -360,48 +425,84 @@ int queue_renew(struct queue *queue, const struct queue_claim *const *claims, si
                       fault);
 }
 
+/* What is asked and what is answered by recalls. */
 struct question {
-    const char *const *ids;
-    size_t count;
-    bool *present;
+    const struct queue_item *items;
+    struct cut cut;
+    bool *recalled;
 };
 
-static void build_present(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
+static void build_recall(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
 {
     const struct question *question = items;
+    const struct cut *cut = &question->cut;
 
+    call->partition = cut->items[cut->starts[index]]->partition;
+    queue_call_key(call, "epoch");
     queue_call_values(call, queue);
-    for (size_t i = index * PRESENT_IDS; i < question->count && i < (index + 1) * PRESENT_IDS; i++)
-        queue_call_value(call, question->ids[i]);
+    for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
+        queue_call_value(call, cut->items[i]->id);
 }
 
-static void set_present(void *arg, size_t index, const redisReply *reply)
+static void set_recalled(void *arg, size_t index, const redisReply *reply)
 {
     struct question *question = arg;
+    const struct cut *cut = &question->cut;
 
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-        if (index * PRESENT_IDS + i < question->count)
-            question->present[index * PRESENT_IDS + i] = reply->element[i]->integer == 1;
+        if (cut->starts[index] + i < cut->starts[index + 1])
+            question->recalled[cut->items[cut->starts[index] + i] - question->items] =
+                reply->element[i]->integer == 1;
 }
 
-int queue_present(struct queue *queue, const char *const *ids, size_t count, bool *present,
-                  struct fault *fault)
+int queue_recall(struct queue *queue, const struct queue_item *items, size_t count, bool *recalled,
+                 struct fault *fault)
 {
-    struct question question = {.ids = ids, .count = count, .present = present};
+    struct question question = {.items = items, .recalled = recalled};
+    int status;
 
-    for (size_t i = 0; i < count; i++)
-        present[i] = false;
-    return queue_work(queue,
-                      &(struct queue_work){.script = QUEUE_SCRIPT_PRESENT,
-                                           .count = (count + PRESENT_IDS - 1) / PRESENT_IDS,
-                                           .build = build_present,
-                                           .items = &question,
-                                           .answer = set_present,
-                                           .arg = &question},
-                      fault);
+    for (size_t i = 0; i < count; i++) {
+        recalled[i] = false;
+        if (check_id(items[i].id, fault))
+            return -1;
+    }
+    cut_init(&question.cut, items, count, RECALL_IDS);
+    status = queue_work(queue,
+                        &(struct queue_work){.script = QUEUE_SCRIPT_RECALL,
+                                             .count = question.cut.calls,
+                                             .build = build_recall,
+                                             .items = &question,
+                                             .answer = set_recalled,
+                                             .arg = &question},
+                        fault);
+    cut_release(&question.cut);
+    return status;
 }
 
-int queue_epoch(struct queue *queue, char epoch[37], struct fault *fault)
+int queue_find(struct queue *queue, const struct queue_item *item, struct queue_place *place,
+               struct fault *fault)
+{
+    struct queue_call call;
+    redisReply *reply;
+
+    *place = (struct queue_place){0};
+    queue_call_begin(&call, QUEUE_SCRIPT_FIND, item->partition);
+    queue_call_key(&call, "epoch");
+    queue_call_values(&call, queue);
+    queue_call_value(&call, item->id);
+    reply = queue_call_run(queue, &call, fault);
+    if (!reply)
+        return -1;
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 3) {
+        place->stream = xmemdupz(reply->element[0]->str, reply->element[0]->len);
+        place->claimed = reply->element[1]->len > 0;
+        place->ahead = reply->element[2]->integer;
+    }
+    freeReplyObject(reply);
+    return 0;
+}
+
+int queue_epoch(struct queue *queue, unsigned partition, char epoch[37], struct fault *fault)
 {
     char fresh[UID_TEXT_SIZE];
     struct queue_call call;
@@ -409,8 +510,8 @@ int queue_epoch(struct queue *queue, char epoch[37], struct fault *fault)
     int status = -1;
 
     uid_new(fresh);
-    queue_call_begin(&call, QUEUE_SCRIPT_EPOCH);
-    queue_call_key(&call, QUEUE_PREFIX "epoch");
+    queue_call_begin(&call, QUEUE_SCRIPT_EPOCH, partition);
+    queue_call_key(&call, "epoch");
     queue_call_values(&call, queue);
     queue_call_value(&call, fresh);
     reply = queue_call_run(queue, &call, fault);

@@ -16,15 +16,16 @@
 /* clang-format off */
 static const char prelude[] =
     "local P, OWNER, GROUP = ARGV[1], ARGV[2], 'dist'\n"
-    "local LANES, QUARANTINE = KEYS[1], KEYS[2]\n"
-    "local BELLS = {submitted = KEYS[3], routed = KEYS[4], ready = KEYS[5]}\n"
     "local call = redis.call\n"
 
     "local function hash(id) return P .. 'd:' .. id end\n"
 
+    "local function lanes(stage) return P .. 'lanes:' .. stage end\n"
+    "local function bell(stage) return P .. 'bell:' .. stage end\n"
+
     /* 'dist:{0}:ready:web:acme:normal' -> 'ready', 'web:acme:normal' */
     "local function parse(stream)\n"
-    "  return string.match(string.sub(stream, #P + 1), '^(%a+):?(.*)$')\n"
+    "  return string.match(string.sub(stream, #P + 1), '^(%a+):(.*)$')\n"
     "end\n"
 
     "local function now_ms()\n"
@@ -34,7 +35,7 @@ static const char prelude[] =
 
     /* ZADD dist:{0}:bell:ready NX 1700000000000 dist:{0}:ready:web:acme:normal */
     "local function ring(stream)\n"
-    "  call('ZADD', BELLS[parse(stream)], 'NX', now_ms(), stream)\n"
+    "  call('ZADD', bell((parse(stream))), 'NX', now_ms(), stream)\n"
     "end\n"
 
     /* The group reads from the start: what is there and was never read is work. */
@@ -44,7 +45,7 @@ static const char prelude[] =
 
     "local function enlist(stream)\n"
     "  local stage, lane = parse(stream)\n"
-    "  if stage == 'ready' and call('SISMEMBER', LANES, lane) == 0 then call('SADD', LANES, lane) end\n"
+    "  if call('SISMEMBER', lanes(stage), lane) == 0 then call('SADD', lanes(stage), lane) end\n"
     "end\n"
 
     /* An empty stream is no stream: group, consumers, lane and bell go with it. */
@@ -52,8 +53,8 @@ static const char prelude[] =
     "  if call('XLEN', stream) > 0 then return end\n"
     "  local stage, lane = parse(stream)\n"
     "  call('DEL', stream)\n"
-    "  call('ZREM', BELLS[stage], stream)\n"
-    "  if stage == 'ready' then call('SREM', LANES, lane) end\n"
+    "  call('ZREM', bell(stage), stream)\n"
+    "  call('SREM', lanes(stage), lane)\n"
     "end\n"
 
     "local function drop(stream, entry)\n"
@@ -88,9 +89,18 @@ static const char prelude[] =
      * finish: the wish is kept for that finish. Without memory it is not: then the lease brings the id back.
      *
      * HSET dist:{0}:d:018c... a dist:{0}:routed */
-    "local function publish(id, stream)\n"
+    "local lengths = {}\n"
+    "local function publish(id, stream, ceiling)\n"
     "  local there, owner = present(id)\n"
-    "  if not there then add(id, stream, 0) return 1 end\n"
+    "  if not there then\n"
+    "    if ceiling > 0 then\n"
+    "      lengths[stream] = lengths[stream] or call('XLEN', stream)\n"
+    "      if lengths[stream] >= ceiling then return 0 end\n"
+    "      lengths[stream] = lengths[stream] + 1\n"
+    "    end\n"
+    "    add(id, stream, 0)\n"
+    "    return 1\n"
+    "  end\n"
     "  if owner ~= '' then redis.pcall('HSET', hash(id), 'a', stream) end\n"
     "  return 0\n"
     "end\n"
@@ -119,9 +129,9 @@ static const char prelude[] =
     "local function quarantine(stream, m, reason)\n"
     "  local fields = {}\n"
     "  for i = 1, math.min(#m[2], 20) do fields[i] = printable(m[2][i]) end\n"
-    "  call('LPUSH', QUARANTINE, cjson.encode({stream = stream, entry = m[1], reason = reason,\n"
+    "  call('LPUSH', P .. 'quarantine', cjson.encode({stream = stream, entry = m[1], reason = reason,\n"
     "    fields = fields, at_ms = now_ms()}))\n"
-    "  call('LTRIM', QUARANTINE, 0, 999)\n"
+    "  call('LTRIM', P .. 'quarantine', 0, 999)\n"
     "end\n"
 
     /* The id and the crashes of an entry that was read; nil where it was dropped, with or without quarantine. */
@@ -139,18 +149,18 @@ static const char prelude[] =
     "  return id, tonumber(d[3]) or 0\n"
     "end\n";
 
-/* KEYS[6..] a stream per id; ARGV[3..] the ids. -> how many were added */
+/* KEYS a stream per id; ARGV[3] ceiling or 0, [4..] the ids. -> how many were added */
 static const char publish[] =
     "local added = 0\n"
-    "for i = 6, #KEYS do added = added + publish(ARGV[i - 3], KEYS[i]) end\n"
+    "for i = 1, #KEYS do added = added + publish(ARGV[i + 3], KEYS[i], tonumber(ARGV[3])) end\n"
     "return added\n";
 
-/* KEYS[6] stream; ARGV[3] want. -> entry, id, crashes, entry, id, ...
+/* KEYS[1] stream; ARGV[3] want. -> entry, id, crashes, entry, id, ...
  *
  * Claiming in order of arrival. As many as were wanted: there may be more, so the bell rings for somebody else;
  * fewer: all is read, so it is silenced. Dropped entries are made up for, in a bounded number of rounds. */
 static const char fetch[] =
-    "local stream, left, out, drained = KEYS[6], tonumber(ARGV[3]), {}, false\n"
+    "local stream, left, out, drained = KEYS[1], tonumber(ARGV[3]), {}, false\n"
     "if call('EXISTS', stream) == 0 then sweep(stream) return out end\n"
     "for round = 1, 10 do\n"
     "  local r = redis.pcall('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
@@ -172,11 +182,11 @@ static const char fetch[] =
     "  end\n"
     "  if drained or left == 0 then break end\n"
     "end\n"
-    "if drained then call('ZREM', BELLS[parse(stream)], stream) else ring(stream) end\n"
+    "if drained then call('ZREM', bell((parse(stream))), stream) else ring(stream) end\n"
     "sweep(stream)\n"
     "return out\n";
 
-/* KEYS[6] stream of the claim, KEYS[7..] a stream per item; ARGV[3] entry, [4] id, [5] crashes of the claim,
+/* KEYS[1] stream of the claim, KEYS[2..] a stream per item; ARGV[3] entry, [4] id, [5] crashes of the claim,
  * ARGV[6..] the items' ids. -> 1 the claim is settled, 0 it belongs to another
  *
  * Redis without memory refuses a script that begins with an addition, and lets one go on that has removed
@@ -184,29 +194,29 @@ static const char fetch[] =
  * Where it is not ours nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that
  * was routed is not pending again, and an id that moves is looked at once more. */
 static const char hop[] =
-    "local from, entry, id, crashes = KEYS[6], ARGV[3], ARGV[4], ARGV[5]\n"
+    "local from, entry, id, crashes = KEYS[1], ARGV[3], ARGV[4], ARGV[5]\n"
     "local whose, to = standing(from, id, entry, crashes), nil\n"
-    "for i = 7, #KEYS do\n"
-    "  if ARGV[i - 1] == id then to = KEYS[i] end\n"
+    "for i = 2, #KEYS do\n"
+    "  if ARGV[i + 4] == id then to = KEYS[i] end\n"
     "end\n"
     "if whose == 'mine' then\n"
     "  drop(from, entry)\n"
     "  if to then add(id, to, 0) else call('DEL', hash(id)) end\n"
     "end\n"
-    "for i = 7, #KEYS do\n"
-    "  if ARGV[i - 1] ~= id then publish(ARGV[i - 1], KEYS[i]) end\n"
+    "for i = 2, #KEYS do\n"
+    "  if ARGV[i + 4] ~= id then publish(ARGV[i + 4], KEYS[i], 0) end\n"
     "end\n"
     "if whose == 'other' then return 0 end\n"
     "if whose == 'none' then drop_stale(from, entry, id) end\n"
     "sweep(from)\n"
     "return whose == 'mine' and 1 or 0\n";
 
-/* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes, [6] '1' where the id has ended. -> 1 settled, 0 another's
+/* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes, [6] '1' where the id has ended. -> 1 settled, 0 another's
  *
  * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
  * where it has ended: the next worker looks, and finishes it. */
 static const char finish[] =
-    "local stream, entry, id = KEYS[6], ARGV[3], ARGV[4]\n"
+    "local stream, entry, id = KEYS[1], ARGV[3], ARGV[4]\n"
     "local whose, at, current = standing(stream, id, entry, ARGV[5])\n"
     "local ended = ARGV[6] == '1'\n"
     "if whose == 'other' and not ended then return 0 end\n"
@@ -222,9 +232,9 @@ static const char finish[] =
     "if wish and wish ~= '' then add(id, wish, 0) end\n"
     "return 1\n";
 
-/* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
+/* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
 static const char release[] =
-    "local stream, entry, id, crashes = KEYS[6], ARGV[3], ARGV[4], ARGV[5]\n"
+    "local stream, entry, id, crashes = KEYS[1], ARGV[3], ARGV[4], ARGV[5]\n"
     "local whose = standing(stream, id, entry, crashes)\n"
     "if whose == 'other' then return 0 end\n"
     "if whose == 'mine' then\n"
@@ -234,23 +244,24 @@ static const char release[] =
     "sweep(stream)\n"
     "return whose == 'mine' and 1 or 0\n";
 
-/* KEYS[6] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 still ours, 0 lost
+/* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 still ours, 0 lost
  *
  * JUSTID: the idle clock starts again, the delivery counter stays. An entry that is no longer pending (somebody
  * destroyed the group) will be read again, so it is lost. */
 static const char renew[] =
-    "local stream, entry = KEYS[6], ARGV[3]\n"
+    "local stream, entry = KEYS[1], ARGV[3]\n"
     "if standing(stream, ARGV[4], entry, ARGV[5]) ~= 'mine' then return 0 end\n"
     "local r = redis.pcall('XCLAIM', stream, GROUP, OWNER, 0, entry, 'JUSTID')\n"
     "return (not r.err and #r == 1) and 1 or 0\n";
 
-/* KEYS[6] stream; ARGV[3] idle_ms, [4] cursor, [5] want. -> cursor, entry, id, crashes, entry, ...
+/* KEYS[1] stream; ARGV[3] idle_ms, [4] cursor, [5] want. -> cursor, entry, id, crashes, entry, ...
  *
  * The cursor must be kept: XAUTOCLAIM looks at 10 * COUNT pending entries and would never get past a front of
- * busy ones. Who takes over looks from now on, so a wish has come true. At the end of a walk the consumers that hold nothing and were not seen for an hour are forgotten;
- * inside a script nobody can give them an entry between the look and the deletion. */
+ * busy ones. Who takes over looks from now on, so a wish has come true. At the end of a walk the consumers that hold
+ * nothing and were not seen for an hour are forgotten; inside a script nobody can give them an entry between the look
+ * and the deletion. */
 static const char reap[] =
-    "local stream = KEYS[6]\n"
+    "local stream = KEYS[1]\n"
     "if call('EXISTS', stream) == 0 then sweep(stream) return {'0-0'} end\n"
     "local r = redis.pcall('XAUTOCLAIM', stream, GROUP, OWNER, ARGV[3], ARGV[4], 'COUNT', ARGV[5])\n"
     "if r.err then\n"
@@ -277,29 +288,129 @@ static const char reap[] =
     "sweep(stream)\n"
     "return out\n";
 
-/* ARGV[3..] ids. -> 1 or 0 for each */
-static const char present[] =
+/* ARGV[3..] ids. -> 1 or 0 for each: it is not in Redis any more
+ *
+ * An id that somebody holds stays: what comes of it will tell. */
+static const char recall[] =
     "local out = {}\n"
-    "for i = 3, #ARGV do out[#out + 1] = present(ARGV[i]) and 1 or 0 end\n"
+    "for i = 3, #ARGV do\n"
+    "  local id = ARGV[i]\n"
+    "  local there, owner = present(id)\n"
+    "  if there and owner ~= '' then\n"
+    "    out[#out + 1] = 0\n"
+    "  else\n"
+    "    local d = call('HMGET', hash(id), 's', 'e')\n"
+    "    if there then drop(d[1], d[2]) sweep(d[1]) end\n"
+    "    call('DEL', hash(id))\n"
+    "    out[#out + 1] = 1\n"
+    "  end\n"
+    "end\n"
     "return out\n";
 
-/* KEYS[6] the epoch; ARGV[3] a new one, for the case that there is none. -> the epoch */
+/* ARGV[3] id. -> nothing, or stream without its prefix, owner, entries before it */
+static const char find[] =
+    "local there, owner = present(ARGV[3])\n"
+    "if not there then return {} end\n"
+    "local d = call('HMGET', hash(ARGV[3]), 's', 'e')\n"
+    "local ahead = #call('XRANGE', d[1], '-', '(' .. d[2], 'COUNT', 1000)\n"
+    "return {string.sub(d[1], #P + 1), owner, ahead}\n";
+
+/* KEYS[1] the epoch; ARGV[3] a new one, for the case that there is none. -> the epoch */
 static const char epoch[] =
-    "local now = call('GET', KEYS[6])\n"
+    "local now = call('GET', KEYS[1])\n"
     "if now and #now == 36 then return now end\n"
-    "call('SET', KEYS[6], ARGV[3])\n"
+    "call('SET', KEYS[1], ARGV[3])\n"
     "return ARGV[3]\n";
 
-/* KEYS[6] stream. -> length, in flight, age of the oldest entry in ms or -1
+/* KEYS[1] the set of lanes; ARGV[3] stage. -> lane, length, in flight, age of the oldest entry in ms, lane, ...
  *
- * An entry's id starts with the time of Redis at which it was added. */
-static const char depth[] =
-    "local stream = KEYS[6]\n"
-    "local oldest = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]\n"
-    "if not oldest then return {0, 0, -1} end\n"
-    "local pending = redis.pcall('XPENDING', stream, GROUP)\n"
-    "local age = now_ms() - tonumber(string.match(oldest[1], '^%d+'))\n"
-    "return {call('XLEN', stream), pending.err and 0 or pending[1], math.max(age, 0)}\n";
+ * An entry's id starts with the time of Redis at which it was added. A lane that has no entries is none. */
+static const char survey[] =
+    "local out, now = {}, now_ms()\n"
+    "for _, lane in ipairs(call('SMEMBERS', KEYS[1])) do\n"
+    "  local stream = P .. ARGV[3] .. ':' .. lane\n"
+    "  local oldest = call('XRANGE', stream, '-', '+', 'COUNT', 1)[1]\n"
+    "  if not oldest then\n"
+    "    sweep(stream)\n"
+    "  else\n"
+    "    local pending = redis.pcall('XPENDING', stream, GROUP)\n"
+    "    out[#out + 1] = lane\n"
+    "    out[#out + 1] = call('XLEN', stream)\n"
+    "    out[#out + 1] = pending.err and 0 or pending[1]\n"
+    "    out[#out + 1] = math.max(now - tonumber(string.match(oldest[1], '^%d+')), 0)\n"
+    "  end\n"
+    "end\n"
+    "return out\n";
+/* What the scripts of holds.h share. HSET dist:{0}:holds web "5 1700000060000 0 0 1700000000000" */
+#define HOLD_LUA                                                                              \
+    "local function read(text)\n"                                                             \
+    "  local f, o, p, b, t = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')\n"   \
+    "  return {failures = tonumber(f) or 0, open = tonumber(o) or 0, paused = tonumber(p) or 0,\n" \
+    "    probe = tonumber(b) or 0, touched = tonumber(t) or 0}\n"                             \
+    "end\n"                                                                                   \
+    "local function write(destination, h, now)\n"                                             \
+    "  if h.failures == 0 and h.open == 0 and h.paused <= now then\n"                         \
+    "    call('HDEL', KEYS[1], destination)\n"                                                \
+    "  else\n"                                                                                \
+    "    call('HSET', KEYS[1], destination, string.format('%d %d %d %d %d', h.failures, h.open,\n" \
+    "      h.paused, h.probe, now))\n"                                                        \
+    "  end\n"                                                                                 \
+    "end\n"
+
+/* KEYS[1] the holds. -> destination, kind, failures, ms left, destination, ... */
+static const char holds[] = HOLD_LUA
+    "local out, now, all = {}, now_ms(), call('HGETALL', KEYS[1])\n"
+    "for i = 1, #all, 2 do\n"
+    "  local h = read(all[i + 1])\n"
+    "  local kind, left\n"
+    "  if h.touched < now - 3600000 then call('HDEL', KEYS[1], all[i])\n"
+    "  elseif h.open > 0 then\n"
+    "    local till = math.max(h.open, h.probe, h.paused)\n"
+    "    kind, left = till > now and 1 or 2, math.max(till - now, 0)\n"
+    "  elseif h.paused > now then kind, left = 0, h.paused - now end\n"
+    "  if kind then\n"
+    "    for _, value in ipairs({all[i], kind, h.failures, left}) do out[#out + 1] = value end\n"
+    "  end\n"
+    "end\n"
+    "return out\n";
+
+/* KEYS[1] the holds; ARGV[3] destination, [4] failures, [5] '1' success, [6] '1' the probe failed, [7] pause in ms,
+ * [8] failures that open it, [9] for how many ms. -> 1 */
+static const char report[] = HOLD_LUA
+    "local now, h = now_ms(), read(call('HGET', KEYS[1], ARGV[3]))\n"
+    "if ARGV[5] == '1' then h.failures, h.open, h.probe = 0, 0, 0 end\n"
+    "h.failures = h.failures + tonumber(ARGV[4])\n"
+    "if ARGV[6] == '1' and h.open > 0 then h.open, h.probe = now + tonumber(ARGV[9]), 0 end\n"
+    "if h.open == 0 and h.failures >= tonumber(ARGV[8]) then h.open = now + tonumber(ARGV[9]) end\n"
+    "if tonumber(ARGV[7]) > 0 then h.paused = math.max(h.paused, now + tonumber(ARGV[7])) end\n"
+    "write(ARGV[3], h, now)\n"
+    "return 1\n";
+
+/* KEYS[1] the holds; ARGV[3] destination, [4] for how many ms, 0: it was not used. -> 1 granted */
+static const char probe[] = HOLD_LUA
+    "local now, h = now_ms(), read(call('HGET', KEYS[1], ARGV[3]))\n"
+    "if h.open == 0 then return 0 end\n"
+    "if ARGV[4] ~= '0' and math.max(h.open, h.probe, h.paused) > now then return 0 end\n"
+    "h.probe = ARGV[4] == '0' and 0 or now + tonumber(ARGV[4])\n"
+    "write(ARGV[3], h, now)\n"
+    "return ARGV[4] == '0' and 0 or 1\n";
+
+/* KEYS[1] the rate's key; ARGV[3] want, [4] us between two slots. -> granted
+ *
+ * The generic cell rate algorithm: the key holds the time of the next free slot, at most a second behind now. */
+static const char grant[] =
+    "local t = call('TIME')\n"
+    "local now, step = t[1] * 1000000 + t[2], tonumber(ARGV[4])\n"
+    "local saved = math.max(1000000, step)\n"
+    "local next = math.max(tonumber(call('GET', KEYS[1]) or 0), now - saved + step)\n"
+    "local free = math.floor((now - next) / step) + 1\n"
+    "local granted = math.max(0, math.min(free, tonumber(ARGV[3])))\n"
+    "if granted > 0 then\n"
+    "  next = next + granted * step\n"
+    "  local left = math.ceil((next + saved - now) / 1000)\n"
+    "  call('SET', KEYS[1], string.format('%.0f', next), 'PX', math.max(left, 1))\n"
+    "end\n"
+    "return granted\n";
 /* clang-format on */
 
 static const struct {
@@ -312,9 +423,14 @@ static const struct {
     [QUEUE_SCRIPT_RELEASE] = {"release", release},
     [QUEUE_SCRIPT_RENEW] = {"renew", renew},
     [QUEUE_SCRIPT_REAP] = {"reap", reap},
-    [QUEUE_SCRIPT_PRESENT] = {"present", present},
+    [QUEUE_SCRIPT_RECALL] = {"recall", recall},
+    [QUEUE_SCRIPT_FIND] = {"find", find},
     [QUEUE_SCRIPT_EPOCH] = {"epoch", epoch},
-    [QUEUE_SCRIPT_DEPTH] = {"depth", depth},
+    [QUEUE_SCRIPT_SURVEY] = {"survey", survey},
+    [QUEUE_SCRIPT_HOLDS] = {"holds", holds},
+    [QUEUE_SCRIPT_REPORT] = {"report", report},
+    [QUEUE_SCRIPT_PROBE] = {"probe", probe},
+    [QUEUE_SCRIPT_GRANT] = {"grant", grant},
 };
 
 void queue_scripts_init(struct redis_script scripts[QUEUE_SCRIPT_COUNT])

@@ -1,10 +1,10 @@
 /*
  * queue_scripts - the Lua that runs in Redis for queue.c
  *
- * Every call has the same head: KEYS[1] lanes, [2] quarantine, [3] [4] [5] the bells of submitted, routed,
- * ready, then the streams of the call from KEYS[6] on; ARGV[1] is "dist:{p}:", ARGV[2] the owner. Further
- * values are named at each script. Keys "dist:{p}:d:<id>" are made inside, from ARGV[1]: ids are not known
- * before a fetch, and the hash tag puts them into the slot of the others.
+ * KEYS are the streams of the call, or one other key where it has none: they tell a Redis Cluster the slot.
+ * ARGV[1] is "dist:{p}:", ARGV[2] the owner; further values are named at each script. All other keys are made
+ * inside, from ARGV[1]: which ones a call needs is not known before it, and the hash tag puts them into the
+ * slot of the streams.
  */
 #ifndef DIST_QUEUE_SCRIPTS_H
 #define DIST_QUEUE_SCRIPTS_H
@@ -19,9 +19,14 @@ enum queue_script {
     QUEUE_SCRIPT_RELEASE,
     QUEUE_SCRIPT_RENEW,
     QUEUE_SCRIPT_REAP,
-    QUEUE_SCRIPT_PRESENT,
+    QUEUE_SCRIPT_RECALL,
+    QUEUE_SCRIPT_FIND,
     QUEUE_SCRIPT_EPOCH,
-    QUEUE_SCRIPT_DEPTH,
+    QUEUE_SCRIPT_SURVEY,
+    QUEUE_SCRIPT_HOLDS,
+    QUEUE_SCRIPT_REPORT,
+    QUEUE_SCRIPT_PROBE,
+    QUEUE_SCRIPT_GRANT,
     QUEUE_SCRIPT_COUNT
 };
 

@@ -62,9 +62,13 @@ submit() {
     dist-submit --tenant acme --type disk_report "$@"
 }
 
-# queues_empty: nothing is left in Redis but its epoch
+# queues_empty: nothing is left in Redis but its epoch, and the holds of destinations that have failed
 queues_empty() {
-    is 'dist:{0}:epoch' redis --raw KEYS '*'
+    is 'dist:{0}:epoch' keys_but_holds
+}
+
+keys_but_holds() {
+    redis --raw KEYS '*' | grep -vxF 'dist:{0}:holds'
 }
 
 # completed TYPE: how many distributions of this data type are completed
