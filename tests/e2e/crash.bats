@@ -23,14 +23,15 @@ cells=(
 window=deliver:sent
 
 setup_file() {
-    local group number=1 running=()
+    local group number=0 running=()
     sandbox_up
     export DIST_LEASE=2s DIST_SERVER_TIMEOUT=1900ms RESULTS=$BATS_FILE_TMPDIR/results
     mkdir -p "$RESULTS" "$BATS_FILE_TMPDIR/files"
     destinations
-    for group in "${groups[@]}" poison single; do
+    for group in "${groups[@]}" poison single pair; do
         psql -XAtq -h "$DB_HOST" -p "$DB_PORT" -U postgres -d postgres -c "create database \"$group\" owner dist"
-        run_group "$group" "$((number++))" >"$RESULTS/$group.log" 2>&1 3>&- 4>&- &
+        number=$((number + 1)) # here, not in the subshell
+        run_group "$group" "$number" >"$RESULTS/$group.log" 2>&1 3>&- 4>&- &
         running+=($!)
     done
     wait "${running[@]}" || true
@@ -48,6 +49,9 @@ destinations() {
     rest_destination rest /in/rest
     rest_destination poison /in/poison
     rest_destination single /in/single
+    rest_destination sick /in/sick/status/503
+    rest_destination well /in/well
+    destination pair '{"group": ["sick", "well"], "policy": "failover"}'
     destination file '{"protocol": "file", "path": "'"$BATS_FILE_TMPDIR"'/files/{distribution_id}"}'
     destination exec '{"protocol": "exec", "command":
         ["/bin/sh", "-c", "cat >/dev/null; echo $DIST_DELIVERY_ID >>'"$log"'"]}'
@@ -65,6 +69,7 @@ run_group() {
     case $group in
         poison) given_up_cells ;;
         single) run_cell single_cell settle:single ;;
+        pair) run_cell passed_over_cell pump:recalled ;;
         *)
             export DIST_CONCURRENCY=1
             services_start "route-$group" "transform-$group" "deliver-$group"
@@ -128,6 +133,7 @@ jobs_in() {
 sent_twice() {
     case $group in
         rest | poison | single) echo "$(($(receiver_count "/in/$group") - $(receiver_distinct "/in/$group")))" ;;
+        pair) echo "$(($(receiver_count /in/well) - $(receiver_distinct /in/well)))" ;;
         exec) sort "$BATS_FILE_TMPDIR/exec.log" | uniq -d | wc -l ;;
         file) echo 0 ;; # the second time it is there already
         null) dist-admin audit --json 2>/dev/null | jq -rs '.[-1].attempts.delivered_again' ;;
@@ -138,6 +144,7 @@ sent_twice() {
 arrived() {
     case $group in
         rest | poison | single) receiver_distinct "/in/$group" ;;
+        pair) receiver_distinct /in/well ;;
         exec) sort -u "$BATS_FILE_TMPDIR/exec.log" | wc -l ;;
         file) find "$BATS_FILE_TMPDIR/files" -type f | wc -l ;;
         null) sql "select count(*) from distribution_deliveries where status = 'delivered'" ;;
@@ -251,6 +258,17 @@ single_cell() {
     all_well
 }
 
+# The breaker of the first member opens, and what waits for it goes to the second.
+passed_over_cell() {
+    services_start "transform-$group" "deliver-$group"
+    armed "$1" dist-route --stream
+    submit 40 pair
+    crashed
+    service_start "route-$group"
+    wait_until 40 is 40 jobs_in "'completed'"
+    all_well
+}
+
 # tell: the matrix of duplicates, a line per point
 tell() {
     local point group
@@ -260,7 +278,7 @@ tell() {
             awk -v point="$point" '$1 == point { printf "%s ", $2 }' "$RESULTS/$group"
         done)"
     done
-    sed 's/^/#   /' "$RESULTS/poison" "$RESULTS/single"
+    sed 's/^/#   /' "$RESULTS/poison" "$RESULTS/single" "$RESULTS/pair"
 }
 
 # --- the tests: what the cells found ---
@@ -284,7 +302,7 @@ held() {
         grep -oE '[a-z]+:[a-z-]+' | sort -u)
     [ "$called" = "$table" ]
     [ "$page" = "$table" ]
-    [ "$(printf '%s\n' "${cells[@]}" settle:single route:given-up transform:given-up | sort -u)" = "$table" ]
+    [ "$(printf '%s\n' "${cells[@]}" settle:single pump:recalled route:given-up transform:given-up | sort -u)" = "$table" ]
 }
 
 @test "a point that does not exist is a mistake in the configuration" {
@@ -311,6 +329,10 @@ held() {
 @test "an entry over which three workers died is given up once, however often that is interrupted" {
     [ "$(sort "$RESULTS/poison")" = "$(printf '%s\n' 'route:given-up 0' 'transform:given-up 0')" ] ||
         fail "$(cat "$RESULTS/poison" "$RESULTS"/poison-*)"
+}
+
+@test "killed while deliveries go to another member of their group: none is lost, none is sent twice" {
+    [ "$(cat "$RESULTS/pair")" = 'pump:recalled 0' ] || fail "$(cat "$RESULTS/pair" "$RESULTS"/pair-*)"
 }
 
 @test "killed among outcomes that are recorded one by one: each is recorded once" {
