@@ -389,7 +389,7 @@ static bool is_harness(const char *name)
     return strcmp(name, "DIST_CONFIG_DIR") == 0;
 }
 
-/* No setting: a test's word to this one process (base/crash.h), so it is not in the table nor in dist.conf. */
+/* No setting: a test's word to this one process (base/crash.h), so dist.conf does not know it. */
 static void check_crash_point(struct loading *loading, const char *value)
 {
     struct fault fault;

@@ -53,6 +53,7 @@ destinations() {
     rest_destination well /in/well
     destination pair '{"group": ["sick", "well"], "policy": "failover"}'
     destination file '{"protocol": "file", "path": "'"$BATS_FILE_TMPDIR"'/files/{distribution_id}"}'
+    # shellcheck disable=SC2016 # for the shell that is the command
     destination exec '{"protocol": "exec", "command":
         ["/bin/sh", "-c", "cat >/dev/null; echo $DIST_DELIVERY_ID >>'"$log"'"]}'
     destination null '{"protocol": "null"}'
