@@ -5,6 +5,7 @@
 #   make lint             format, static analysis, floors, pages
 #   make coverage         line coverage of lib/ over all tests
 #   make bench            how fast, in how long, at what cost, beside what the servers could do; BENCH="--json ..."
+#   make chaos            random faults while distributions are in flight; CHAOS="--seed 7 --duration 300"
 #   make valgrind         the unit and server rings below valgrind
 #   make install          DESTDIR and PREFIX as usual
 #
@@ -59,7 +60,7 @@ server_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/servers/test_*.c))
 server_shared := $(patsubst %.c,$(B)/%.o,$(filter-out tests/servers/test_%.c,$(wildcard tests/servers/*.c)))
 pages := $(wildcard man/*.[1-8])
 
-.PHONY: all check check-unit check-servers check-e2e lint coverage bench valgrind install uninstall clean \
+.PHONY: all check check-unit check-servers check-e2e lint coverage bench chaos valgrind install uninstall clean \
 	test-programs print-cflags print-build
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -127,6 +128,9 @@ coverage:
 
 bench: all $(receiver) $(pace)
 	scripts/bench --build $(B) $(BENCH)
+
+chaos: all $(receiver)
+	scripts/chaos --build $(B) $(CHAOS)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/dist/destinations.d \

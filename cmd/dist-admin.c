@@ -1,18 +1,20 @@
 /*
- * dist-admin - schema, tenants, destinations, settings
+ * dist-admin - schema, tenants, destinations, settings, audit
  */
 #include <string.h>
 
 #include "admin.h"
+#include "audit.h"
 #include "tool.h"
 
 static bool json, check;
-static const char *name;
+static const char *name, *tenant;
 
 static const struct option options[] = {
     {'j', "json", NULL, OPTION_FLAG, &json, 0, 0, "one JSON object per row", NULL},
     {0, "name", "text", OPTION_STRING, &name, 0, 0, "tenant add: its name for people", NULL},
     {0, "check", NULL, OPTION_FLAG, &check, 0, 0, "config: find every mistake", NULL},
+    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0, "audit: of this tenant only", NULL},
     {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const char *const usage[] = {
@@ -26,10 +28,11 @@ static const char *const usage[] = {
     "destination check [name ...]",
     "config [-j] [--check]",
     "doctor",
+    "audit [-j] [-t name]",
     NULL,
 };
 static const char *const subcommands[] = {"init",   "migrate", "tenant", "destination",
-                                          "config", "doctor",  NULL};
+                                          "config", "doctor",  "audit",  NULL};
 static const struct tool_options tool_options = {
     .tool = "dist-admin",
     .purpose = "administer schema, tenants, destinations and settings",
@@ -103,6 +106,13 @@ static int run_doctor(const struct tool *tool, char **words, int count, struct f
     return admin_doctor(tool, fault);
 }
 
+static int run_audit(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)words;
+    (void)count;
+    return audit_run(tool, tenant, json, fault);
+}
+
 /* One row per subcommand: its words, how many operands it takes behind them, and whether it makes the folder.
  */
 static const struct {
@@ -121,6 +131,7 @@ static const struct {
     {"destination", "check", 0, 10000, false, run_destination_check},
     {"config", NULL, 0, 0, false, run_config},
     {"doctor", NULL, 0, 0, false, run_doctor},
+    {"audit", NULL, 0, 0, false, run_audit},
 };
 
 static int run(const struct tool *tool, int count, char **words, struct fault *fault)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crash.h"
 #include "dead_select.h"
 #include "dead_show.h"
 #include "msg.h"
@@ -178,8 +179,10 @@ static int drop_all(struct store *store, const struct dead_texts *chosen, size_t
     for (size_t at = 0; at < chosen->count; at += BATCH) {
         size_t count = chosen->count - at < BATCH ? chosen->count - at : BATCH;
         size_t changed = 0;
+        crash_point("drop:chosen");
         int result = store_drop(store, (const char *const *)chosen->items + at, count, &changed, fault);
         *done += changed;
+        crash_point("drop:committed");
         if (result < 0)
             return fault_wrap(fault, "after %zu of %zu", *done, chosen->count);
         msg_progress("dropped", at + count, chosen->count);

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "crash.h"
 #include "xalloc.h"
 
 /* What PostgreSQL has already is not recorded again. */
@@ -43,6 +44,9 @@ void deliver_record_run(void *arg)
     struct deliver_record *record = arg;
 
     record->result = commit(record);
-    if (record->result == 0)
-        record->result = acknowledge(record);
+    if (record->result < 0)
+        return;
+    crash_point("deliver:recorded");
+    record->result = acknowledge(record);
+    crash_point("deliver:acknowledged");
 }

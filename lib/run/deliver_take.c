@@ -8,6 +8,7 @@
 
 #include "breaker.h"
 #include "clock.h"
+#include "crash.h"
 #include "pool.h"
 #include "strmap.h"
 #include "xalloc.h"
@@ -309,6 +310,7 @@ static int load(struct deliver_round *round, struct fault *fault)
 
     if (!count)
         return 0;
+    crash_point("deliver:claimed");
     const char **ids = xcalloc(count, sizeof *ids);
     round->deliveries = xcalloc(count, sizeof *round->deliveries);
     for (size_t i = 0; i < count; i++)

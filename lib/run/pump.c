@@ -170,9 +170,10 @@ static int take(struct work *work, int64_t now_ms, struct fault *fault)
         work->reap_at_ms = work->claims.count == BATCH ? now_ms : now_ms + work->lease_ms / 4;
         if (give_up_poison(work, fault) < 0)
             return -1;
-    } else if (fetch(work, fault) < 0) {
-        return -1;
     }
+    /* also where it is time to reap in every turn, as with a short lease */
+    if (!work->claims.count && fetch(work, fault) < 0)
+        return -1;
     return isolate_suspect(work, fault);
 }
 

@@ -12,6 +12,7 @@
 
 #include "catalog.h"
 #include "clock.h"
+#include "crash.h"
 #include "dead_select.h"
 #include "msg.h"
 #include "num.h"
@@ -192,10 +193,12 @@ static int replay_some(struct batch *batch, size_t from, size_t end, bool spread
         size_t count = end - at < BATCH ? end - at : BATCH;
         for (size_t i = 0; spread && i < count; i++)
             offsets[i] = offset_us(batch, at - from + i);
+        crash_point("replay:chosen");
         if (store_replay_letters(batch->store, &batch->plan, (const char *const *)ids->items + at,
                                  spread ? offsets : NULL, count, &batch->replayed, fault) < 0)
             return fault_wrap(fault, "batch %s: after %zu of %zu", batch->plan.id, batch->replayed,
                               ids->count);
+        crash_point("replay:committed");
         msg_progress("replayed", at + count, ids->count);
     }
     return 0;

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "crash.h"
 #include "fdio.h"
 #include "ceilings.h"
 #include "msg.h"
@@ -63,6 +64,7 @@ static int load_settings(struct tool *tool, bool service)
     tool->conf = conf_new();
     if (conf_load(tool->conf, tool_mistake, NULL, &fault) < 0)
         return fault_exit_code(fault.class);
+    crash_arm(getenv("DIST_CRASH_AT"));
     msg_open(name, service, conf_text(tool->conf, "DIST_LOG_FORMAT"));
     apply_log_level(tool->conf);
     return 0;

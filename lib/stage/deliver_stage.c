@@ -11,6 +11,7 @@
 #include <sys/time.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "msg.h"
 #include "rng.h"
 #include "route.h"
@@ -177,6 +178,7 @@ static void on_outcome(void *arg, struct outcome *outcome)
     struct settlement settlement;
     int64_t now_us = clock_wall_us();
 
+    crash_point("deliver:sent");
     attempt->handle = NULL;
     attempt->report.result = judge(outcome);
     attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
@@ -268,6 +270,7 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.number = delivery->attempts + 1;
     attempt->settlement.started_at_us = clock_wall_us();
     attempt->started_ms = clock_mono_ms();
+    crash_point("deliver:sending");
     attempt->handle = adapter->start(&attempt->stage->adapters, &attempt->attempt, on_outcome, attempt);
 }
 

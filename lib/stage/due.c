@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "crash.h"
 #include "holds.h"
 #include "msg.h"
 #include "strmap.h"
@@ -242,8 +243,11 @@ static int feed_deliveries(struct due *due, const struct holds *holds, struct fa
         goto out;
     share_out(due, &lanes, lengths, routed, holds);
     result = store_claim_due(due->store, &lanes, due->lease_ms, &list, fault);
-    if (result == 0)
+    if (result == 0 && list.count) {
+        crash_point("pump:claimed");
         result = publish(due, QUEUE_ROUTED, &list, 0, NULL, fault);
+        crash_point("pump:published");
+    }
 out:
     free(lengths);
     free(routed);
@@ -281,6 +285,8 @@ static int pass_over(struct due *due, const char *destination, const char *const
         ids = xcalloc(list.count, sizeof *ids);
         result = recall(due, &list, ids, &count, fault);
     }
+    if (result == 0 && count)
+        crash_point("pump:recalled");
     if (result == 0 && count)
         result = store_pass_over(due->store, destination, held, ids, count, &moved, fault);
     if (moved)
@@ -350,6 +356,7 @@ static int check_epoch(struct due *due, struct fault *fault)
         if (queue_epoch(due->queue, p, epoch, fault) < 0 ||
             store_see_epoch(due->store, p, epoch, &changed, fault) < 0)
             return -1;
+        crash_point("pump:epoch");
         if (changed)
             msg(MSG_INFO, "Redis is new or was emptied: everything that is open is queued again");
         due->republish = due->republish || changed;

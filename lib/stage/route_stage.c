@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "crash.h"
 #include "envelope.h"
 #include "route.h"
 #include "strmap.h"
@@ -204,6 +205,7 @@ int route_stage_batch(struct route_stage *stage, const struct queue_claims *clai
     size_t count = claims->count;
     int result = -1;
 
+    crash_point("route:claimed");
     batch_init(&batch, claims);
     if (store_load_jobs(stage->store, batch.ids, count, batch.jobs, batch.routed, fault) < 0 ||
         route_all(stage, &batch, count, fault) < 0 || choose_queued(stage, &batch, claims, fault) < 0)
@@ -211,12 +213,14 @@ int route_stage_batch(struct route_stage *stage, const struct queue_claims *clai
     if (batch.routing_count &&
         store_save_routings(stage->store, batch.routings, batch.routing_count, stage->lease_ms, fault) < 0)
         goto out;
+    crash_point("route:saved");
     for (size_t i = 0; i < count; i++) {
         batch.hops[i].claim = &claims->items[i];
         if (collect(stage, &batch, i, fault) < 0)
             goto out;
     }
     result = queue_hops(stage->queue, batch.hops, count, fault);
+    crash_point("route:hopped");
 out:
     batch_release(&batch, count);
     return result;
@@ -235,5 +239,6 @@ int route_stage_poison(struct route_stage *stage, const struct queue_claim *clai
     const struct queue_finish finish = {.claim = claim, .ended = true};
     if (store_fail_job(stage->store, claim->id, why, fault) < 0)
         return -1;
+    crash_point("route:given-up");
     return queue_finish(stage->queue, &finish, 1, fault);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "crash.h"
 #include "digest.h"
 #include "ceilings.h"
 #include "msg.h"
@@ -143,7 +144,9 @@ int submit_flush(struct submit *submit,
         return 0;
     if (store(submit, fault) < 0)
         return -1;
+    crash_point("submit:committed");
     publish(submit);
+    crash_point("submit:published");
     for (size_t i = 0; i < submit->count; i++)
         each(arg, &submit->items[i], submit->numbers[i]);
     submit_clear(submit);

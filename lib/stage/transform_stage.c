@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crash.h"
 #include "envelope.h"
 #include "route.h"
 #include "text.h"
@@ -206,14 +207,18 @@ static int carry_out(struct transform_stage *stage, const struct batch *batch, s
     if (batch->changed_count &&
         store_save_transformed(stage->store, batch->changed, batch->changed_count, fault) < 0)
         return -1;
+    crash_point("transform:saved");
     if (batch->settlement_count &&
         store_settle(stage->store, batch->settlements, batch->settlement_count, fault) < 0)
         return -1;
+    crash_point("transform:settled");
     if (batch->hop_count && queue_hops(stage->queue, batch->hops, batch->hop_count, fault) < 0)
         return -1;
+    crash_point("transform:hopped");
     if (batch->finished_count &&
         queue_finish(stage->queue, batch->finished, batch->finished_count, fault) < 0)
         return -1;
+    crash_point("transform:finished");
     if (batch->released_count &&
         queue_release(stage->queue, batch->released, batch->released_count, fault) < 0)
         return -1;
@@ -226,6 +231,7 @@ int transform_stage_batch(struct transform_stage *stage, const struct queue_clai
     struct batch batch;
     int result = -1;
 
+    crash_point("transform:claimed");
     batch_init(&batch, claims);
     if (store_load_deliveries(stage->store, batch.ids, batch.count, 0, batch.deliveries, fault) < 0)
         goto out;
@@ -257,5 +263,6 @@ int transform_stage_poison(struct transform_stage *stage, const struct queue_cla
     text_copy(settlement.delivery_id, sizeof settlement.delivery_id, claim->id);
     int result = store_settle(stage->store, &settlement, 1, fault);
     settlement_release(&settlement);
+    crash_point("transform:given-up");
     return result < 0 ? -1 : queue_finish(stage->queue, &finish, 1, fault);
 }

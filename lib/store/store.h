@@ -192,8 +192,8 @@ int store_overdue_deliveries(struct store *store, bool all, const char *after, s
                              struct due_list *list, struct fault *fault);
 /* Ends waiting deliveries (and pending jobs) whose expiry has passed; queued ones a lease later, when whoever
  * tries them has had his time: `recall` gets these. */
-int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *expired, struct due_list *recall,
-                 struct fault *fault);
+int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *expired,
+                 struct due_list *recall, struct fault *fault);
 /*
  * Open deliveries of a group whose turn is at `destination`, and which have a candidate that is none of
  * `held` (ended by NULL): a look. store_pass_over() then gives them to that candidate: they wait, due now
@@ -297,9 +297,52 @@ struct tenant_view {
 };
 int store_tenant_add(struct store *store, const char *tenant_id, const char *name, struct fault *fault);
 int store_tenant_disable(struct store *store, const char *tenant_id, bool disabled, struct fault *fault);
+/* INPUT where there is none; a disabled one is one. */
+int store_tenant_known(struct store *store, const char *tenant_id, struct fault *fault);
 int store_tenant_list(struct store *store, int (*row)(void *arg, const struct tenant_view *view), void *arg,
                       struct fault *fault);
 /* Server version as text, and the difference of its clock to ours in milliseconds. */
 int store_server(struct store *store, char version[64], int64_t *skew_ms, struct fault *fault);
+
+/* --- audit: is every accepted target somewhere? --- */
+
+struct audit_sums {
+    int64_t jobs, pending, targets; /* targets: what was accepted, jobs times their targets */
+    int64_t waiting, queued, delivered, dead, expired, cancelled; /* deliveries to targets */
+    int64_t unrouted;  /* targets of jobs that ended before they were routed */
+    int64_t callbacks; /* deliveries of that kind, in any status */
+    int64_t attempts;
+    int64_t repeated;   /* attempts whose number another attempt of the delivery has: its claim was lost */
+    int64_t duplicates; /* attempts that delivered what another attempt delivered too */
+};
+struct audit_break {
+    const char *id; /* borrowed; of a job its distribution_id */
+    bool is_job;
+    char reason[300];
+};
+/*
+ * All jobs, or those of one tenant, in one snapshot: their counters against their deliveries, their
+ * deliveries against the targets that they were accepted with, their status against the rule, and the
+ * attempts of each delivery. Whatever is under way is either in the snapshot or not. The snapshot lasts as
+ * long as the walk, page by page. `found` gets each break; where it returns non-zero the walk ends (no
+ * fault).
+ */
+int store_audit(struct store *store, const char *tenant_id, struct audit_sums *sums,
+                int (*found)(void *arg, const struct audit_break *broken), void *arg, struct fault *fault);
+/* `queued` deliveries whose due_at passed more than grace_ms ago, in the order of their ids after `after`. */
+int store_audit_overdue(struct store *store, const char *tenant_id, int64_t grace_ms, const char *after,
+                        size_t limit, struct due_list *list, struct fault *fault);
+/* Takes from the list what is not queued (with `jobs`: pending) and overdue any more. */
+int store_audit_still_overdue(struct store *store, bool jobs, int64_t grace_ms, struct due_list *list,
+                              struct fault *fault);
+enum audit_standing {
+    AUDIT_UNKNOWN, /* no row */
+    AUDIT_OPEN,
+    AUDIT_ENDED,   /* and where somebody meets it in Redis it is dropped there */
+    AUDIT_FOREIGN, /* another tenant's */
+};
+/* What the rows of these ids say, deliveries and jobs. */
+int store_audit_standing(struct store *store, const char *tenant_id, const char *const *ids, size_t count,
+                         enum audit_standing *standing, struct fault *fault);
 
 #endif

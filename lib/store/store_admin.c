@@ -162,12 +162,13 @@ static void nearest_tenant(struct store *store, const char *tenant_id, char *hin
     PQclear(result);
 }
 
-int store_check_tenant(struct store *store, const char *tenant_id, struct fault *fault)
+/* Whether it may submit; INPUT where there is no such tenant. */
+static int find_tenant(struct store *store, const char *tenant_id, bool *disabled, struct fault *fault)
 {
     struct pg_params params;
     PGresult *result;
     char shown[120], hint[120];
-    bool known, disabled;
+    bool known;
 
     pg_params_init(&params);
     pg_param_text(&params, tenant_id);
@@ -176,16 +177,33 @@ int store_check_tenant(struct store *store, const char *tenant_id, struct fault 
     if (!result)
         return -1;
     known = PQntuples(result) > 0;
-    disabled = known && pg_bool(result, 0, 0);
+    *disabled = known && pg_bool(result, 0, 0);
     PQclear(result);
-    if (known && !disabled)
+    if (known)
         return 0;
     text_copy(shown, sizeof shown, tenant_id);
-    text_printable(shown);
-    if (disabled)
-        return fault_set(fault, FAULT_INPUT, "tenant '%s' is disabled", shown);
     nearest_tenant(store, tenant_id, hint, sizeof hint);
-    return fault_set(fault, FAULT_INPUT, "there is no tenant '%s'%s", shown, hint);
+    return fault_set(fault, FAULT_INPUT, "there is no tenant '%s'%s", text_printable(shown), hint);
+}
+
+int store_check_tenant(struct store *store, const char *tenant_id, struct fault *fault)
+{
+    char shown[120];
+    bool disabled;
+
+    if (find_tenant(store, tenant_id, &disabled, fault))
+        return -1;
+    if (!disabled)
+        return 0;
+    text_copy(shown, sizeof shown, tenant_id);
+    return fault_set(fault, FAULT_INPUT, "tenant '%s' is disabled", text_printable(shown));
+}
+
+int store_tenant_known(struct store *store, const char *tenant_id, struct fault *fault)
+{
+    bool disabled;
+
+    return find_tenant(store, tenant_id, &disabled, fault);
 }
 
 int store_tenant_add(struct store *store, const char *tenant_id, const char *name, struct fault *fault)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "crash.h"
 #include "digest.h"
 #include "store_parts.h"
 #include "text.h"
@@ -245,7 +246,9 @@ static int settle_singly(struct store *store, const struct settlement *items, si
 
     for (size_t i = 0; i < count; i++) {
         fault_clear(&problem);
-        if (settle_alone(store, &items[i], &problem) == 0)
+        int done = settle_alone(store, &items[i], &problem);
+        crash_point("settle:single");
+        if (done == 0)
             continue;
         if ((status == 0 || problem.class != FAULT_INPUT) && fault)
             *fault = problem;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "ceilings.h"
+#include "crash.h"
 #include "store_parts.h"
 #include "text.h"
 #include "xalloc.h"
@@ -216,6 +217,7 @@ static void done(void *arg, size_t index, const PGresult *result)
     batch->stored[index] = PQntuples(result) == 1;
     if (batch->stored[index])
         batch->items[batch->todo[index]].scheduled = pg_bool(result, 0, 0);
+    crash_point("submit:written");
 }
 
 /* One row behind a savepoint; -1 only where the whole transaction is lost. */

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "conf_file.h"
+#include "crash.h"
 #include "num.h"
 #include "secret.h"
 #include "text.h"
@@ -82,7 +83,7 @@ const struct conf_setting conf_settings[] = {
     DURATION("DIST_BREAKER_RECOVERY", "60s", 100, SECONDS(3600), "how long it is open before a probe is made"),
     INT("DIST_LANE_WINDOW", "1000", 20, 100000, "entries of one lane in Redis; more waits in PostgreSQL"),
     INT("DIST_PARTITIONS", "1", 1, 64, "partitions of the queue in Redis, the same for all programs"),
-    DURATION("DIST_LEASE", "60s", SECONDS(10), SECONDS(3600), "how long a silent worker keeps what it holds"),
+    DURATION("DIST_LEASE", "60s", SECONDS(1), SECONDS(3600), "how long a silent worker keeps what it holds"),
     DURATION("DIST_STOP_TIMEOUT", "20s", 100, SECONDS(600), "how long a stopping service finishes its work"),
     DURATION("DIST_SERVER_TIMEOUT", "10s", 100, SECONDS(300), "the most that one call to PostgreSQL or Redis takes"),
     /* None means that it depends on where stderr goes: see msg.h. */
@@ -403,6 +404,15 @@ static bool is_harness(const char *name)
     return strcmp(name, "DIST_CONFIG_DIR") == 0;
 }
 
+/* No setting: a test's word to this one process (base/crash.h), so dist.conf does not know it. */
+static void check_crash_point(struct loading *loading, const char *value)
+{
+    struct fault fault;
+
+    if (*value && crash_check(value, &fault) != 0)
+        wrong(loading, "environment: DIST_CRASH_AT: %s", fault.text);
+}
+
 static void load_environment(struct loading *loading)
 {
     for (char **entry = environ; entry && *entry; entry++) {
@@ -417,6 +427,8 @@ static void load_environment(struct loading *loading)
         setting = find(name, &is_file);
         if (setting)
             offer(loading, SOURCE_ENVIRONMENT, "environment", setting, is_file, equals + 1);
+        else if (strcmp(name, "DIST_CRASH_AT") == 0)
+            check_crash_point(loading, equals + 1);
         else if (text_starts_with(name, "DIST_") && !is_harness(name))
             wrong_name(loading, "environment", text_printable(name));
     }

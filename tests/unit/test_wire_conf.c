@@ -320,6 +320,21 @@ static void unknown_names_in_the_environment_matter_only_below_dist(void **state
     load_wrong(f, "environment: unknown setting 'DIST_?[31m'");
 }
 
+static void a_crash_point_is_no_setting_and_must_exist(void **state)
+{
+    struct fixture *f = *state;
+
+    set(f, "DIST_CRASH_AT", "");
+    load_ok(f);
+    set(f, "DIST_CRASH_AT", "deliver:sent:3");
+    load_ok(f);
+    set(f, "DIST_CRASH_AT", "deliver:sentt");
+    load_wrong(f,
+               "environment: DIST_CRASH_AT: 'deliver:sentt' is no <point>[:N]; did you mean 'deliver:sent'?");
+    unset(f, "DIST_CRASH_AT");
+    file_wrong(f, "DIST_CRASH_AT=deliver:sent\n", "dist.conf:1: unknown setting 'DIST_CRASH_AT'");
+}
+
 static void values_outside_their_bounds_are_mistakes(void **state)
 {
     struct fixture *f = *state;
@@ -330,7 +345,8 @@ static void values_outside_their_bounds_are_mistakes(void **state)
     file_wrong(f, "REDIS_DB=1000001\n", "REDIS_DB");
     file_wrong(f, "DIST_MAX_PAYLOAD=513M\n", "DIST_MAX_PAYLOAD");
     file_wrong(f, "DIST_MAX_PAYLOAD=0\n", "'0' is too little: it takes at least 1 bytes");
-    file_wrong(f, "DIST_LEASE=9s\nDIST_SERVER_TIMEOUT=1s\n", "'9s' is too short: it takes at least 10s");
+    file_wrong(f, "DIST_LEASE=999ms\nDIST_SERVER_TIMEOUT=100ms\n",
+               "'999ms' is too short: it takes at least 1s");
     file_wrong(f, "DIST_LEASE=2h\n", "DIST_LEASE");
     file_wrong(f, "DIST_ALLOW_PRIVATE=maybe\n", "DIST_ALLOW_PRIVATE");
     file_wrong(f, "DIST_DEFAULT_TENANT=a/b\n", "DIST_DEFAULT_TENANT: 'a/b' is not a name");
@@ -564,6 +580,7 @@ int main(void)
         TEST(unknown_names_in_the_file_are_mistakes_with_the_nearest),
         TEST(names_of_other_parts_of_the_system_are_ignored),
         TEST(unknown_names_in_the_environment_matter_only_below_dist),
+        TEST(a_crash_point_is_no_setting_and_must_exist),
         TEST(values_outside_their_bounds_are_mistakes),
         TEST(all_mistakes_are_told_and_the_first_is_the_fault),
         TEST(a_secret_comes_from_the_file_that_its_variable_names),
