@@ -72,7 +72,8 @@ static struct gate_window *window_of(struct gate *gate, const char *key, size_t 
     return own;
 }
 
-int64_t gate_pace_ms(struct gate *gate, const char *key, size_t concurrency, double rate_per_s, int64_t now_us)
+int64_t gate_pace_ms(struct gate *gate, const char *key, size_t concurrency, double rate_per_s,
+                     int64_t now_us)
 {
     struct gate_window *own = window_of(gate, key, concurrency);
     int64_t step_us = (int64_t)(1e6 / rate_per_s);

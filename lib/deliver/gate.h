@@ -41,9 +41,10 @@ void gate_leave(struct gate *gate, const char *key, const char *tenant, enum gat
                 int64_t started_ms, int64_t now_ms);
 /* The breaker of the destination was open: it begins again with a small window (slow start). */
 void gate_restart(struct gate *gate, const char *key);
-/* Takes a slot of the destination's rate, for whom no other worker shares it with (a filter): 0, or how long to
- * wait for the next one. As in wire/holds.h one second's worth is saved up, and at least one. */
-int64_t gate_pace_ms(struct gate *gate, const char *key, size_t concurrency, double rate_per_s, int64_t now_us);
+/* Takes a slot of the destination's rate, for whom no other worker shares it with (a filter): 0, or how long
+ * to wait for the next one. As in wire/holds.h one second's worth is saved up, and at least one. */
+int64_t gate_pace_ms(struct gate *gate, const char *key, size_t concurrency, double rate_per_s,
+                     int64_t now_us);
 /* The size of its window; 0: it has none now. */
 size_t gate_window(const struct gate *gate, const char *key);
 

@@ -70,8 +70,8 @@ char *delivery_destination_key(const struct delivery *delivery)
 char *delivery_lane(const struct delivery *delivery)
 {
     char *destination = delivery_destination_key(delivery);
-    char *lane = xasprintf("%s:%s:%s", destination, delivery->job->tenant_id,
-                           priority_names[delivery->job->priority]);
+    char *lane =
+        xasprintf("%s:%s:%s", destination, delivery->job->tenant_id, priority_names[delivery->job->priority]);
 
     free(destination);
     return lane;

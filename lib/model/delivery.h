@@ -35,8 +35,8 @@ void delivery_add_candidate(struct delivery *delivery, const char *destination);
 
 /*
  * The candidate of the next attempt: candidates[(attempts - budget_start + skipped) % candidate_count], so
- * each deferred attempt moves on to the next one, around, and a replay begins with the first. NULL where there
- * is none.
+ * each deferred attempt moves on to the next one, around, and a replay begins with the first. NULL where
+ * there is none.
  */
 const char *delivery_candidate(const struct delivery *delivery);
 /* The candidate whose turn it was before any was passed over; NULL where none was, or there is none. */

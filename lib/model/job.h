@@ -53,7 +53,8 @@ struct job {
 struct job *job_new(void);
 struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
-/* "<tenant>:<priority>": the name of its lane, and of its deliveries' lane of dist-transform; the caller's. */
+/* "<tenant>:<priority>": the name of its lane, and of its deliveries' lane of dist-transform; the caller's.
+ */
 char *job_lane(const struct job *job);
 /* Durations become times, counted from submitted_at_us: for those who have no clock of PostgreSQL's. */
 void job_fix_times(struct job *job);

@@ -52,10 +52,11 @@ void job_view_release(struct job_view *view); /* the fields, not the struct */
  * distribution-response-v1; the caller's. Members of the specification that have no value yet are null:
  * completed_at, delivered_at, response, and the metrics that need the end. "name" is the target; where that
  * is a group, "destination" is the member. "scheduled_at" is there where there is a schedule, "replay_of" and
- * "replayed_as" for edited replays. "response" is the last attempt's, "response.body" JSON where the body is JSON,
- * else a string. "errors" has one object {destination, status, reason, error} per dead or expired delivery, and one
- * without a destination for the job's own error. network_time_ms is the sum of all attempts (deliveries run side by
- * side, so it may exceed the total), processing_time_ms the rest of the total, at least 0.
+ * "replayed_as" for edited replays. "response" is the last attempt's, "response.body" JSON where the body is
+ * JSON, else a string. "errors" has one object {destination, status, reason, error} per dead or expired
+ * delivery, and one without a destination for the job's own error. network_time_ms is the sum of all attempts
+ * (deliveries run side by side, so it may exceed the total), processing_time_ms the rest of the total, at
+ * least 0.
  */
 json_t *response_document(const struct job_view *view);
 /* The callback as an object of "destinations"; the caller's, NULL where there is none. */

@@ -1,8 +1,8 @@
 /*
  * aside - see aside.h
  *
- * The loop sets a job and wakes the thread by a condition; the thread takes it, works, and wakes the loop by an
- * eventfd. `busy` is the loop's own word: it ends when `done` is called.
+ * The loop sets a job and wakes the thread by a condition; the thread takes it, works, and wakes the loop by
+ * an eventfd. `busy` is the loop's own word: it ends when `done` is called.
  */
 #include "aside.h"
 

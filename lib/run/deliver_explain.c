@@ -19,7 +19,6 @@
 #include "table.h"
 #include "window.h"
 
-
 enum { CODE_SIZE = 40 };
 
 /* What is explained: a destination, or the defaults where it is NULL. */
@@ -259,7 +258,8 @@ static int print_as_json(const struct subject *subject, struct fault *fault)
                   (json_int_t)subject->explain->concurrency, "tenant_concurrency",
                   (json_int_t)subject->explain->tenant_concurrency, "breaker", "failures",
                   (json_int_t)subject->explain->breaker_failures, "recovery_ms",
-                  (json_int_t)subject->explain->breaker_recovery_ms, "response_kept_bytes", LIMIT_RESPONSE, "allow_private",
+                  (json_int_t)subject->explain->breaker_recovery_ms, "response_kept_bytes", LIMIT_RESPONSE,
+                  "allow_private",
                   subject->explain->allow_private || (destination && destination->allow_private), "outcomes",
                   outcomes_json(destination)));
     return print_json(object, fault);

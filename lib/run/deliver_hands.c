@@ -155,7 +155,8 @@ void engine_start(struct engine *engine, struct queue_claim *claim, struct deliv
 {
     struct carried *carried = strmap_get(&engine->carried, claim->id);
     bool begins = !carried && delivery && delivery->job->body && !engine->stopping &&
-                  is_served(engine, delivery) && (claim->crashes != ENGINE_POISON_CRASHES - 1 || engine->alone);
+                  is_served(engine, delivery) &&
+                  (claim->crashes != ENGINE_POISON_CRASHES - 1 || engine->alone);
 
     if (!begins && strmap_remove(&engine->probes, claim->id))
         forget_probe(engine, claim);
@@ -173,7 +174,6 @@ void engine_start(struct engine *engine, struct queue_claim *claim, struct deliv
     }
     delivery_free(delivery);
 }
-
 
 static void copy_claim(struct queue_claims *claims, const struct queue_claim *claim)
 {

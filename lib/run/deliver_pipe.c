@@ -46,8 +46,8 @@ struct run {
     struct deliver_pipe *pipe;
     struct line_reader reader;
     struct event *input, *timer, *terminate, *interrupt;
-    struct heap waiting;   /* struct held * by clock_mono_ms() of its next attempt */
-    struct strmap crowds;  /* key of a destination without room -> struct crowd * */
+    struct heap waiting;  /* struct held * by clock_mono_ms() of its next attempt */
+    struct strmap crowds; /* key of a destination without room -> struct crowd * */
     int64_t arrivals;
     struct held *first;
     size_t held_count, held_bytes;
@@ -244,8 +244,8 @@ static void join_crowd(struct run *run, const char *key, size_t concurrency, str
     heap_push(&crowd->heap, run->arrivals++, held);
 }
 
-/* Begins the next attempt; or it waits for one of those that are in flight, where the destination has as many as it
- * may, or for the next slot of its rate. */
+/* Begins the next attempt; or it waits for one of those that are in flight, where the destination has as many
+ * as it may, or for the next slot of its rate. */
 static void start(struct held *held)
 {
     struct deliver_stage *stage = held->run->pipe->stage;

@@ -1,8 +1,9 @@
 /*
  * deliver_record - the engine's sink: outcomes are committed, then their entries are let go
  *
- * A batch runs on a thread of its own (aside.h), so that sending goes on while PostgreSQL commits. The hard rule of
- * the engine is here: an entry is acknowledged only when PostgreSQL has committed what became of its delivery.
+ * A batch runs on a thread of its own (aside.h), so that sending goes on while PostgreSQL commits. The hard
+ * rule of the engine is here: an entry is acknowledged only when PostgreSQL has committed what became of its
+ * delivery.
  */
 #ifndef DIST_DELIVER_RECORD_H
 #define DIST_DELIVER_RECORD_H

@@ -128,8 +128,8 @@ static void plan_round(struct engine *engine, struct deliver_round *round, int64
     }
     bool planned = round->plan.want_count || round->plan.probe_count;
     int64_t age_ms = now_ms - engine->look.at_ms;
-    round->look = !engine->stopping && (!engine->look.at_ms || age_ms >= LOOK_MS || engine->urgent ||
-                                        (engine->rang && !planned));
+    round->look = !engine->stopping &&
+                  (!engine->look.at_ms || age_ms >= LOOK_MS || engine->urgent || (engine->rang && !planned));
     if (round->look)
         engine->rang = false;
     round->arg = engine;
@@ -155,13 +155,13 @@ void engine_begin_round(struct engine *engine)
     queue_claims_move(&round->released, &engine->released);
     round->unused = engine->unused;
     strmap_init(&engine->unused);
-    if (round->look || round->unused.count || round->reap || round->plan.want_count || round->plan.probe_count ||
-        round->report_count || round->claims.count || round->finished.count || round->released.count)
+    if (round->look || round->unused.count || round->reap || round->plan.want_count ||
+        round->plan.probe_count || round->report_count || round->claims.count || round->finished.count ||
+        round->released.count)
         aside_post(engine->taker, deliver_round_run, on_round_done, round);
     else
         deliver_round_free(round);
 }
-
 
 void engine_want_round(struct engine *engine)
 {

@@ -1,12 +1,12 @@
 /*
  * deliver_stream - see deliver_stream.h
  *
- * States of a claimed delivery here: loaded, in flight, settled (its outcome waits for the next batch), recording
- * (the recorder has it), recorded (committed, its entry is let go). While a server is away outcomes are kept, and
- * nothing new is taken.
+ * States of a claimed delivery here: loaded, in flight, settled (its outcome waits for the next batch),
+ * recording (the recorder has it), recorded (committed, its entry is let go). While a server is away outcomes
+ * are kept, and nothing new is taken.
  *
- * Three threads work for the loop, one job each at a time: the taker runs rounds (deliver_take.h), the recorder
- * batches (deliver_record.h), the keeper renews claims. Everything else is the loop's.
+ * Three threads work for the loop, one job each at a time: the taker runs rounds (deliver_take.h), the
+ * recorder batches (deliver_record.h), the keeper renews claims. Everything else is the loop's.
  */
 #include "deliver_engine.h"
 
@@ -217,4 +217,3 @@ int deliver_stream_run(struct deliver_stream *stream, struct fault *fault)
     tear_down(&engine);
     return engine.result;
 }
-

@@ -4,8 +4,8 @@
  * Takes from a lane only what can start now, makes the attempts, records their ends in batches, and only then
  * lets the entries go: effect, record, acknowledge. Any number of them may run, on one host or many.
  *
- * The loop makes the attempts and never waits for a server: what is claimed and loaded, recorded and acknowledged,
- * renewed, and the doorbell have a thread each, with connections of their own.
+ * The loop makes the attempts and never waits for a server: what is claimed and loaded, recorded and
+ * acknowledged, renewed, and the doorbell have a thread each, with connections of their own.
  */
 #ifndef DIST_DELIVER_STREAM_H
 #define DIST_DELIVER_STREAM_H

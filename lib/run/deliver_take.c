@@ -90,9 +90,9 @@ static struct place *place_of(struct planning *planning, const char *lane)
     if (report && report->failures)
         place->served = false;
     if (place->served && !place->hold)
-        place->room = gate_destination_room(
-            limits->gate, key,
-            place->destination ? (size_t)place->destination->concurrency : UNKNOWN_CONCURRENCY);
+        place->room = gate_destination_room(limits->gate, key,
+                                            place->destination ? (size_t)place->destination->concurrency
+                                                               : UNKNOWN_CONCURRENCY);
     strmap_put(&planning->places, key, place);
     free(name);
     return place;
@@ -128,8 +128,8 @@ static void plan_probe(struct planning *planning, struct queue_lane *lane, const
     plan->probe_ms = xreallocarray(plan->probe_ms, i + 1, sizeof *plan->probe_ms);
     plan->probes[i] = (struct queue_want){.lane = lane->name, .partition = lane->partition, .count = 1};
     plan->probed[i] = xstrdup(place->key);
-    plan->probe_ms[i] = (place->destination ? place->destination->timeout_ms : UNKNOWN_TIMEOUT_MS) +
-                        BREAKER_PROBE_GRACE_MS;
+    plan->probe_ms[i] =
+        (place->destination ? place->destination->timeout_ms : UNKNOWN_TIMEOUT_MS) + BREAKER_PROBE_GRACE_MS;
 }
 
 static void plan_want(struct planning *planning, struct queue_lane *lane, size_t want, struct place *place)
@@ -144,8 +144,8 @@ static void plan_want(struct planning *planning, struct queue_lane *lane, size_t
     if (place->destination && place->destination->rate_per_s > 0 && !place->grant) {
         place->grant = ++plan->grant_count;
         plan->grants = xreallocarray(plan->grants, plan->grant_count, sizeof *plan->grants);
-        plan->grants[place->grant - 1] = (struct hold_grant){
-            .destination = xstrdup(place->key), .rate_per_s = place->destination->rate_per_s};
+        plan->grants[place->grant - 1] = (struct hold_grant){.destination = xstrdup(place->key),
+                                                             .rate_per_s = place->destination->rate_per_s};
     }
     plan->grant_of[i] = place->grant;
     if (place->grant)
@@ -298,8 +298,8 @@ static int fetch(struct deliver_round *round, struct fault *fault)
     plan->want_count = kept;
     if (kept && queue_fetch(round->queue, QUEUE_READY, plan->wants, kept, &round->claims, fault) < 0)
         return -1;
-    if (round->reap && queue_reap(round->queue, QUEUE_READY, round->lease_ms, round->reap, &round->claims,
-                                  fault) < 0)
+    if (round->reap &&
+        queue_reap(round->queue, QUEUE_READY, round->lease_ms, round->reap, &round->claims, fault) < 0)
         return -1;
     return 0;
 }
@@ -315,7 +315,8 @@ static int load(struct deliver_round *round, struct fault *fault)
     round->deliveries = xcalloc(count, sizeof *round->deliveries);
     for (size_t i = 0; i < count; i++)
         ids[i] = round->claims.items[i].id;
-    int result = store_load_deliveries(round->store, ids, count, round->body_budget, round->deliveries, fault);
+    int result =
+        store_load_deliveries(round->store, ids, count, round->body_budget, round->deliveries, fault);
     free(ids);
     if (result < 0) {
         free(round->deliveries);

@@ -1,11 +1,11 @@
 /*
  * deliver_take - the engine's source: what lies in the lanes, and the part of it that can start now
  *
- * A round runs on a thread of its own (aside.h), since every step of it may block: what the last attempts said is
- * reported, claims that came to nothing are let go, entries are claimed and their deliveries loaded, and the lanes
- * are looked at for the next round. What may be claimed is planned in the loop, by deliver_plan(), from the last
- * look and the gate: fair among tenants, weighted among priorities, nothing for a destination that is held, and one
- * delivery as the probe of a breaker that is half open.
+ * A round runs on a thread of its own (aside.h), since every step of it may block: what the last attempts
+ * said is reported, claims that came to nothing are let go, entries are claimed and their deliveries loaded,
+ * and the lanes are looked at for the next round. What may be claimed is planned in the loop, by
+ * deliver_plan(), from the last look and the gate: fair among tenants, weighted among priorities, nothing for
+ * a destination that is held, and one delivery as the probe of a breaker that is half open.
  *
  * A fault ends a round where it is; what was claimed by then is kept and loaded in the next one.
  */

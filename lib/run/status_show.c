@@ -190,7 +190,8 @@ static void picture_release(struct picture *picture)
 static int take_picture(struct queue *queue, struct picture *picture, struct fault *fault)
 {
     for (int stage = 0; stage < QUEUE_STAGE_COUNT; stage++)
-        if (queue_lanes(queue, (enum queue_stage)stage, &picture->lanes[stage], &picture->counts[stage], fault) < 0)
+        if (queue_lanes(queue, (enum queue_stage)stage, &picture->lanes[stage], &picture->counts[stage],
+                        fault) < 0)
             return -1;
     if (holds_look(queue, &picture->holds, fault) < 0)
         return -1;
@@ -219,10 +220,10 @@ static json_t *holds_json(const struct holds *holds)
     json_t *array = json_array();
 
     for (size_t i = 0; i < holds->count; i++)
-        json_array_append_new(array, json_pack("{s:s, s:s, s:i, s:I}", "destination", holds->items[i].destination,
-                                               "state", hold_kind_names[holds->items[i].kind], "failures",
-                                               holds->items[i].failures, "left_ms",
-                                               (json_int_t)holds->items[i].left_ms));
+        json_array_append_new(
+            array, json_pack("{s:s, s:s, s:i, s:I}", "destination", holds->items[i].destination, "state",
+                             hold_kind_names[holds->items[i].kind], "failures", holds->items[i].failures,
+                             "left_ms", (json_int_t)holds->items[i].left_ms));
     return array;
 }
 

@@ -62,8 +62,8 @@ static bool held(const struct asking *asking, const struct open_view *view, stru
     num_format_duration(hold->left_ms, left);
     switch (hold->kind) {
     case HOLD_OPEN:
-        say(reason, "breaker", "the breaker of %s is open for another %s, after %d failures", view->destination, left,
-            hold->failures);
+        say(reason, "breaker", "the breaker of %s is open for another %s, after %d failures",
+            view->destination, left, hold->failures);
         break;
     case HOLD_PROBE:
         say(reason, "half_open", "the breaker of %s is half open: one probe goes first", view->destination);
@@ -111,8 +111,8 @@ static void why_waiting(const struct asking *asking, const struct open_view *vie
     else if (!held(asking, view, reason)) {
         add_up(asking, view->destination, NULL, &length, &in_flight);
         if (length > asking->window / 2)
-            say(reason, "lane_full", "it waits in PostgreSQL: %lld deliveries to %s go first", (long long)length,
-                view->destination);
+            say(reason, "lane_full", "it waits in PostgreSQL: %lld deliveries to %s go first",
+                (long long)length, view->destination);
         else
             say(reason, "next", "due: dist-route queues it next");
     }
@@ -135,8 +135,8 @@ static void why_in_lane(const struct asking *asking, const struct open_view *vie
         say(reason, "tenant_cap", "%lld deliveries of %s are in flight, a worker makes %lld at once",
             (long long)tenant_in_flight, view->tenant_id, (long long)cap);
     else if (destination && destination->rate_per_s > 0 && ahead > in_flight)
-        say(reason, "rate", "%s takes %g/s, and %lld are before it", view->destination, destination->rate_per_s,
-            (long long)(ahead - in_flight));
+        say(reason, "rate", "%s takes %g/s, and %lld are before it", view->destination,
+            destination->rate_per_s, (long long)(ahead - in_flight));
     else if (in_flight && in_flight >= ahead)
         say(reason, "window", "%lld deliveries to %s are in flight, it is next", (long long)in_flight,
             view->destination);
@@ -149,7 +149,8 @@ static void why_in_lane(const struct asking *asking, const struct open_view *vie
 static int why_queued(const struct asking *asking, const struct open_view *view, struct reason *reason,
                       struct fault *fault)
 {
-    const struct queue_item item = {.id = view->id, .partition = queue_partition(asking->queue, view->job_id)};
+    const struct queue_item item = {.id = view->id,
+                                    .partition = queue_partition(asking->queue, view->job_id)};
     char due[CLOCK_TEXT_SIZE];
     struct queue_place place;
 
@@ -205,11 +206,13 @@ static int print_one(const struct open_view *view, const struct reason *reason, 
     return print_json(json_pack("{s:s, s:s?, s:s, s:s?, s:i, s:s, s:s, s:s}", "id", view->id, "target",
                                 pending ? NULL : view->target, "status", view->status, "destination",
                                 pending ? NULL : view->destination, "attempts", view->attempts, "due_at",
-                                clock_format(view->due_at_us, due), "reason", reason->word, "text", reason->text),
+                                clock_format(view->due_at_us, due), "reason", reason->word, "text",
+                                reason->text),
                       fault);
 }
 
-static int answer(const struct asking *asking, const char *id, bool json, struct table *table, struct fault *fault)
+static int answer(const struct asking *asking, const char *id, bool json, struct table *table,
+                  struct fault *fault)
 {
     struct open_list list;
     int result = store_open_of(asking->store, id, &list, fault);
@@ -222,8 +225,8 @@ static int answer(const struct asking *asking, const char *id, bool json, struct
         if (result == 0 && json)
             result = print_one(view, &reason, fault);
         else if (result == 0)
-            table_row(table, (const char *[]){id, *view->target ? view->target : "-", view->status, reason.word,
-                                              reason.text});
+            table_row(table, (const char *[]){id, *view->target ? view->target : "-", view->status,
+                                              reason.word, reason.text});
     }
     open_list_release(&list);
     return result;

@@ -7,8 +7,8 @@
  * Any number of pumps may run.
  *
  * Redis holds a window of each lane, the rest waits in PostgreSQL: a lane is filled up when it is half empty.
- * One whose destination is held (wire/holds.h) is not filled, so an outage costs no row and no attempt; what has
- * another member of its group to go to goes there.
+ * One whose destination is held (wire/holds.h) is not filled, so an outage costs no row and no attempt; what
+ * has another member of its group to go to goes there.
  */
 #ifndef DIST_DUE_H
 #define DIST_DUE_H
@@ -30,7 +30,7 @@ struct due {
     bool republish;                      /* everything is to be published again, and was not yet */
     int64_t sweep_at_ms, maintain_at_ms; /* clock_mono_ms() of the next sweep and of the next upkeep */
     int64_t pass_over_at_ms;
-    char delivery_cursor[UID_TEXT_SIZE];        /* where the sweep goes on */
+    char delivery_cursor[UID_TEXT_SIZE];         /* where the sweep goes on */
     struct due_lane delivery_lane, pending_lane; /* where the next look at lanes goes on; "": at the first */
 };
 

@@ -131,12 +131,13 @@ static size_t room_index(struct rooms *rooms, const struct delivery *delivery, u
 }
 
 /*
- * Deliveries whose lane has room are published after the commit; the others wait for the due pump. A lane is filled
- * half from here, so that what waits is never overtaken for long. What a request brings along has lanes that are not
- * known before PostgreSQL has made its key; those are few, and dist-transform takes what is there.
+ * Deliveries whose lane has room are published after the commit; the others wait for the due pump. A lane is
+ * filled half from here, so that what waits is never overtaken for long. What a request brings along has
+ * lanes that are not known before PostgreSQL has made its key; those are few, and dist-transform takes what
+ * is there.
  */
-static int choose_queued(const struct route_stage *stage, struct batch *batch, const struct queue_claims *claims,
-                         struct fault *fault)
+static int choose_queued(const struct route_stage *stage, struct batch *batch,
+                         const struct queue_claims *claims, struct fault *fault)
 {
     int64_t most = (int64_t)(stage->window / 2 / queue_partitions(stage->queue));
     struct rooms rooms = {0};
@@ -183,8 +184,8 @@ static int collect(struct route_stage *stage, struct batch *batch, size_t i, str
         items = xcalloc(routing->deliveries.count, sizeof *items);
         for (size_t k = 0; k < routing->deliveries.count; k++)
             if (routing->deliveries.items[k]->status == DELIVERY_QUEUED)
-                items[count++] = (struct queue_item){.id = routing->deliveries.items[k]->id,
-                                                     .lane = batch->lanes[i]};
+                items[count++] =
+                    (struct queue_item){.id = routing->deliveries.items[k]->id, .lane = batch->lanes[i]};
     } else if (routing || batch->routed[i]) {
         struct due_list *again = &batch->again[i];
         if (store_queued_of_job(stage->store, batch->ids[i], again, fault) < 0)

@@ -22,7 +22,7 @@ struct route_stage {
     struct store *store; /* NULL in a pipe */
     struct queue *queue; /* likewise */
     int64_t lease_ms;
-    size_t window; /* entries of a lane in Redis */
+    size_t window;  /* entries of a lane in Redis */
     struct due due; /* the pump that the service runs beside its batches */
 };
 

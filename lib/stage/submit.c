@@ -110,8 +110,8 @@ static void publish(struct submit *submit)
             .id = item->id, .lane = lanes[count], .partition = queue_partition(submit->queue, item->id)};
         count++;
     }
-    if (count && queue_publish(submit->queue, QUEUE_SUBMITTED, items, count, submit->window / 2, NULL,
-                               &problem) < 0)
+    if (count &&
+        queue_publish(submit->queue, QUEUE_SUBMITTED, items, count, submit->window / 2, NULL, &problem) < 0)
         msg(MSG_DEBUG, "accepted, and dist-route will queue it: %s", problem.text);
     for (size_t i = 0; i < count; i++)
         free(lanes[i]);

@@ -25,7 +25,7 @@ struct submit {
     struct store *store;
     struct queue *queue;
     int64_t max_age_ms;
-    size_t window; /* of a lane: half of it is published here, the rest is left to the due pump */
+    size_t window;  /* of a lane: half of it is published here, the rest is left to the due pump */
     int64_t key_ms; /* how long idempotency keys are taken */
     bool spooled;   /* the jobs come from a spool: submitted_at_us is when they were put there */
     struct submission *items;

@@ -13,7 +13,8 @@
 enum { DEAD_PAGE = 500, ANY_LIMIT = 1000000000 };
 
 #define DEAD_DESTINATION                                                                                     \
-    "coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped), d.target)"
+    "coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped), "     \
+    "d.target)"
 
 // clang-format off
 static const char list_sql[] =

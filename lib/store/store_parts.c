@@ -13,8 +13,9 @@
 #include "xalloc.h"
 
 /*
- * Every statement of the services goes by an index. A plan that was made while the tables were nearly empty would read
- * them whole for as long as the connection lives; and none of them is long enough to be worth compiling.
+ * Every statement of the services goes by an index. A plan that was made while the tables were nearly empty
+ * would read them whole for as long as the connection lives; and none of them is long enough to be worth
+ * compiling.
  */
 static const char connection_sql[] = "SET enable_seqscan = off; SET jit = off";
 

@@ -63,7 +63,7 @@ struct queue;
 enum { QUEUE_PARTITIONS_MAX = 64 };
 struct queue *queue_new(struct redis *redis, const char *owner, unsigned partitions);
 void queue_free(struct queue *queue);
-struct redis *queue_redis(struct queue *queue);      /* borrowed */
+struct redis *queue_redis(struct queue *queue);     /* borrowed */
 const char *queue_owner(const struct queue *queue); /* likewise */
 
 unsigned queue_partitions(const struct queue *queue);
