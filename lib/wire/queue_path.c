@@ -14,6 +14,8 @@ enum {
     PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 5 us an id */
     RECALL_IDS = 128,
     FETCH_IDS = 500,  /* of one call */
+    FINISH_IDS = 64,
+    HOP_KEYS = 128,   /* of one call, in which a single hop may have more */
     HOP_ITEMS = 1000, /* in the call that settles the claim; what is more is published before it */
     TURN_MS = 50,     /* at one of several bells */
 };
@@ -128,47 +130,68 @@ static int check_items(const struct queue_item *items, size_t count, struct faul
     return 0;
 }
 
-/* Items in the order of their partitions, cut into calls. */
+/* What is to be done in the order of its partitions, cut into calls. */
 struct cut {
-    const struct queue_item **items;
+    struct cut_slot {
+        unsigned partition;
+        size_t index;
+        size_t weight; /* of the keys that it needs */
+    } *slots;
     size_t *starts; /* of each call; one more at the end */
     size_t calls;
 };
 
 static int by_partition(const void *a, const void *b)
 {
-    const struct queue_item *one = *(const struct queue_item *const *)a;
-    const struct queue_item *two = *(const struct queue_item *const *)b;
+    const struct cut_slot *one = a, *two = b;
 
     if (one->partition != two->partition)
         return one->partition < two->partition ? -1 : 1;
-    return one < two ? -1 : one > two; /* otherwise as they came */
+    return one->index < two->index ? -1 : one->index > two->index; /* otherwise as they came */
 }
 
-static void cut_init(struct cut *cut, const struct queue_item *items, size_t count, size_t most)
+/* The caller fills in the slots. */
+static void cut_init(struct cut *cut, size_t count)
 {
-    *cut = (struct cut){
-        .items = xcalloc(count + 1, sizeof *cut->items),
-        .starts = xcalloc(count + 1, sizeof *cut->starts),
-    };
+    *cut = (struct cut){.slots = xcalloc(count + 1, sizeof *cut->slots),
+                        .starts = xcalloc(count + 1, sizeof *cut->starts)};
     for (size_t i = 0; i < count; i++)
-        cut->items[i] = &items[i];
-    qsort(cut->items, count, sizeof *cut->items, by_partition);
-    for (size_t i = 0; i < count; i++)
-        if (!i || i - cut->starts[cut->calls - 1] == most ||
-            cut->items[i]->partition != cut->items[i - 1]->partition)
+        cut->slots[i] = (struct cut_slot){.index = i, .weight = 1};
+}
+
+/* A call has one slot at least, and no more than `most` of weight beside. */
+static void cut_up(struct cut *cut, size_t count, size_t most)
+{
+    size_t weight = 0;
+
+    qsort(cut->slots, count, sizeof *cut->slots, by_partition);
+    for (size_t i = 0; i < count; i++) {
+        weight += cut->slots[i].weight;
+        if (!i || weight > most || cut->slots[i].partition != cut->slots[i - 1].partition) {
             cut->starts[cut->calls++] = i;
+            weight = cut->slots[i].weight;
+        }
+    }
     cut->starts[cut->calls] = count;
+}
+
+static void cut_items(struct cut *cut, const struct queue_item *items, size_t count, size_t most)
+{
+    cut_init(cut, count);
+    for (size_t i = 0; i < count; i++)
+        cut->slots[i].partition = items[i].partition;
+    cut_up(cut, count, most);
 }
 
 static void cut_release(struct cut *cut)
 {
-    free(cut->items);
+    free(cut->slots);
     free(cut->starts);
 }
 
 struct publication {
     enum queue_stage stage;
+    const struct queue_item *items;
     struct cut cut;
     size_t ceiling;
 };
@@ -178,13 +201,13 @@ static void build_publish(const struct queue *queue, struct queue_call *call, co
     const struct publication *all = items;
     const struct cut *cut = &all->cut;
 
-    call->partition = cut->items[cut->starts[index]]->partition;
+    call->partition = cut->slots[cut->starts[index]].partition;
     for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
-        queue_call_stream(call, all->stage, cut->items[i]->lane);
+        queue_call_stream(call, all->stage, all->items[cut->slots[i].index].lane);
     queue_call_values(call, queue);
     queue_call_number(call, (long long)all->ceiling);
     for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
-        queue_call_value(call, cut->items[i]->id);
+        queue_call_value(call, all->items[cut->slots[i].index].id);
 }
 
 static void add_integer(void *arg, size_t index, const redisReply *reply)
@@ -199,13 +222,13 @@ static void add_integer(void *arg, size_t index, const redisReply *reply)
 int queue_publish(struct queue *queue, enum queue_stage stage, const struct queue_item *items, size_t count,
                   size_t ceiling, size_t *added, struct fault *fault)
 {
-    struct publication all = {.stage = stage, .ceiling = ceiling};
+    struct publication all = {.stage = stage, .items = items, .ceiling = ceiling};
     size_t sum = 0;
     int status;
 
     if (check_items(items, count, fault))
         return -1;
-    cut_init(&all.cut, items, count, PUBLISH_IDS);
+    cut_items(&all.cut, items, count, PUBLISH_IDS);
     status = queue_work(queue,
                         &(struct queue_work){.script = QUEUE_SCRIPT_PUBLISH,
                                              .count = all.cut.calls,
@@ -310,11 +333,8 @@ int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, str
     return rang;
 }
 
-/* KEYS[1] and ARGV[3..5] of the scripts that settle a claim, with `streams` more keys between. */
-static void add_claim_values(const struct queue *queue, struct queue_call *call,
-                             const struct queue_claim *claim)
+static void add_claim(struct queue_call *call, const struct queue_claim *claim)
 {
-    queue_call_values(call, queue);
     queue_call_value(call, claim->entry);
     queue_call_value(call, claim->id);
     queue_call_number(call, claim->crashes);
@@ -325,19 +345,47 @@ static bool hop_takes(const struct queue_hop *hop, size_t item)
     return item < HOP_ITEMS || strcmp(hop->items[item].id, hop->claim->id) == 0;
 }
 
-static void build_hop(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
-{
-    const struct queue_hop *hop = (const struct queue_hop *)items + index;
+/* What is done in several calls, of several things each. */
+struct several {
+    const void *items;
+    struct cut cut;
+};
 
-    call->partition = hop->claim->partition;
-    queue_call_whole_key(call, hop->claim->stream);
+static void build_hops(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
+{
+    const struct several *all = items;
+    const struct queue_hop *hops = all->items;
+    const struct cut *cut = &all->cut;
+
+    call->partition = cut->slots[cut->starts[index]].partition;
+    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++) {
+        const struct queue_hop *hop = &hops[cut->slots[k].index];
+
+        queue_call_whole_key(call, hop->claim->stream);
+        for (size_t i = 0; i < hop->count; i++)
+            if (hop_takes(hop, i))
+                queue_call_stream(call, hop->stage, hop->items[i].lane);
+    }
+    queue_call_values(call, queue);
+    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++) {
+        const struct queue_hop *hop = &hops[cut->slots[k].index];
+
+        add_claim(call, hop->claim);
+        queue_call_number(call, (long long)cut->slots[k].weight - 1);
+        for (size_t i = 0; i < hop->count; i++)
+            if (hop_takes(hop, i))
+                queue_call_value(call, hop->items[i].id);
+    }
+}
+
+/* Its stream, and one for each item that goes into the call. */
+static size_t hop_weight(const struct queue_hop *hop)
+{
+    size_t weight = 1;
+
     for (size_t i = 0; i < hop->count; i++)
-        if (hop_takes(hop, i))
-            queue_call_stream(call, hop->stage, hop->items[i].lane);
-    add_claim_values(queue, call, hop->claim);
-    for (size_t i = 0; i < hop->count; i++)
-        if (hop_takes(hop, i))
-            queue_call_value(call, hop->items[i].id);
+        weight += hop_takes(hop, i);
+    return weight;
 }
 
 /* What does not go into the call of a hop is published first: an order that a pipeline would not promise. */
@@ -368,29 +416,55 @@ int queue_hops(struct queue *queue, const struct queue_hop *hops, size_t count, 
     for (size_t i = 0; i < count; i++)
         if (publish_rest(queue, &hops[i], fault))
             return -1;
-    return queue_work(
-        queue,
-        &(struct queue_work){.script = QUEUE_SCRIPT_HOP, .count = count, .build = build_hop, .items = hops},
-        fault);
+    struct several all = {.items = hops};
+    cut_init(&all.cut, count);
+    for (size_t i = 0; i < count; i++) {
+        all.cut.slots[i].partition = hops[i].claim->partition;
+        all.cut.slots[i].weight = hop_weight(&hops[i]);
+    }
+    cut_up(&all.cut, count, HOP_KEYS);
+    int status = queue_work(queue,
+                            &(struct queue_work){.script = QUEUE_SCRIPT_HOP,
+                                                 .count = all.cut.calls,
+                                                 .build = build_hops,
+                                                 .items = &all},
+                            fault);
+    cut_release(&all.cut);
+    return status;
 }
 
 static void build_finish(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
 {
-    const struct queue_finish *item = (const struct queue_finish *)items + index;
+    const struct several *all = items;
+    const struct queue_finish *finishes = all->items;
+    const struct cut *cut = &all->cut;
 
-    call->partition = item->claim->partition;
-    queue_call_whole_key(call, item->claim->stream);
-    add_claim_values(queue, call, item->claim);
-    queue_call_value(call, item->ended ? "1" : "0");
+    call->partition = cut->slots[cut->starts[index]].partition;
+    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++)
+        queue_call_whole_key(call, finishes[cut->slots[k].index].claim->stream);
+    queue_call_values(call, queue);
+    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++) {
+        add_claim(call, finishes[cut->slots[k].index].claim);
+        queue_call_value(call, finishes[cut->slots[k].index].ended ? "1" : "0");
+    }
 }
 
 int queue_finish(struct queue *queue, const struct queue_finish *items, size_t count, struct fault *fault)
 {
-    return queue_work(
-        queue,
-        &(struct queue_work){
-            .script = QUEUE_SCRIPT_FINISH, .count = count, .build = build_finish, .items = items},
-        fault);
+    struct several all = {.items = items};
+
+    cut_init(&all.cut, count);
+    for (size_t i = 0; i < count; i++)
+        all.cut.slots[i].partition = items[i].claim->partition;
+    cut_up(&all.cut, count, FINISH_IDS);
+    int status = queue_work(queue,
+                            &(struct queue_work){.script = QUEUE_SCRIPT_FINISH,
+                                                 .count = all.cut.calls,
+                                                 .build = build_finish,
+                                                 .items = &all},
+                            fault);
+    cut_release(&all.cut);
+    return status;
 }
 
 static void build_claim(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
@@ -399,7 +473,8 @@ static void build_claim(const struct queue *queue, struct queue_call *call, cons
 
     call->partition = claim->partition;
     queue_call_whole_key(call, claim->stream);
-    add_claim_values(queue, call, claim);
+    queue_call_values(call, queue);
+    add_claim(call, claim);
 }
 
 int queue_release(struct queue *queue, const struct queue_claim *const *claims, size_t count,
@@ -446,11 +521,11 @@ static void build_recall(const struct queue *queue, struct queue_call *call, con
     const struct question *question = items;
     const struct cut *cut = &question->cut;
 
-    call->partition = cut->items[cut->starts[index]]->partition;
+    call->partition = cut->slots[cut->starts[index]].partition;
     queue_call_key(call, "epoch");
     queue_call_values(call, queue);
     for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
-        queue_call_value(call, cut->items[i]->id);
+        queue_call_value(call, question->items[cut->slots[i].index].id);
 }
 
 static void set_recalled(void *arg, size_t index, const redisReply *reply)
@@ -460,8 +535,7 @@ static void set_recalled(void *arg, size_t index, const redisReply *reply)
 
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
         if (cut->starts[index] + i < cut->starts[index + 1])
-            question->recalled[cut->items[cut->starts[index] + i] - question->items] =
-                reply->element[i]->integer == 1;
+            question->recalled[cut->slots[cut->starts[index] + i].index] = reply->element[i]->integer == 1;
 }
 
 int queue_recall(struct queue *queue, const struct queue_item *items, size_t count, bool *recalled,
@@ -475,7 +549,7 @@ int queue_recall(struct queue *queue, const struct queue_item *items, size_t cou
         if (check_id(items[i].id, fault))
             return -1;
     }
-    cut_init(&question.cut, items, count, RECALL_IDS);
+    cut_items(&question.cut, items, count, RECALL_IDS);
     status = queue_work(queue,
                         &(struct queue_work){.script = QUEUE_SCRIPT_RECALL,
                                              .count = question.cut.calls,

@@ -110,10 +110,10 @@ static const char prelude[] =
     /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over, or waits to be read again.
      * 'none': no hash names it. */
     "local function standing(stream, id, entry, crashes)\n"
-    "  local d = call('HMGET', hash(id), 's', 'e', 'o', 'c')\n"
-    "  if d[1] ~= stream or d[2] ~= entry then return 'none', d[1], d[2] end\n"
-    "  if d[3] ~= OWNER or d[4] ~= crashes then return 'other', d[1], d[2] end\n"
-    "  return 'mine', d[1], d[2]\n"
+    "  local d = call('HMGET', hash(id), 's', 'e', 'o', 'c', 'a')\n"
+    "  if d[1] ~= stream or d[2] ~= entry then return 'none', d[1], d[2], d[5] end\n"
+    "  if d[3] ~= OWNER or d[4] ~= crashes then return 'other', d[1], d[2], d[5] end\n"
+    "  return 'mine', d[1], d[2], d[5]\n"
     "end\n"
 
     /* A claim that nobody holds any more: its entry goes, unless the number belongs to another id by now (wiped, and
@@ -189,51 +189,70 @@ static const char fetch[] =
     "sweep(stream)\n"
     "return out\n";
 
-/* KEYS[1] stream of the claim, KEYS[2..] a stream per item; ARGV[3] entry, [4] id, [5] crashes of the claim,
- * ARGV[6..] the items' ids. -> 1 the claim is settled, 0 it belongs to another
+/* For each hop: KEYS the stream of its claim, then a stream per item; ARGV entry, id, crashes of the claim, the number of
+ * items, their ids. From KEYS[1] and ARGV[3] on. -> how many claims were ours
  *
- * Redis without memory refuses a script that begins with an addition, and lets one go on that has removed
- * something. So the claim goes first, where it is still ours, and its ids come after: a full Redis can be emptied.
- * Where it is not ours nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that
- * was routed is not pending again, and an id that moves is looked at once more. */
+ * Redis without memory refuses a script that begins with an addition, and lets one go on that has removed something. So
+ * the hops whose claim is still ours come first, and their claims go before their ids come: a full Redis can be emptied.
+ * Where none is ours nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that was
+ * routed is not pending again, and an id that moves is looked at once more. */
 static const char hop[] =
-    "local from, entry, id, crashes = KEYS[1], ARGV[3], ARGV[4], ARGV[5]\n"
-    "local whose, to = standing(from, id, entry, crashes), nil\n"
-    "for i = 2, #KEYS do\n"
-    "  if ARGV[i + 4] == id then to = KEYS[i] end\n"
+    "local hops, touched, key, arg, ours = {}, {}, 1, 3, 0\n"
+    "while key <= #KEYS do\n"
+    "  local h = {from = KEYS[key], entry = ARGV[arg], id = ARGV[arg + 1], count = tonumber(ARGV[arg + 3]),\n"
+    "    key = key, arg = arg + 3}\n"
+    "  h.whose = standing(h.from, h.id, h.entry, ARGV[arg + 2])\n"
+    "  hops[#hops + 1] = h\n"
+    "  key = key + 1 + h.count\n"
+    "  arg = arg + 4 + h.count\n"
     "end\n"
-    "if whose == 'mine' then\n"
-    "  drop(from, entry)\n"
-    "  if to then add(id, to, 0) else call('DEL', hash(id)) end\n"
+    "local function settle(h)\n"
+    "  local to\n"
+    "  for i = 1, h.count do\n"
+    "    if ARGV[h.arg + i] == h.id then to = KEYS[h.key + i] end\n"
+    "  end\n"
+    "  if h.whose == 'mine' then\n"
+    "    ours = ours + 1\n"
+    "    drop(h.from, h.entry)\n"
+    "    if to then add(h.id, to, 0) else call('DEL', hash(h.id)) end\n"
+    "  end\n"
+    "  for i = 1, h.count do\n"
+    "    if ARGV[h.arg + i] ~= h.id then publish(ARGV[h.arg + i], KEYS[h.key + i], 0) end\n"
+    "  end\n"
+    "  if h.whose == 'none' then drop_stale(h.from, h.entry, h.id) end\n"
+    "  if h.whose ~= 'other' then touched[h.from] = true end\n"
     "end\n"
-    "for i = 2, #KEYS do\n"
-    "  if ARGV[i + 4] ~= id then publish(ARGV[i + 4], KEYS[i], 0) end\n"
-    "end\n"
-    "if whose == 'other' then return 0 end\n"
-    "if whose == 'none' then drop_stale(from, entry, id) end\n"
-    "sweep(from)\n"
-    "return whose == 'mine' and 1 or 0\n";
+    "for _, h in ipairs(hops) do if h.whose == 'mine' then settle(h) end end\n"
+    "for _, h in ipairs(hops) do if h.whose ~= 'mine' then settle(h) end end\n"
+    "for stream in pairs(touched) do sweep(stream) end\n"
+    "return ours\n";
 
-/* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes, [6] '1' where the id has ended. -> 1 settled, 0 another's
+/* KEYS a stream for each; ARGV[3..] entry, id, crashes, '1' where the id has ended, for each. -> how many were settled
  *
  * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
  * where it has ended: the next worker looks, and finishes it. */
 static const char finish[] =
-    "local stream, entry, id = KEYS[1], ARGV[3], ARGV[4]\n"
-    "local whose, at, current = standing(stream, id, entry, ARGV[5])\n"
-    "local ended = ARGV[6] == '1'\n"
-    "if whose == 'other' and not ended then return 0 end\n"
-    "if whose == 'none' then drop_stale(stream, entry, id) end\n"
-    "if at and current and (whose ~= 'none' or ended) then\n"
-    "  drop(at, current)\n"
-    "  sweep(at)\n"
+    "local settled, touched = 0, {}\n"
+    "local function settle(stream, entry, id, crashes, ended)\n"
+    "  local whose, at, current, wish = standing(stream, id, entry, crashes)\n"
+    "  if whose == 'other' and not ended then return end\n"
+    "  if whose == 'none' then drop_stale(stream, entry, id) end\n"
+    "  touched[stream] = true\n"
+    "  if at and current and (whose ~= 'none' or ended) then\n"
+    "    drop(at, current)\n"
+    "    touched[at] = true\n"
+    "  end\n"
+    "  if not ended and whose ~= 'mine' then return end\n"
+    "  call('DEL', hash(id))\n"
+    "  if wish and wish ~= '' then add(id, wish, 0) end\n"
+    "  settled = settled + 1\n"
     "end\n"
-    "sweep(stream)\n"
-    "if not ended and whose ~= 'mine' then return 0 end\n"
-    "local wish = call('HGET', hash(id), 'a')\n"
-    "call('DEL', hash(id))\n"
-    "if wish and wish ~= '' then add(id, wish, 0) end\n"
-    "return 1\n";
+    "for i = 1, #KEYS do\n"
+    "  local arg = 4 * i - 1\n"
+    "  settle(KEYS[i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
+    "end\n"
+    "for stream in pairs(touched) do sweep(stream) end\n"
+    "return settled\n";
 
 /* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
 static const char release[] =
