@@ -45,18 +45,18 @@ void delivery_add_candidate(struct delivery *delivery, const char *destination)
 
 const char *delivery_candidate(const struct delivery *delivery)
 {
-    size_t turn = (size_t)(delivery->attempts - delivery->budget_start + delivery->skipped);
+    int turn = delivery->attempts - delivery->budget_start + delivery->skipped;
 
-    return delivery->candidate_count ? delivery->candidates[turn % delivery->candidate_count] : NULL;
+    return delivery->candidate_count ? delivery->candidates[(size_t)turn % delivery->candidate_count] : NULL;
 }
 
 const char *delivery_passed_over(const struct delivery *delivery)
 {
-    size_t turn = (size_t)(delivery->attempts - delivery->budget_start);
+    int turn = delivery->attempts - delivery->budget_start;
 
     if (!delivery->candidate_count || delivery->skipped % (int)delivery->candidate_count == 0)
         return NULL;
-    return delivery->candidates[turn % delivery->candidate_count];
+    return delivery->candidates[(size_t)turn % delivery->candidate_count];
 }
 
 char *delivery_destination_key(const struct delivery *delivery)

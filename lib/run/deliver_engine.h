@@ -1,7 +1,7 @@
 /*
  * deliver_engine - what the files of the delivery engine share; nobody else includes this
  *
- * deliver_stream.c has the loop, its beginning and its end; deliver_hands.c what is in hand; deliver_rounds.c
+ * deliver_engine.c has the loop, its beginning and its end; deliver_hands.c what is in hand; deliver_rounds.c
  * what the taker does; deliver_batches.c what the recorder and the keeper do. All of it is the loop's thread;
  * a job that a thread has is the thread's until it is done (aside.h).
  */

@@ -13,7 +13,7 @@
 enum {
     PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 5 us an id */
     RECALL_IDS = 128,
-    FETCH_IDS = 500,  /* of one call */
+    FETCH_IDS = 500, /* of one call */
     FINISH_IDS = 64,
     HOP_KEYS = 128,   /* of one call, in which a single hop may have more */
     HOP_ITEMS = 1000, /* in the call that settles the claim; what is more is published before it */
@@ -136,7 +136,7 @@ struct cut {
         unsigned partition;
         size_t index;
         size_t weight; /* of the keys that it needs */
-    } *slots;
+    } * slots;
     size_t *starts; /* of each call; one more at the end */
     size_t calls;
 };
@@ -423,12 +423,11 @@ int queue_hops(struct queue *queue, const struct queue_hop *hops, size_t count, 
         all.cut.slots[i].weight = hop_weight(&hops[i]);
     }
     cut_up(&all.cut, count, HOP_KEYS);
-    int status = queue_work(queue,
-                            &(struct queue_work){.script = QUEUE_SCRIPT_HOP,
-                                                 .count = all.cut.calls,
-                                                 .build = build_hops,
-                                                 .items = &all},
-                            fault);
+    int status = queue_work(
+        queue,
+        &(struct queue_work){
+            .script = QUEUE_SCRIPT_HOP, .count = all.cut.calls, .build = build_hops, .items = &all},
+        fault);
     cut_release(&all.cut);
     return status;
 }
@@ -457,12 +456,11 @@ int queue_finish(struct queue *queue, const struct queue_finish *items, size_t c
     for (size_t i = 0; i < count; i++)
         all.cut.slots[i].partition = items[i].claim->partition;
     cut_up(&all.cut, count, FINISH_IDS);
-    int status = queue_work(queue,
-                            &(struct queue_work){.script = QUEUE_SCRIPT_FINISH,
-                                                 .count = all.cut.calls,
-                                                 .build = build_finish,
-                                                 .items = &all},
-                            fault);
+    int status = queue_work(
+        queue,
+        &(struct queue_work){
+            .script = QUEUE_SCRIPT_FINISH, .count = all.cut.calls, .build = build_finish, .items = &all},
+        fault);
     cut_release(&all.cut);
     return status;
 }

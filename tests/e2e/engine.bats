@@ -34,6 +34,7 @@ setup() {
 # What a test has left open is cancelled: the next one begins with empty lanes.
 teardown() {
     service_running route || service_start route
+    wait_until 10 is 0 pending_distributions
     sql "update distribution_deliveries set status = 'cancelled', due_at = null where status in ('waiting', 'queued')"
     service_stop deliver
     rest_destination sick /in/sick
@@ -42,6 +43,10 @@ teardown() {
     service_start deliver
     kill -HUP "$(service_pid route)" "$(service_pid transform)"
     wait_until 20 lanes_empty
+}
+
+pending_distributions() {
+    sql "select count(*) from distribution_jobs where status = 'pending'"
 }
 
 lanes_empty() {

@@ -1,5 +1,6 @@
 /*
- * deliver_stream - see deliver_stream.h
+ * deliver_engine - the loop of the delivery engine: see deliver_stream.h for what it is, deliver_engine.h for
+ * its rooms
  *
  * States of a claimed delivery here: loaded, in flight, settled (its outcome waits for the next batch),
  * recording (the recorder has it), recorded (committed, its entry is let go). While a server is away outcomes
