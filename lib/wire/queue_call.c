@@ -237,3 +237,24 @@ int queue_claims_read(struct queue_claims *claims, unsigned partition, const cha
     }
     return 0;
 }
+
+/* What identify() in queue_scripts.c takes. */
+int queue_check_id(const char *id, struct fault *fault)
+{
+    size_t size = strlen(id);
+
+    if (size == 0 || size >= sizeof((struct queue_claim *)0)->id)
+        return fault_set(fault, FAULT_BUG, "queue: an id of %zu bytes", size);
+    for (size_t i = 0; i < size; i++)
+        if (id[i] <= ' ' || id[i] > '~')
+            return fault_set(fault, FAULT_BUG, "queue: an id with bytes that are not printable");
+    return 0;
+}
+
+int queue_check_items(const struct queue_item *items, size_t count, struct fault *fault)
+{
+    for (size_t i = 0; i < count; i++)
+        if (queue_check_id(items[i].id, fault) || queue_check_lane(items[i].lane, fault))
+            return -1;
+    return 0;
+}

@@ -28,6 +28,8 @@ struct queue {
 char *queue_key(unsigned partition, const char *name);
 char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane);
 
+int queue_check_id(const char *id, struct fault *fault);
+int queue_check_items(const struct queue_item *items, size_t count, struct fault *fault);
 int queue_check_lane(const char *lane, struct fault *fault);
 
 struct queue_call {

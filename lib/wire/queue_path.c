@@ -1,23 +1,21 @@
 /*
- * The path of an id: published, claimed, moved, finished. What may be done and when is decided in Redis, by
- * the scripts of queue_scripts.c; here they get their arguments and their answers are read.
+ * The path of an id into a worker's hands: published, waited for, claimed. What may be done and when is
+ * decided in Redis, by the scripts of queue_scripts.c; here they get their arguments and their answers are
+ * read.
  */
 #include "queue.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "queue_call.h"
+#include "queue_cut.h"
 #include "uid.h"
 #include "xalloc.h"
 
 enum {
     PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 5 us an id */
-    RECALL_IDS = 128,
-    FETCH_IDS = 500, /* of one call */
-    FINISH_IDS = 64,
-    HOP_KEYS = 128,   /* of one call, in which a single hop may have more */
-    HOP_ITEMS = 1000, /* in the call that settles the claim; what is more is published before it */
-    TURN_MS = 50,     /* at one of several bells */
+    FETCH_IDS = 500,   /* of one call */
+    TURN_MS = 50,      /* at one of several bells */
 };
 
 struct queue *queue_new(struct redis *redis, const char *owner, unsigned partitions)
@@ -109,97 +107,17 @@ void queue_claims_move(struct queue_claims *to, struct queue_claims *from)
     queue_claims_release(from);
 }
 
-/* What identify() in queue_scripts.c takes. */
-static int check_id(const char *id, struct fault *fault)
-{
-    size_t size = strlen(id);
-
-    if (size == 0 || size >= sizeof((struct queue_claim *)0)->id)
-        return fault_set(fault, FAULT_BUG, "queue: an id of %zu bytes", size);
-    for (size_t i = 0; i < size; i++)
-        if (id[i] <= ' ' || id[i] > '~')
-            return fault_set(fault, FAULT_BUG, "queue: an id with bytes that are not printable");
-    return 0;
-}
-
-static int check_items(const struct queue_item *items, size_t count, struct fault *fault)
-{
-    for (size_t i = 0; i < count; i++)
-        if (check_id(items[i].id, fault) || queue_check_lane(items[i].lane, fault))
-            return -1;
-    return 0;
-}
-
-/* What is to be done in the order of its partitions, cut into calls. */
-struct cut {
-    struct cut_slot {
-        unsigned partition;
-        size_t index;
-        size_t weight; /* of the keys that it needs */
-    } * slots;
-    size_t *starts; /* of each call; one more at the end */
-    size_t calls;
-};
-
-static int by_partition(const void *a, const void *b)
-{
-    const struct cut_slot *one = a, *two = b;
-
-    if (one->partition != two->partition)
-        return one->partition < two->partition ? -1 : 1;
-    return one->index < two->index ? -1 : one->index > two->index; /* otherwise as they came */
-}
-
-/* The caller fills in the slots. */
-static void cut_init(struct cut *cut, size_t count)
-{
-    *cut = (struct cut){.slots = xcalloc(count + 1, sizeof *cut->slots),
-                        .starts = xcalloc(count + 1, sizeof *cut->starts)};
-    for (size_t i = 0; i < count; i++)
-        cut->slots[i] = (struct cut_slot){.index = i, .weight = 1};
-}
-
-/* A call has one slot at least, and no more than `most` of weight beside. */
-static void cut_up(struct cut *cut, size_t count, size_t most)
-{
-    size_t weight = 0;
-
-    qsort(cut->slots, count, sizeof *cut->slots, by_partition);
-    for (size_t i = 0; i < count; i++) {
-        weight += cut->slots[i].weight;
-        if (!i || weight > most || cut->slots[i].partition != cut->slots[i - 1].partition) {
-            cut->starts[cut->calls++] = i;
-            weight = cut->slots[i].weight;
-        }
-    }
-    cut->starts[cut->calls] = count;
-}
-
-static void cut_items(struct cut *cut, const struct queue_item *items, size_t count, size_t most)
-{
-    cut_init(cut, count);
-    for (size_t i = 0; i < count; i++)
-        cut->slots[i].partition = items[i].partition;
-    cut_up(cut, count, most);
-}
-
-static void cut_release(struct cut *cut)
-{
-    free(cut->slots);
-    free(cut->starts);
-}
-
 struct publication {
     enum queue_stage stage;
     const struct queue_item *items;
-    struct cut cut;
+    struct queue_cut cut;
     size_t ceiling;
 };
 
 static void build_publish(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
 {
     const struct publication *all = items;
-    const struct cut *cut = &all->cut;
+    const struct queue_cut *cut = &all->cut;
 
     call->partition = cut->slots[cut->starts[index]].partition;
     for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
@@ -226,9 +144,9 @@ int queue_publish(struct queue *queue, enum queue_stage stage, const struct queu
     size_t sum = 0;
     int status;
 
-    if (check_items(items, count, fault))
+    if (queue_check_items(items, count, fault))
         return -1;
-    cut_items(&all.cut, items, count, PUBLISH_IDS);
+    queue_cut_items(&all.cut, items, count, PUBLISH_IDS);
     status = queue_work(queue,
                         &(struct queue_work){.script = QUEUE_SCRIPT_PUBLISH,
                                              .count = all.cut.calls,
@@ -237,7 +155,7 @@ int queue_publish(struct queue *queue, enum queue_stage stage, const struct queu
                                              .answer = add_integer,
                                              .arg = &sum},
                         fault);
-    cut_release(&all.cut);
+    queue_cut_release(&all.cut);
     if (added)
         *added = sum;
     return status;
@@ -333,233 +251,6 @@ int queue_wait(struct queue *queue, enum queue_stage stage, int64_t wait_ms, str
     return rang;
 }
 
-static void add_claim(struct queue_call *call, const struct queue_claim *claim)
-{
-    queue_call_value(call, claim->entry);
-    queue_call_value(call, claim->id);
-    queue_call_number(call, claim->crashes);
-}
-
-static bool hop_takes(const struct queue_hop *hop, size_t item)
-{
-    return item < HOP_ITEMS || strcmp(hop->items[item].id, hop->claim->id) == 0;
-}
-
-/* What is done in several calls, of several things each. */
-struct several {
-    const void *items;
-    struct cut cut;
-};
-
-static void build_hops(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
-{
-    const struct several *all = items;
-    const struct queue_hop *hops = all->items;
-    const struct cut *cut = &all->cut;
-
-    call->partition = cut->slots[cut->starts[index]].partition;
-    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++) {
-        const struct queue_hop *hop = &hops[cut->slots[k].index];
-
-        queue_call_whole_key(call, hop->claim->stream);
-        for (size_t i = 0; i < hop->count; i++)
-            if (hop_takes(hop, i))
-                queue_call_stream(call, hop->stage, hop->items[i].lane);
-    }
-    queue_call_values(call, queue);
-    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++) {
-        const struct queue_hop *hop = &hops[cut->slots[k].index];
-
-        add_claim(call, hop->claim);
-        queue_call_number(call, (long long)cut->slots[k].weight - 1);
-        for (size_t i = 0; i < hop->count; i++)
-            if (hop_takes(hop, i))
-                queue_call_value(call, hop->items[i].id);
-    }
-}
-
-/* Its stream, and one for each item that goes into the call. */
-static size_t hop_weight(const struct queue_hop *hop)
-{
-    size_t weight = 1;
-
-    for (size_t i = 0; i < hop->count; i++)
-        weight += hop_takes(hop, i);
-    return weight;
-}
-
-/* What does not go into the call of a hop is published first: an order that a pipeline would not promise. */
-static int publish_rest(struct queue *queue, const struct queue_hop *hop, struct fault *fault)
-{
-    struct queue_item *rest;
-    size_t count = 0;
-    int status;
-
-    if (hop->count <= HOP_ITEMS)
-        return 0;
-    rest = xreallocarray(NULL, hop->count - HOP_ITEMS, sizeof *rest);
-    for (size_t i = HOP_ITEMS; i < hop->count; i++)
-        if (!hop_takes(hop, i)) {
-            rest[count] = hop->items[i];
-            rest[count++].partition = hop->claim->partition;
-        }
-    status = queue_publish(queue, hop->stage, rest, count, 0, NULL, fault);
-    free(rest);
-    return status;
-}
-
-int queue_hops(struct queue *queue, const struct queue_hop *hops, size_t count, struct fault *fault)
-{
-    for (size_t i = 0; i < count; i++)
-        if (check_items(hops[i].items, hops[i].count, fault))
-            return -1;
-    for (size_t i = 0; i < count; i++)
-        if (publish_rest(queue, &hops[i], fault))
-            return -1;
-    struct several all = {.items = hops};
-    cut_init(&all.cut, count);
-    for (size_t i = 0; i < count; i++) {
-        all.cut.slots[i].partition = hops[i].claim->partition;
-        all.cut.slots[i].weight = hop_weight(&hops[i]);
-    }
-    cut_up(&all.cut, count, HOP_KEYS);
-    int status = queue_work(
-        queue,
-        &(struct queue_work){
-            .script = QUEUE_SCRIPT_HOP, .count = all.cut.calls, .build = build_hops, .items = &all},
-        fault);
-    cut_release(&all.cut);
-    return status;
-}
-
-static void build_finish(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
-{
-    const struct several *all = items;
-    const struct queue_finish *finishes = all->items;
-    const struct cut *cut = &all->cut;
-
-    call->partition = cut->slots[cut->starts[index]].partition;
-    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++)
-        queue_call_whole_key(call, finishes[cut->slots[k].index].claim->stream);
-    queue_call_values(call, queue);
-    for (size_t k = cut->starts[index]; k < cut->starts[index + 1]; k++) {
-        add_claim(call, finishes[cut->slots[k].index].claim);
-        queue_call_value(call, finishes[cut->slots[k].index].ended ? "1" : "0");
-    }
-}
-
-int queue_finish(struct queue *queue, const struct queue_finish *items, size_t count, struct fault *fault)
-{
-    struct several all = {.items = items};
-
-    cut_init(&all.cut, count);
-    for (size_t i = 0; i < count; i++)
-        all.cut.slots[i].partition = items[i].claim->partition;
-    cut_up(&all.cut, count, FINISH_IDS);
-    int status = queue_work(
-        queue,
-        &(struct queue_work){
-            .script = QUEUE_SCRIPT_FINISH, .count = all.cut.calls, .build = build_finish, .items = &all},
-        fault);
-    cut_release(&all.cut);
-    return status;
-}
-
-static void build_claim(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
-{
-    const struct queue_claim *claim = ((const struct queue_claim *const *)items)[index];
-
-    call->partition = claim->partition;
-    queue_call_whole_key(call, claim->stream);
-    queue_call_values(call, queue);
-    add_claim(call, claim);
-}
-
-int queue_release(struct queue *queue, const struct queue_claim *const *claims, size_t count,
-                  struct fault *fault)
-{
-    return queue_work(
-        queue,
-        &(struct queue_work){
-            .script = QUEUE_SCRIPT_RELEASE, .count = count, .build = build_claim, .items = claims},
-        fault);
-}
-
-static void set_lost(void *arg, size_t index, const redisReply *reply)
-{
-    bool *lost = arg;
-
-    lost[index] = reply->type != REDIS_REPLY_INTEGER || reply->integer == 0;
-}
-
-int queue_renew(struct queue *queue, const struct queue_claim *const *claims, size_t count, bool *lost,
-                struct fault *fault)
-{
-    for (size_t i = 0; i < count; i++)
-        lost[i] = false;
-    return queue_work(queue,
-                      &(struct queue_work){.script = QUEUE_SCRIPT_RENEW,
-                                           .count = count,
-                                           .build = build_claim,
-                                           .items = claims,
-                                           .answer = set_lost,
-                                           .arg = lost},
-                      fault);
-}
-
-/* What is asked and what is answered by recalls. */
-struct question {
-    const struct queue_item *items;
-    struct cut cut;
-    bool *recalled;
-};
-
-static void build_recall(const struct queue *queue, struct queue_call *call, const void *items, size_t index)
-{
-    const struct question *question = items;
-    const struct cut *cut = &question->cut;
-
-    call->partition = cut->slots[cut->starts[index]].partition;
-    queue_call_key(call, "epoch");
-    queue_call_values(call, queue);
-    for (size_t i = cut->starts[index]; i < cut->starts[index + 1]; i++)
-        queue_call_value(call, question->items[cut->slots[i].index].id);
-}
-
-static void set_recalled(void *arg, size_t index, const redisReply *reply)
-{
-    struct question *question = arg;
-    const struct cut *cut = &question->cut;
-
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++)
-        if (cut->starts[index] + i < cut->starts[index + 1])
-            question->recalled[cut->slots[cut->starts[index] + i].index] = reply->element[i]->integer == 1;
-}
-
-int queue_recall(struct queue *queue, const struct queue_item *items, size_t count, bool *recalled,
-                 struct fault *fault)
-{
-    struct question question = {.items = items, .recalled = recalled};
-    int status;
-
-    for (size_t i = 0; i < count; i++) {
-        recalled[i] = false;
-        if (check_id(items[i].id, fault))
-            return -1;
-    }
-    cut_items(&question.cut, items, count, RECALL_IDS);
-    status = queue_work(queue,
-                        &(struct queue_work){.script = QUEUE_SCRIPT_RECALL,
-                                             .count = question.cut.calls,
-                                             .build = build_recall,
-                                             .items = &question,
-                                             .answer = set_recalled,
-                                             .arg = &question},
-                        fault);
-    cut_release(&question.cut);
-    return status;
-}
-
 int queue_find(struct queue *queue, const struct queue_item *item, struct queue_place *place,
                struct fault *fault)
 {
@@ -567,7 +258,7 @@ int queue_find(struct queue *queue, const struct queue_item *item, struct queue_
     redisReply *reply;
 
     *place = (struct queue_place){0};
-    if (check_id(item->id, fault))
+    if (queue_check_id(item->id, fault))
         return -1;
     queue_call_begin(&call, QUEUE_SCRIPT_FIND, item->partition);
     queue_call_key(&call, "epoch");
