@@ -2,8 +2,9 @@
  * share - whose turn it is: fair among tenants, weighted among priorities
  *
  * Pure: start-time fair queueing over lanes. Each tenant with something to do gets the same share of what
- * there is room for, whatever lies in its lanes; within it high, normal and low get 8, 3 and 1 parts. So a
- * flood of one tenant costs the others nothing but the share of one tenant, and low never starves. A lane
+ * there is room for, whatever lies in its lanes; within it a lane of high, normal and low priority gets 8, 3
+ * and 1 parts. So a flood of one tenant costs the others nothing but the share of one tenant, and low never
+ * starves. A lane
  * whose oldest entry has waited long counts as of the next higher priority, and after as long again of the
  * one above. Nothing is saved up: who had nothing to do begins where the others are.
  */

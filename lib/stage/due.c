@@ -60,8 +60,8 @@ static int publish(struct due *due, enum queue_stage stage, const struct due_lis
     return result;
 }
 
-/* lengths[i]: entries of a lane of each of `lanes`, in all partitions. `ready`: its own lane, else the one of
- * its tenant and priority in `stage`. */
+/* lengths[i]: entries of lanes[i] in all partitions; in QUEUE_READY of itself, in another stage of the lane
+ * of its tenant and priority there. */
 static int measure(struct due *due, enum queue_stage stage, const struct due_lanes *lanes, int64_t *lengths,
                    struct fault *fault)
 {
