@@ -10,7 +10,7 @@
 #include "text.h"
 #include "xalloc.h"
 
-enum { DEAD_PAGE = 500, ANY_LIMIT = 1000000000 };
+enum { DEAD_PAGE = 500 };
 
 #define DEAD_DESTINATION                                                                                     \
     "coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped), "     \
@@ -49,11 +49,6 @@ static const char drop_sql[] =
     " FROM l WHERE d.id = l.id";
 // clang-format on
 
-/* Where the next page begins: the last row of this one. */
-struct cursor {
-    char at[64], id[UID_TEXT_SIZE];
-};
-
 /* The ids as texts, and those of them that are UUIDs as such. */
 static void add_ids(const struct dead_filter *filter, struct store_arrays *arrays)
 {
@@ -63,9 +58,10 @@ static void add_ids(const struct dead_filter *filter, struct store_arrays *array
 }
 
 /* Not prepared: a plan of these very filters knows which index is good for them. */
-static PGresult *list_page(struct store *store, const struct dead_filter *filter, const struct cursor *cursor,
+static PGresult *list_page(struct store *store, const void *arg, const struct store_cursor *cursor,
                            int64_t limit, struct fault *fault)
 {
+    const struct dead_filter *filter = arg;
     struct store_arrays arrays;
     struct pg_params params;
     PGresult *result = NULL;
@@ -134,34 +130,37 @@ static void dead_view_release(struct dead_view *view)
     free(view->replay_of);
 }
 
+/* Who wants the rows. */
+struct dead_reader {
+    int (*row)(void *arg, const struct dead_view *view);
+    void *arg;
+};
+
+static int show_dead(const PGresult *page, int row, void *arg)
+{
+    const struct dead_reader *reader = arg;
+    struct dead_view view;
+
+    read_dead(page, row, &view);
+    int ended = reader->row(reader->arg, &view);
+    dead_view_release(&view);
+    return ended;
+}
+
 int store_dead_list(struct store *store, const struct dead_filter *filter,
                     int (*row)(void *arg, const struct dead_view *view), void *arg, struct fault *fault)
 {
-    struct cursor cursor = {"infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff"};
-    int64_t left = filter->limit > 0 ? filter->limit : ANY_LIMIT;
+    struct dead_reader reader = {.row = row, .arg = arg};
 
-    while (left > 0) {
-        int64_t wanted = left < DEAD_PAGE ? left : DEAD_PAGE;
-        PGresult *page = list_page(store, filter, &cursor, wanted, fault);
-        bool go_on = true;
-
-        if (!page)
-            return -1;
-        int count = PQntuples(page);
-        for (int i = 0; i < count && go_on; i++) {
-            struct dead_view view;
-            read_dead(page, i, &view);
-            go_on = !row(arg, &view);
-            dead_view_release(&view);
-        }
-        if (count) {
-            text_copy(cursor.id, sizeof cursor.id, pg_text(page, count - 1, 0));
-            text_copy(cursor.at, sizeof cursor.at, pg_text(page, count - 1, 15));
-        }
-        left = count < wanted || !go_on ? 0 : left - count;
-        PQclear(page);
-    }
-    return 0;
+    return store_show_pages(store,
+                            &(struct store_pages){.page = list_page,
+                                                  .filter = filter,
+                                                  .at_column = 15,
+                                                  .limit = filter->limit,
+                                                  .size = DEAD_PAGE,
+                                                  .show = show_dead,
+                                                  .arg = &reader},
+                            fault);
 }
 
 static int load_body(struct store *store, struct delivery *delivery, bool callback, struct fault *fault)

@@ -248,3 +248,28 @@ void store_read_due(const PGresult *result, struct due_list *list)
         due_list_add(list, &item);
     }
 }
+
+int store_show_pages(struct store *store, const struct store_pages *pages, struct fault *fault)
+{
+    struct store_cursor cursor = {"infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff"};
+    int64_t left = pages->limit > 0 ? pages->limit : INT64_MAX;
+
+    while (left > 0) {
+        int64_t wanted = left < pages->size ? left : pages->size;
+        PGresult *page = pages->page(store, pages->filter, &cursor, wanted, fault);
+        bool go_on = true;
+
+        if (!page)
+            return -1;
+        int count = PQntuples(page);
+        for (int i = 0; i < count && go_on; i++)
+            go_on = !pages->show(page, i, pages->arg);
+        if (count) {
+            text_copy(cursor.id, sizeof cursor.id, pg_text(page, count - 1, 0));
+            text_copy(cursor.at, sizeof cursor.at, pg_text(page, count - 1, pages->at_column));
+        }
+        left = count < wanted || !go_on ? 0 : left - count;
+        PQclear(page);
+    }
+    return 0;
+}

@@ -101,4 +101,22 @@ void store_read_deliveries(const PGresult *result, struct delivery **out, bool *
 int store_load_callbacks(struct store *store, struct delivery *const *callbacks, size_t count,
                          struct fault *fault);
 
+/* A list page by page, the newest first: where the next one begins, behind (at, id) of the last row. */
+struct store_cursor {
+    char at[64], id[UID_TEXT_SIZE];
+};
+struct store_pages {
+    /* A page of at most `limit` rows behind the cursor; its first column is the id, `at_column` the time. */
+    PGresult *(*page)(struct store *store, const void *filter, const struct store_cursor *cursor,
+                      int64_t limit, struct fault *fault);
+    const void *filter;
+    int at_column;
+    int64_t limit; /* rows in all; 0: no limit */
+    int64_t size;  /* of a page */
+    /* A row; non-zero ends the list. */
+    int (*show)(const PGresult *page, int row, void *arg);
+    void *arg;
+};
+int store_show_pages(struct store *store, const struct store_pages *pages, struct fault *fault);
+
 #endif

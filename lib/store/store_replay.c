@@ -15,7 +15,7 @@
 #include "text.h"
 #include "xalloc.h"
 
-enum { BATCH_PAGE = 200, ANY_LIMIT = 1000000000 };
+enum { BATCH_PAGE = 200 };
 
 const char *const replay_state_names[REPLAY_STATE_COUNT + 1] = {
     [REPLAY_CANARY] = "canary",
@@ -414,14 +414,10 @@ static void batch_view_release(struct batch_view *view)
     json_decref(view->filter);
 }
 
-/* Where the next page begins: the last row of this one. */
-struct cursor {
-    char at[64], id[UID_TEXT_SIZE];
-};
-
-static PGresult *list_page(struct store *store, const struct batch_filter *filter,
-                           const struct cursor *cursor, int64_t limit, struct fault *fault)
+static PGresult *list_page(struct store *store, const void *arg, const struct store_cursor *cursor,
+                           int64_t limit, struct fault *fault)
 {
+    const struct batch_filter *filter = arg;
     struct pg_params params;
 
     if (store_open(store, fault))
@@ -436,32 +432,35 @@ static PGresult *list_page(struct store *store, const struct batch_filter *filte
     return pg_query(store->pg, batches_sql, &params, fault);
 }
 
+/* Who wants the rows. */
+struct batch_reader {
+    int (*row)(void *arg, const struct batch_view *view);
+    void *arg;
+};
+
+static int show_batch(const PGresult *page, int row, void *arg)
+{
+    const struct batch_reader *reader = arg;
+    struct batch_view view;
+
+    read_batch(page, row, &view);
+    int ended = reader->row(reader->arg, &view);
+    batch_view_release(&view);
+    return ended;
+}
+
 int store_batch_list(struct store *store, const struct batch_filter *filter,
                      int (*row)(void *arg, const struct batch_view *view), void *arg, struct fault *fault)
 {
-    struct cursor cursor = {"infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff"};
-    int64_t left = filter->limit > 0 ? filter->limit : ANY_LIMIT;
+    struct batch_reader reader = {.row = row, .arg = arg};
 
-    while (left > 0) {
-        int64_t wanted = left < BATCH_PAGE ? left : BATCH_PAGE;
-        PGresult *page = list_page(store, filter, &cursor, wanted, fault);
-        bool go_on = true;
-
-        if (!page)
-            return -1;
-        int count = PQntuples(page);
-        for (int i = 0; i < count && go_on; i++) {
-            struct batch_view view;
-            read_batch(page, i, &view);
-            go_on = !row(arg, &view);
-            batch_view_release(&view);
-        }
-        if (count) {
-            text_copy(cursor.id, sizeof cursor.id, pg_text(page, count - 1, 0));
-            text_copy(cursor.at, sizeof cursor.at, pg_text(page, count - 1, 22));
-        }
-        left = count < wanted || !go_on ? 0 : left - count;
-        PQclear(page);
-    }
-    return 0;
+    return store_show_pages(store,
+                            &(struct store_pages){.page = list_page,
+                                                  .filter = filter,
+                                                  .at_column = 22,
+                                                  .limit = filter->limit,
+                                                  .size = BATCH_PAGE,
+                                                  .show = show_batch,
+                                                  .arg = &reader},
+                            fault);
 }
