@@ -37,7 +37,8 @@ void deliver_plan_release(struct deliver_plan *plan)
     *plan = (struct deliver_plan){0};
 }
 
-char *deliver_lane_destination(const char *lane)
+/* As in the catalog: "web" of "web@3f2a:acme:normal"; the caller's. */
+static char *lane_destination(const char *lane)
 {
     return xmemdupz(lane, strcspn(lane, "@:"));
 }
@@ -80,7 +81,7 @@ static struct place *place_of(struct planning *planning, const char *lane)
         free(key);
         return place;
     }
-    char *name = deliver_lane_destination(lane);
+    char *name = lane_destination(lane);
     place = xcalloc(1, sizeof *place);
     place->key = key;
     place->destination = catalog_destination(limits->catalog, name);

@@ -59,9 +59,6 @@ struct deliver_limits {
 void deliver_plan(struct deliver_look *look, struct share *share, const struct deliver_limits *limits,
                   struct deliver_plan *plan);
 
-/* The name of a lane's destination, as in the catalog ("web" of "web@3f2a:acme:normal"); the caller's. */
-char *deliver_lane_destination(const char *lane);
-
 struct deliver_round {
     struct store *store;
     struct queue *queue;
