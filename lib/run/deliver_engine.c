@@ -53,15 +53,22 @@ static bool stuck(const struct engine *engine, int64_t now_ms)
     return false;
 }
 
-/* Signals, the watchdog's sign (none from a service that hangs), a reload. */
-static void look_after_service(struct engine *engine, int64_t now_ms)
+void engine_follow_reload(struct engine *engine)
 {
     struct catalog *old;
 
-    if (!stuck(engine, now_ms) && service_turn(engine->stream->service, &old)) {
-        engine->stream->stage->catalog = engine->stream->service->catalog;
-        catalog_free(old); /* attempts in flight hold their destinations */
-    }
+    if (!service_reload(engine->stream->service, &old))
+        return;
+    engine->stream->stage->catalog = engine->stream->service->catalog;
+    catalog_free(old); /* attempts in flight hold their destinations */
+}
+
+/* Signals, the watchdog's sign (none from a service that hangs), a reload. */
+static void look_after_service(struct engine *engine, int64_t now_ms)
+{
+    if (!stuck(engine, now_ms))
+        service_turn(engine->stream->service);
+    engine_follow_reload(engine);
     if (!engine->stopping && service_stopping()) {
         engine->stopping = true;
         engine->stop_at_ms = now_ms + engine->stream->stop_timeout_ms;

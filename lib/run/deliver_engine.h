@@ -68,6 +68,9 @@ void engine_schedule(struct event *event, int64_t ms);
 /* A server is away: outcomes are kept, nothing is taken, until the pause is over. */
 void engine_failed(struct engine *engine, const struct fault *fault);
 
+/* The catalog that was read again since SIGHUP, if it came. */
+void engine_follow_reload(struct engine *engine);
+
 /* Starts a claim with its delivery, or leaves it; takes both. `delivery` NULL: it is not open any more. */
 void engine_start(struct engine *engine, struct queue_claim *claim, struct delivery *delivery);
 void engine_carried_free(struct carried *carried);

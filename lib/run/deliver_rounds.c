@@ -62,6 +62,7 @@ static void on_round_done(void *arg)
     struct deliver_round *round = arg;
     struct engine *engine = round->arg;
 
+    engine_follow_reload(engine);
     take_round(engine, round);
     if (round->fresh.at_ms) {
         restart_windows(engine, &round->fresh);

@@ -243,6 +243,16 @@ static int run_batch(struct work *work, struct fault *fault)
     return 0;
 }
 
+static void follow_reload(struct work *work)
+{
+    struct catalog *old;
+
+    if (!service_reload(work->service, &old))
+        return;
+    work->pump->attach(work->pump->stage, work->service->catalog, work->store, work->queue);
+    catalog_free(old);
+}
+
 /* One turn. *wait_ms: how long the bell may be waited for, 0 where there was work. */
 static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
 {
@@ -252,6 +262,7 @@ static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
     if (!work->claims.count && take(work, now_ms, ticked < 0 ? NULL : fault) < 0)
         return -1;
     *wait_ms = work->claims.count ? 0 : bell_ms(work);
+    follow_reload(work);
     if (work->claims.count && run_batch(work, ticked < 0 ? NULL : fault) < 0)
         return -1;
     return ticked;
@@ -302,13 +313,10 @@ static int pump_streams(struct work *work, struct fault *fault)
 
     while (!service_stopping() && result == 0) {
         struct fault problem = {0};
-        struct catalog *old;
         int64_t wait_ms = 0;
 
-        if (service_turn(work->service, &old)) {
-            pump->attach(pump->stage, work->service->catalog, work->store, work->queue);
-            catalog_free(old);
-        }
+        service_turn(work->service);
+        follow_reload(work);
         renew(work);
         if (store_open(work->store, &problem) == 0 && turn(work, &wait_ms, &problem) == 0) {
             service_good(work->service);

@@ -55,10 +55,23 @@ bool service_stopping(void)
     return stop_flag;
 }
 
-static bool reload(struct service *service, struct catalog **old)
+void service_turn(struct service *service)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (now_ms < service->alive_at_ms)
+        return;
+    notify_alive();
+    service->alive_at_ms = now_ms + notify_watchdog_ms() / 4;
+}
+
+bool service_reload(struct service *service, struct catalog **old)
 {
     struct fault fault = {0};
 
+    if (!reload_flag)
+        return false;
+    reload_flag = 0;
     notify_reloading();
     struct catalog *fresh = tool_catalog(service->tool, tool_mistake, NULL, &fault);
     notify_ready();
@@ -70,21 +83,6 @@ static bool reload(struct service *service, struct catalog **old)
     *old = service->catalog;
     service->catalog = fresh;
     return true;
-}
-
-bool service_turn(struct service *service, struct catalog **old)
-{
-    int64_t now_ms = clock_mono_ms();
-
-    *old = NULL;
-    if (now_ms >= service->alive_at_ms) {
-        notify_alive();
-        service->alive_at_ms = now_ms + notify_watchdog_ms() / 4;
-    }
-    if (!reload_flag)
-        return false;
-    reload_flag = 0;
-    return reload(service, old);
 }
 
 void service_good(struct service *service)

@@ -30,9 +30,14 @@ void service_end(struct service *service);
 
 bool service_stopping(void); /* SIGTERM or SIGINT came */
 
-/* A turn of the loop: the watchdog's sign, and a reload if SIGHUP came: true where the catalog changed; the
- * old one is then given to the caller through `old` for catalog_free() when nothing uses it. */
-bool service_turn(struct service *service, struct catalog **old);
+/* A turn of the loop: the watchdog's sign. */
+void service_turn(struct service *service);
+/*
+ * The reload, if SIGHUP came: true where the catalog changed; the old one is then given to the caller through
+ * `old` for catalog_free() when nothing uses it. To be asked between the taking of work and its beginning
+ * too: what was submitted after the signal is done by what was read after it.
+ */
+bool service_reload(struct service *service, struct catalog **old);
 
 /* The servers answered: ready, and the end of any trouble. */
 void service_good(struct service *service);

@@ -58,6 +58,16 @@ mend_table() {
     [ "$(receiver_count /in/later)" = 1 ]
 }
 
+@test "what is submitted right after a SIGHUP is delivered by what was read again" {
+    for i in $(seq 20); do
+        rest_destination "next-$i" "/in/next/$i"
+        kill -HUP "$(service_pid route)" "$(service_pid transform)" "$(service_pid deliver)"
+        echo '{}' | dist-submit --tenant acme --type next --to "next-$i" --quiet
+    done
+    wait_until 20 is 0 sql "select count(*) from distribution_jobs where data_type = 'next' and completed_at is null"
+    [ "$(completed next)" = 20 ]
+}
+
 @test "a PostgreSQL that refuses to write fails no job: it is waited for" {
     break_table distribution_deliveries insert XX000
     submit refused 50
