@@ -86,7 +86,7 @@ static const char still_deliveries_sql[] =
     "SELECT id FROM distribution_deliveries WHERE status = 'queued' AND id = ANY ($1::uuid[])"
     " AND due_at <= now() - $2::bigint * interval '1 millisecond' ORDER BY id";
 static const char still_jobs_sql[] =
-    "SELECT id FROM distribution_jobs WHERE status = 'pending' AND id = ANY ($1::uuid[])"
+    "SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
     " AND due_at <= now() - $2::bigint * interval '1 millisecond' ORDER BY id";
 
 static const char standing_sql[] =

@@ -18,12 +18,12 @@ static const char cancel_jobs_sql[] =
     "WITH i AS MATERIALIZED ("
     "    SELECT * FROM unnest($1::uuid[], $2::text[]) AS i (id, why)"
     "), l AS MATERIALIZED ("
-    "    SELECT j.id FROM distribution_jobs j WHERE j.id IN (SELECT id FROM i) AND j.status = 'pending'"
-    "    ORDER BY j.id FOR NO KEY UPDATE"
+    "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
+    "    ORDER BY id FOR NO KEY UPDATE"
     "), ended AS ("
     "    UPDATE distribution_jobs j SET status = 'cancelled', error_message = i.why, completed_at = now(),"
     "        updated_at = now()"
-    "    FROM i JOIN l USING (id) WHERE j.id = i.id RETURNING j.id, j.callback_url, j.tenant_id, j.priority"
+    "    FROM i JOIN l USING (id) WHERE j.id = i.id AND j.id = ANY ($1::uuid[]) RETURNING j.id, j.callback_url, j.tenant_id, j.priority"
     "), called AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, own_key,"
     "                                         status, due_at)"
@@ -38,12 +38,12 @@ static const char cancel_deliveries_sql[] =
     "    SELECT * FROM unnest($1::uuid[], $2::text[]) AS i (id, why)"
     "), l AS MATERIALIZED ("
     "    SELECT d.id, i.why FROM i JOIN distribution_deliveries d ON d.job_id = i.id"
-    "    WHERE d.kind = 'target' AND d.status IN ('waiting', 'queued')"
+    "    WHERE d.job_id = ANY ($1::uuid[]) AND d.kind = 'target' AND d.status IN ('waiting', 'queued')"
     "    ORDER BY d.id FOR NO KEY UPDATE OF d"
     "), moved AS ("
     "    UPDATE distribution_deliveries d SET status = 'cancelled', due_at = NULL, last_error = l.why,"
     "        updated_at = now()"
-    "    FROM l WHERE d.id = l.id RETURNING d.job_id"
+    "    FROM l WHERE d.id = l.id AND d.id = ANY (ARRAY(SELECT id FROM l)) RETURNING d.job_id"
     ") SELECT job_id, count(*) FROM moved GROUP BY job_id";
 
 static const char find_sql[] =

@@ -39,14 +39,14 @@ static const char list_sql[] =
 static const char load_sql[] =
     "SELECT " STORE_DELIVERY_COLUMNS ", j.replay_of"
     " FROM distribution_deliveries d JOIN distribution_jobs j ON j.id = d.job_id"
-    " WHERE d.id = $1::uuid AND d.status = 'dead'";
+    " WHERE d.id = $1::uuid AND " STORE_STATUS_IS("d.status", "dead");
 
 static const char drop_sql[] =
     "WITH l AS MATERIALIZED ("
-    "    SELECT id FROM distribution_deliveries WHERE id = ANY ($1::uuid[]) AND status = 'dead'"
+    "    SELECT id FROM distribution_deliveries WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "dead")
     "    ORDER BY id FOR NO KEY UPDATE"
     ") UPDATE distribution_deliveries d SET status = 'cancelled', dead_reason = NULL, updated_at = now()"
-    " FROM l WHERE d.id = l.id";
+    " WHERE d.id = ANY (ARRAY(SELECT id FROM l))";
 // clang-format on
 
 /* The ids as texts, and those of them that are UUIDs as such. */

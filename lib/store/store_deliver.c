@@ -20,7 +20,7 @@ static const char transformed_sql[] =
     "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::text[])"
     "                  AS i (id, content_type, reason, error, dead, candidates)"
     "), l AS MATERIALIZED ("
-    "    SELECT d.id FROM distribution_deliveries d WHERE d.id IN (SELECT id FROM i)"
+    "    SELECT d.id FROM distribution_deliveries d WHERE d.id = ANY ($1::uuid[])"
     "    ORDER BY d.id FOR NO KEY UPDATE"
     ") UPDATE distribution_deliveries d"
     " SET content_type = i.content_type,"
@@ -30,7 +30,7 @@ static const char transformed_sql[] =
     "     dead_reason = i.reason,"
     "     last_error = CASE WHEN i.dead THEN i.error ELSE d.last_error END,"
     "     updated_at = CASE WHEN i.dead THEN now() ELSE d.updated_at END"
-    " FROM i JOIN l USING (id) WHERE d.id = i.id AND d.status = 'queued'";
+    " FROM i JOIN l USING (id) WHERE d.id = i.id AND d.id = ANY ($1::uuid[]) AND d.status = 'queued'";
 
 /*
  * A worker's clock that is more than an hour ahead or a week behind is not believed: its attempt would lie in
@@ -47,7 +47,7 @@ static const char settle_sql[] =
     "         AS u (attempt_id, delivery_id, destination, number, kind, code, reason, error, body, started, took,"
     "               status, delay_ms, dead_reason, instead_of)"
     "), l AS MATERIALIZED ("
-    "    SELECT d.id, d.job_id FROM distribution_deliveries d WHERE d.id IN (SELECT delivery_id FROM i)"
+    "    SELECT d.id, d.job_id FROM distribution_deliveries d WHERE d.id = ANY ($2::uuid[])"
     "    ORDER BY d.id FOR NO KEY UPDATE"
     "), v AS ("
     "    SELECT DISTINCT ON (delivery_id) * FROM i ORDER BY delivery_id, (status = 'delivered') DESC, number"
@@ -63,7 +63,7 @@ static const char settle_sql[] =
     "        updated_at = now(),"
     "        delivered_at = CASE v.status WHEN 'delivered' THEN now() END"
     "    FROM v JOIN l ON l.id = v.delivery_id"
-    "    WHERE d.id = v.delivery_id"
+    "    WHERE d.id = v.delivery_id AND d.id = ANY ($2::uuid[])"
     "      AND CASE v.status WHEN 'delivered' THEN d.status <> 'delivered'"
     "          ELSE d.status = 'queued' AND (v.number = 0 OR d.attempts = v.number - 1) END"
     ") INSERT INTO distribution_attempts (id, distribution_job_id, delivery_id, destination_name, attempt_number,"

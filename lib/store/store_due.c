@@ -45,7 +45,8 @@ static const char claim_sql[] =
     "        ORDER BY w.due_at LIMIT l.want FOR NO KEY UPDATE SKIP LOCKED) d"
     ") UPDATE distribution_deliveries d"
     " SET status = 'queued', due_at = now() + $6::bigint * interval '1 millisecond', updated_at = now()"
-    " WHERE d.id = ANY (ARRAY(SELECT id FROM c)) AND d.status = 'waiting' RETURNING d.id, d.job_id, d.tenant_id, d.priority";
+    " WHERE id = ANY (ARRAY(SELECT id FROM c)) AND " STORE_STATUS_IS("status", "waiting")
+    " RETURNING d.id, d.job_id, d.tenant_id, d.priority";
 
 static const char pending_lanes_sql[] =
     "WITH RECURSIVE lanes AS ("
@@ -122,7 +123,7 @@ static const char pass_over_sql[] =
     ") UPDATE distribution_deliveries d"
     " SET skipped = d.skipped + l.pass, status = 'waiting', updated_at = now(),"
     "     due_at = CASE d.status WHEN 'queued' THEN now() ELSE d.due_at END"
-    " FROM l WHERE d.id = l.id AND l.pass IS NOT NULL";
+    " FROM l WHERE d.id = l.id AND d.id = ANY ($3::uuid[]) AND l.pass IS NOT NULL";
 
 static const char epoch_sql[] =
     "INSERT INTO dist_state AS s (key, value) VALUES ('redis_epoch:' || $1::bigint, $2)"

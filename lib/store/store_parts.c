@@ -14,10 +14,11 @@
 
 /*
  * Every statement of the services goes by an index. A plan that was made while the tables were nearly empty
- * would read them whole for as long as the connection lives; and none of them is long enough to be worth
- * compiling.
+ * would read them whole until they are analyzed, by themselves or by the order of an index; and none of them
+ * is long enough to be worth compiling. For the same reason updates of rows that are known say so with an
+ * array of their ids, beside the join.
  */
-static const char connection_sql[] = "SET enable_seqscan = off; SET jit = off";
+static const char connection_sql[] = "SET enable_seqscan = off; SET enable_mergejoin = off; SET jit = off";
 
 struct store *store_new(const struct pg_config *config)
 {

@@ -31,7 +31,7 @@ int store_change(struct store *store, const char *name, const char *sql, const s
 
 /* Arrays of parameters: init all, add row by row, end all (BUG where one has no room), release all. */
 struct store_arrays {
-    struct buf items[20];
+    struct buf items[24];
     int count;
 };
 void store_arrays_init(struct store_arrays *arrays, int count);
@@ -54,6 +54,11 @@ void store_array_add_clean(struct buf *array, const char *text);
 void store_array_add_json(struct buf *array, const json_t *value); /* NULL is NULL */
 /* Adds those of the ids that are UUIDs: others are nobody's, and would fail the batch. */
 void store_array_add_ids(struct buf *array, const char *const *ids, size_t count);
+
+/* A condition on rows that are known by their ids. `status = 'word'` alone would let the planner read all
+ * that is in the index of that status, of which it thinks little while the tables are young; IS TRUE fits
+ * none. */
+#define STORE_STATUS_IS(status, word) "(" status " = '" word "') IS TRUE"
 
 /* The columns of store_read_job(), of distribution_jobs as j. */
 #define STORE_JOB_COLUMNS                                                                                    \

@@ -39,7 +39,8 @@ static const char letters_sql[] =
     "        greatest(now(), b.started_at + i.offset_us * interval '1 microsecond') AS due_at"
     "    FROM unnest($2::uuid[], $3::bigint[]) AS i (id, offset_us)"
     "    JOIN distribution_deliveries d ON d.id = i.id JOIN replay_batches b ON b.id = $1::uuid"
-    "    WHERE d.status = 'dead' AND d.replays < b.max_replays AND b.state IN ('canary', 'replaying')"
+    "    WHERE d.id = ANY ($2::uuid[]) AND " STORE_STATUS_IS("d.status", "dead")
+    "      AND d.replays < b.max_replays AND b.state IN ('canary', 'replaying')"
     "      AND ($4::jsonb IS NULL OR d.kind = 'target')"
     "    ORDER BY d.id FOR NO KEY UPDATE OF d"
     "), u AS ("
@@ -49,7 +50,7 @@ static const char letters_sql[] =
     "        candidates = coalesce($4::jsonb, candidates),"
     "        inline_form = CASE WHEN $4::jsonb IS NULL THEN inline_form END,"
     "        last_destination = CASE WHEN $4::jsonb IS NULL THEN last_destination END"
-    "    FROM l WHERE d.id = l.id RETURNING d.id"
+    "    FROM l WHERE d.id = l.id AND d.id = ANY ($2::uuid[]) RETURNING d.id"
     ") UPDATE replay_batches b SET replayed = replayed + (SELECT count(*) FROM u) WHERE b.id = $1::uuid"
     " RETURNING b.replayed";
 
@@ -57,7 +58,8 @@ static const char letters_sql[] =
 static const char lifetimes_sql[] =
     "UPDATE distribution_jobs j SET expires_at = d.due_at + j.lifetime"
     " FROM (SELECT job_id, max(due_at) AS due_at FROM distribution_deliveries"
-    "       WHERE id = ANY ($2::uuid[]) AND replay_batch = $1::uuid AND status = 'waiting' AND kind = 'target'"
+    "       WHERE id = ANY ($2::uuid[]) AND replay_batch = $1::uuid AND " STORE_STATUS_IS("status", "waiting")
+    "         AND kind = 'target'"
     "       GROUP BY job_id) d"
     " WHERE j.id = d.job_id AND j.expires_at < d.due_at + j.lifetime";
 
@@ -79,7 +81,8 @@ static const char progress_sql[] =
 static const char edited_sql[] =
     "WITH l AS MATERIALIZED ("
     "    SELECT d.id, d.job_id FROM distribution_deliveries d"
-    "    WHERE d.id = $1::uuid AND d.status = 'dead' AND d.kind = 'target' AND d.replays < $13::integer"
+    "    WHERE d.id = $1::uuid AND " STORE_STATUS_IS("d.status", "dead")
+    "     AND d.kind = 'target' AND d.replays < $13::integer"
     "    FOR NO KEY UPDATE"
     "), n AS ("
     "    INSERT INTO distribution_jobs (id, tenant_id, distribution_id, priority, data_type, payload, destinations,"
@@ -101,7 +104,7 @@ static const char edited_sql[] =
     ") UPDATE distribution_deliveries d"
     " SET status = 'cancelled', dead_reason = NULL, updated_at = now(), last_error = 'replayed as ' || n.id,"
     "     replayed_as = n.id, replays = replays + 1, replay_batch = b.id"
-    " FROM l, n, b WHERE d.id = l.id";
+    " FROM l, n, b WHERE d.id = l.id AND d.id = $1::uuid";
 
 static const char letter_sql[] =
     "SELECT status, kind, replayed_as FROM distribution_deliveries WHERE id = $1::uuid";

@@ -21,7 +21,7 @@ static const char queued_sql[] =
 
 static const char save_sql[] =
     "WITH mine AS MATERIALIZED ("
-    "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND status = 'pending'"
+    "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
     "    ORDER BY id FOR NO KEY UPDATE"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
@@ -48,7 +48,7 @@ static const char save_sql[] =
 static const char fail_sql[] =
     "WITH job AS MATERIALIZED ("
     "    SELECT id, tenant_id, priority, callback_url, destinations FROM distribution_jobs"
-    "    WHERE id = $1::uuid AND status = 'pending' FOR NO KEY UPDATE"
+    "    WHERE id = $1::uuid AND " STORE_STATUS_IS("status", "pending") " FOR NO KEY UPDATE"
     "), failed AS ("
     "    UPDATE distribution_jobs j SET status = 'failed', error_message = $2::text, completed_at = now(),"
     "        updated_at = now()"

@@ -1,10 +1,10 @@
 /*
  * store_submit - the instant of acceptance
  *
- * A job is accepted when the transaction in here has committed, and not before. All rows go in one pipeline;
- * where PostgreSQL refuses one of them the batch is done again row by row, each behind a savepoint, so that
- * the refused one stands alone. Rows that were not inserted are looked up afterwards: the same submission,
- * another one under the same key, or a tenant that may not.
+ * A job is accepted when the transaction in here has committed, and not before. All rows go in one pipeline,
+ * many to a statement; where PostgreSQL refuses one of them the batch is done again row by row, each behind a
+ * savepoint, so that the refused one stands alone. Rows that were not inserted are looked up afterwards: the
+ * same submission, another one under the same key, or a tenant that may not.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,45 +20,55 @@
  */
 // clang-format off
 #define INSERT_SQL(with, condition)                                                                           \
-    with                                                                                                      \
-    "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, priority, data_type, payload, destinations," \
+    "WITH r AS ("                                                                                             \
+    "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],"     \
+    "        $7::text[], $8::jsonb[], $9::text[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[],"      \
+    "        $14::bigint[], $15::text[], $16::bigint[], $17::bigint[], $18::bigint[], $19::bigint[],"         \
+    "        $20::text[], $21::bigint[], $22::bigint[], $23::bytea[]) WITH ORDINALITY"                        \
+    "        AS r (id, tenant_id, distribution_id, priority, data_type, is_json, content_type, destinations," \
+    "              callback_url, callback_headers, metadata, key, request_hash, requested, retry_policy,"     \
+    "              expires, timeout_ms, scheduled, delay_ms, supersede_key, spooled, key_ms, body, place)"    \
+    ")" with                                                                                                  \
+    " INSERT INTO distribution_jobs (id, tenant_id, distribution_id, priority, data_type, payload, destinations," \
     "    callback_url, callback_headers, expires_at, lifetime, metadata, body, content_type, body_size,"      \
     "    idempotency_key, request_hash, requested_at, retry_policy, scheduled_at, due_at, supersede_key, created_at)" \
-    " SELECT $1::uuid, t.tenant_id, $3::text, $4, $5,"                                                        \
-    "    CASE WHEN $6::boolean THEN convert_from($7::bytea, 'UTF8')::jsonb"                                   \
-    "         ELSE jsonb_build_object('content_type', $8::text, 'size', length($7::bytea),"                   \
-    "                                 'sha256', encode(sha256($7::bytea), 'hex')) END,"                       \
-    "    $9::jsonb, $10, $11::jsonb, e.at, e.at - b.at, $12::jsonb, $7::bytea, $8::text, length($7::bytea),"  \
-    "    $13::text, $14::text, dist_time($15::bigint), $16, s.at,"                                            \
-    "    b.at, $22,"                                                                                          \
-    "    least(dist_time($23::bigint), now())"                                                                \
-    " FROM tenants t CROSS JOIN LATERAL (SELECT coalesce("                                                    \
-    "    dist_time($20::bigint), now() + $21::bigint * interval '1 millisecond')) AS s (at)"                  \
+    " SELECT r.id, t.tenant_id, r.distribution_id, r.priority, r.data_type,"                                  \
+    "    CASE WHEN r.is_json THEN convert_from(r.body, 'UTF8')::jsonb"                                        \
+    "         ELSE jsonb_build_object('content_type', r.content_type, 'size', length(r.body),"                \
+    "                                 'sha256', encode(sha256(r.body), 'hex')) END,"                          \
+    "    r.destinations, r.callback_url, r.callback_headers, e.at, e.at - b.at, r.metadata, r.body,"          \
+    "    r.content_type, length(r.body), r.key, r.request_hash, dist_time(r.requested), r.retry_policy,"      \
+    "    s.at, b.at, r.supersede_key, least(dist_time(r.spooled), now())"                                     \
+    " FROM r JOIN tenants t ON t.tenant_id = r.tenant_id AND NOT t.disabled"                                  \
+    " CROSS JOIN LATERAL (SELECT coalesce("                                                                   \
+    "    dist_time(r.scheduled), now() + r.delay_ms * interval '1 millisecond')) AS s (at)"                   \
     " CROSS JOIN LATERAL (SELECT greatest(s.at, now())) AS b (at)"                                            \
     " CROSS JOIN LATERAL (SELECT coalesce("                                                                   \
-    "    least(dist_time($17::bigint), b.at + $18::bigint * interval '1 millisecond'),"                       \
-    "    b.at + $19::bigint * interval '1 millisecond')) AS e (at)"                                           \
-    " WHERE t.tenant_id = $2::text AND NOT t.disabled" condition                                              \
-    " ON CONFLICT DO NOTHING RETURNING coalesce(scheduled_at > now(), false)"
+    "    least(dist_time(r.expires), b.at + r.timeout_ms * interval '1 millisecond'),"                        \
+    "    b.at + $24::bigint * interval '1 millisecond')) AS e (at)"                                           \
+    condition                                                                                                 \
+    " ORDER BY r.place"                                                                                       \
+    " ON CONFLICT DO NOTHING RETURNING id, coalesce(scheduled_at > now(), false)"
 
 static const char insert_sql[] = INSERT_SQL("", "");
 
 /*
- * The key first: whoever holds it is waited for, and only the holder inserts. The condition on the
+ * A row alone. The key first: whoever holds it is waited for, and only the holder inserts. The condition on the
  * distribution_id keeps a key from being taken for nothing, but for submitters of one id at the same moment:
  * see store_keys.c.
  */
 static const char insert_keyed_sql[] = INSERT_SQL(
-    "WITH taken AS ("
+    ", taken AS ("
     "    INSERT INTO distribution_keys AS k (tenant_id, key, job_id, request_hash, expires_at)"
-    "    SELECT t.tenant_id, $13::text, $1::uuid, $14::text, now() + $24::bigint * interval '1 millisecond'"
-    "    FROM tenants t WHERE t.tenant_id = $2::text AND NOT t.disabled AND $13::text IS NOT NULL"
-    "     AND NOT EXISTS (SELECT 1 FROM distribution_jobs WHERE distribution_id = $3::text)"
+    "    SELECT t.tenant_id, r.key, r.id, r.request_hash, now() + r.key_ms * interval '1 millisecond'"
+    "    FROM r JOIN tenants t ON t.tenant_id = r.tenant_id AND NOT t.disabled"
+    "    WHERE r.key IS NOT NULL"
+    "     AND NOT EXISTS (SELECT 1 FROM distribution_jobs j WHERE j.distribution_id = r.distribution_id)"
     "    ON CONFLICT (tenant_id, key) DO UPDATE SET job_id = excluded.job_id,"
     "        request_hash = excluded.request_hash, taken_at = now(), expires_at = excluded.expires_at"
     "    WHERE k.expires_at <= now() OR k.job_id = excluded.job_id"
-    "    RETURNING 1) ",
-    " AND ($13::text IS NULL OR EXISTS (SELECT 1 FROM taken))");
+    "    RETURNING 1)",
+    " WHERE r.key IS NULL OR EXISTS (SELECT 1 FROM taken)");
 
 static const char look_up_sql[] =
     "SELECT t.tenant_id IS NOT NULL AND NOT t.disabled,"
@@ -76,7 +86,12 @@ static const char look_up_sql[] =
     " ORDER BY i.place";
 // clang-format on
 
-enum { DAY_MS = 24 * 3600 * 1000 };
+enum {
+    DAY_MS = 24 * 3600 * 1000,
+    ARRAYS = 22,                 /* parameters in front of the bodies */
+    PORTION_ROWS = 100,          /* of one statement */
+    PORTION_BYTES = 1024 * 1024, /* their bodies, where it is more than one row */
+};
 
 /* The rows that are still to be stored, as indexes of the items, and what is known of each. */
 struct batch {
@@ -90,7 +105,10 @@ struct batch {
     size_t item_count;
     bool keyed, supersedes; /* one of the rows has a key, one replaces older jobs */
     int64_t max_age_ms;
-    char *texts[3]; /* JSON parameters of the row at hand */
+    size_t *starts; /* of the portions, each a statement; and the end of the last one */
+    size_t portions;
+    struct store_arrays arrays; /* parameters of the portion at hand */
+    struct buf bodies;
 };
 
 /* What another submission may be in the way of: the client's key or id; "" where there is none. */
@@ -120,6 +138,7 @@ static void batch_init(struct batch *batch, struct submission *items, size_t cou
         .describe = xcalloc(count, sizeof *batch->describe),
         .refused = xcalloc(count, sizeof *batch->refused),
         .free = xcalloc(count, sizeof *batch->free),
+        .starts = xcalloc(count + 1, sizeof *batch->starts),
         .count = count,
         .item_count = count,
         .max_age_ms = max_age_ms,
@@ -132,17 +151,11 @@ static void batch_init(struct batch *batch, struct submission *items, size_t cou
     qsort_r(batch->todo, count, sizeof *batch->todo, compare, items);
 }
 
-static void free_texts(struct batch *batch)
-{
-    for (size_t i = 0; i < sizeof batch->texts / sizeof *batch->texts; i++) {
-        free(batch->texts[i]);
-        batch->texts[i] = NULL;
-    }
-}
-
 static void batch_release(struct batch *batch)
 {
-    free_texts(batch);
+    store_arrays_release(&batch->arrays);
+    buf_release(&batch->bodies);
+    free(batch->starts);
     free(batch->todo);
     free(batch->stored);
     free(batch->describe);
@@ -163,41 +176,63 @@ static bool holds_json(const struct batch *batch, size_t index)
            !batch->describe[index];
 }
 
-static void row(void *arg, size_t index, struct pg_params *params)
+static void add_time(struct buf *array, int64_t number)
 {
-    struct batch *batch = arg;
+    if (number)
+        pg_array_add_int(array, number);
+    else
+        pg_array_add(array, NULL);
+}
+
+static void add_row(struct batch *batch, size_t index)
+{
     const struct submission *item = &batch->items[batch->todo[index]];
     const struct job *job = item->job;
+    struct buf *array = batch->arrays.items;
 
-    free_texts(batch);
-    batch->texts[0] = json_text(job->destinations);
-    batch->texts[1] = job->callback_headers ? json_text(job->callback_headers) : NULL;
-    batch->texts[2] = json_text(job->metadata);
-    pg_param_text(params, job->id);
-    pg_param_text(params, job->tenant_id);
-    pg_param_text(params, distribution_id(job));
-    pg_param_text(params, priority_names[job->priority]);
-    pg_param_text(params, job->data_type);
-    pg_param_bool(params, holds_json(batch, index));
-    pg_param_bytes(params, job->body, job->body_size);
-    pg_param_text(params, job->content_type);
-    pg_param_text(params, batch->texts[0]);
-    pg_param_text(params, job->callback_url);
-    pg_param_text(params, batch->texts[1]);
-    pg_param_text(params, batch->texts[2]);
-    pg_param_text(params, job->idempotency_key);
-    pg_param_text(params, item->request_hash);
-    pg_param_time(params, job->requested_at_us);
-    pg_param_text(params, job->retry_policy);
-    pg_param_time(params, job->expires_at_us);
-    pg_param_time(params, job->timeout_ms); /* 0 is NULL here too */
+    pg_array_add(array++, job->id);
+    pg_array_add(array++, job->tenant_id);
+    pg_array_add(array++, distribution_id(job));
+    pg_array_add(array++, priority_names[job->priority]);
+    pg_array_add(array++, job->data_type);
+    pg_array_add(array++, holds_json(batch, index) ? "t" : "f");
+    pg_array_add(array++, job->content_type);
+    store_array_add_json(array++, job->destinations);
+    pg_array_add(array++, job->callback_url);
+    store_array_add_json(array++, job->callback_headers);
+    store_array_add_json(array++, job->metadata);
+    pg_array_add(array++, job->idempotency_key);
+    pg_array_add(array++, item->request_hash);
+    add_time(array++, job->requested_at_us);
+    pg_array_add(array++, job->retry_policy);
+    add_time(array++, job->expires_at_us);
+    add_time(array++, job->timeout_ms);
+    add_time(array++, job->scheduled_at_us);
+    add_time(array++, job->delay_ms);
+    pg_array_add(array++, job->supersede_key);
+    add_time(array++, item->spooled_at_us);
+    pg_array_add_int(array, item->key_ms ? item->key_ms : DAY_MS);
+    pg_bytes_array_add(&batch->bodies, job->body, job->body_size);
+}
+
+/* The parameters of the rows [from, to). */
+static int add_rows(struct batch *batch, size_t from, size_t to, struct pg_params *params,
+                    struct fault *fault)
+{
+    store_arrays_release(&batch->arrays);
+    store_arrays_init(&batch->arrays, ARRAYS);
+    buf_release(&batch->bodies);
+    buf_init(&batch->bodies, STORE_ARRAY_MAX);
+    pg_bytes_array_begin(&batch->bodies, to - from);
+    for (size_t i = from; i < to; i++)
+        add_row(batch, i);
+    if (batch->bodies.overflow)
+        return fault_set(fault, FAULT_BUG, "a batch is larger than a statement may be");
+    if (store_arrays_bind(&batch->arrays, params, fault))
+        return -1;
+    pg_param_bytes(params, batch->bodies.data, batch->bodies.len);
     pg_param_time(params, batch->max_age_ms);
-    pg_param_time(params, job->scheduled_at_us);
-    pg_param_time(params, job->delay_ms);
-    pg_param_text(params, job->supersede_key);
-    pg_param_time(params, item->spooled_at_us);
-    if (batch->keyed)
-        pg_param_int(params, item->key_ms ? item->key_ms : DAY_MS);
+    return 0;
 }
 
 static const char *insert_name(const struct batch *batch)
@@ -210,13 +245,31 @@ static const char *insert_text(const struct batch *batch)
     return batch->keyed ? insert_keyed_sql : insert_sql;
 }
 
-static void done(void *arg, size_t index, const PGresult *result)
+/* RETURNING tells ids of the rows [from, to) in their order, but for those that were in the way. */
+static void mark_stored(struct batch *batch, size_t from, size_t to, const PGresult *result)
+{
+    for (int row = 0; row < PQntuples(result); row++) {
+        while (from < to && strcmp(batch->items[batch->todo[from]].job->id, pg_text(result, row, 0)) != 0)
+            from++;
+        if (from == to)
+            return; /* what is not marked is looked up */
+        batch->stored[from] = true;
+        batch->items[batch->todo[from++]].scheduled = pg_bool(result, row, 1);
+    }
+}
+
+static int portion(void *arg, size_t index, struct pg_params *params, struct fault *fault)
 {
     struct batch *batch = arg;
 
-    batch->stored[index] = PQntuples(result) == 1;
-    if (batch->stored[index])
-        batch->items[batch->todo[index]].scheduled = pg_bool(result, 0, 0);
+    return add_rows(batch, batch->starts[index], batch->starts[index + 1], params, fault);
+}
+
+static void portion_done(void *arg, size_t index, const PGresult *result)
+{
+    struct batch *batch = arg;
+
+    mark_stored(batch, batch->starts[index], batch->starts[index + 1], result);
     crash_point("submit:written");
 }
 
@@ -232,11 +285,13 @@ static int insert_one(struct store *store, struct batch *batch, size_t index, st
         if (pg_script(store->pg, "SAVEPOINT one", fault))
             return -1;
         pg_params_init(&params);
-        row(batch, index, &params);
+        if (add_rows(batch, index, index + 1, &params, fault))
+            return -1;
         result = pg_prepared(store->pg, insert_name(batch), insert_text(batch), &params, reason);
         if (result) {
-            done(batch, index, result);
+            mark_stored(batch, index, index + 1, result);
             PQclear(result);
+            crash_point("submit:written");
             return pg_script(store->pg, "RELEASE one", fault);
         }
         if (reason->class != FAULT_INPUT) {
@@ -261,12 +316,32 @@ static int insert_one_by_one(struct store *store, struct batch *batch, struct fa
     return 0;
 }
 
+/* A row with a key is a statement of its own: it waits for whoever holds that key. */
+static void cut_portions(struct batch *batch)
+{
+    size_t rows = 0, bytes = 0;
+
+    batch->portions = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t size = batch->items[batch->todo[i]].job->body_size;
+
+        if (!rows || batch->keyed || rows == PORTION_ROWS || bytes + size > PORTION_BYTES) {
+            batch->starts[batch->portions++] = i;
+            rows = bytes = 0;
+        }
+        rows++;
+        bytes += size;
+    }
+    batch->starts[batch->portions] = batch->count;
+}
+
 static int insert_at_once(struct store *store, struct batch *batch, struct fault *fault)
 {
     size_t failed;
 
-    return pg_pipeline(store->pg, insert_name(batch), insert_text(batch), batch->count, row, done, batch,
-                       &failed, fault);
+    cut_portions(batch);
+    return pg_pipeline(store->pg, insert_name(batch), insert_text(batch), batch->portions, portion,
+                       portion_done, batch, &failed, fault);
 }
 
 /* What the stored rows replace, by the order of the items. */

@@ -91,13 +91,14 @@ void pg_rollback(struct pg *pg); /* closes the connection where that fails; a no
 
 /*
  * One prepared statement for many rows in one round trip (pipeline mode), inside a transaction of its own.
- * For each row `row` fills the parameters, whose memory stays until the call of the next row; `done` gets its
- * result, in order, before it is known whether the transaction commits: only what the function returns tells
- * that. Where a row fails, everything is rolled back, `failed` is its index and the fault its reason;
- * `failed` is `rows` where no row is to blame. The deadline starts again with every result.
+ * For each row `row` fills the parameters, whose memory stays until the call of the next row, or fails, which
+ * ends the transaction and the connection; `done` gets its result, in order, before it is known whether the
+ * transaction commits: only what the function returns tells that. Where a row fails, everything is rolled
+ * back, `failed` is its index and the fault its reason; `failed` is `rows` where no row is to blame. The
+ * deadline starts again with every result.
  */
 int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
-                void (*row)(void *arg, size_t index, struct pg_params *params),
+                int (*row)(void *arg, size_t index, struct pg_params *params, struct fault *fault),
                 void (*done)(void *arg, size_t index, const PGresult *result), void *arg, size_t *failed,
                 struct fault *fault);
 
@@ -106,6 +107,9 @@ int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
 void pg_array_add(struct buf *array, const char *element); /* start with an empty buf */
 void pg_array_add_int(struct buf *array, int64_t number);
 void pg_array_end(struct buf *array);
+/* The same in binary form, for pg_param_bytes() as $1::bytea[]: so many elements, none of them NULL. */
+void pg_bytes_array_begin(struct buf *array, size_t count);
+void pg_bytes_array_add(struct buf *array, const void *data, size_t size);
 
 /* Reading results in text form. */
 bool pg_null(const PGresult *result, int row, int column);

@@ -160,7 +160,7 @@ struct pipeline {
     struct pg *pg;
     const char *name;
     size_t rows, sent, answered;
-    void (*row)(void *arg, size_t index, struct pg_params *params);
+    int (*row)(void *arg, size_t index, struct pg_params *params, struct fault *fault);
     void (*done)(void *arg, size_t index, const PGresult *result);
     void *arg;
     size_t failed;    /* index of the row, or `rows` */
@@ -176,7 +176,10 @@ static int pipeline_send(struct pipeline *line, struct fault *fault)
 
     for (; line->sent < line->rows; line->sent++) {
         pg_params_init(&params);
-        line->row(line->arg, line->sent, &params);
+        if (line->row(line->arg, line->sent, &params, fault)) {
+            pg_close(pg);
+            return -1;
+        }
         if (!PQsendQueryPrepared(pg->connection, line->name, params.count, params.values, params.lengths,
                                  params.formats, 0))
             return pg_broken(pg, PQerrorMessage(pg->connection), fault);
@@ -210,7 +213,7 @@ static void pipeline_take(struct pipeline *line, PGresult *result)
 }
 
 int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
-                void (*row)(void *arg, size_t index, struct pg_params *params),
+                int (*row)(void *arg, size_t index, struct pg_params *params, struct fault *fault),
                 void (*done)(void *arg, size_t index, const PGresult *result), void *arg, size_t *failed,
                 struct fault *fault)
 {

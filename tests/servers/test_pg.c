@@ -149,6 +149,36 @@ static void arrays_are_read_as_they_were_written(void **state)
     pg_free(pg);
 }
 
+static void arrays_of_bytes_are_read_as_they_were_written(void **state)
+{
+    struct pg *pg = client(10000);
+    const char items[][4] = {"a\0b", "", "\\x\"", "\xff{}"};
+    const size_t sizes[] = {3, 0, 3, 3};
+
+    (void)state;
+    for (size_t count = 0; count <= 4; count++) {
+        struct pg_params params;
+        struct buf array;
+
+        buf_init(&array, 1000);
+        pg_bytes_array_begin(&array, count);
+        for (size_t i = 0; i < count; i++)
+            pg_bytes_array_add(&array, items[i], sizes[i]);
+        pg_params_init(&params);
+        pg_param_bytes(&params, array.data, array.len);
+        PGresult *result = good(pg_query(
+            pg, "SELECT encode(b, 'hex') FROM unnest($1::bytea[]) WITH ORDINALITY u (b, n) ORDER BY n",
+            &params, &problem));
+        assert_int_equal(PQntuples(result), count);
+        for (int i = 0; i < (int)count; i++)
+            assert_string_equal(pg_text(result, i, 0),
+                                ((const char *[]){"610062", "", "5c7822", "ff7b7d"}[i]));
+        PQclear(result);
+        buf_release(&array);
+    }
+    pg_free(pg);
+}
+
 static void faults_have_their_class(void **state)
 {
     struct pg *pg = client(10000);
@@ -413,17 +443,20 @@ static void a_transaction_does_not_go_on_with_another_connection(void **state)
 struct rows {
     struct pg *pg;
     const char *sql;
-    size_t bad, done, kill_at;
+    size_t bad, done, kill_at, refuse_at;
 };
 
-static void fill(void *arg, size_t index, struct pg_params *params)
+static int fill(void *arg, size_t index, struct pg_params *params, struct fault *fault)
 {
     const struct rows *rows = arg;
 
+    if (index == rows->refuse_at)
+        return fault_set(fault, FAULT_BUG, "row %zu has no room", index);
     if (index == rows->kill_at)
         pg_server_run(&server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                                " WHERE pid <> pg_backend_pid() AND application_name = 'dist-test'");
     pg_param_int(params, index == rows->bad ? -1 : (int64_t)index);
+    return 0;
 }
 
 static void count(void *arg, size_t index, const PGresult *result)
@@ -444,8 +477,8 @@ static int run_rows(struct rows *rows, size_t total, size_t *failed)
 
 static void a_pipeline_is_one_transaction(void **state)
 {
-    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0,
-                        SIZE_MAX};
+    struct rows rows = {
+        client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0, SIZE_MAX, SIZE_MAX};
     size_t failed;
 
     (void)state;
@@ -469,7 +502,8 @@ static void a_pipeline_is_one_transaction(void **state)
 
 static void a_pipeline_that_breaks_leaves_nothing(void **state)
 {
-    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0, 500};
+    struct rows rows = {client(10000), "INSERT INTO lines VALUES ($1::bigint) RETURNING n", SIZE_MAX, 0, 500,
+                        SIZE_MAX};
     size_t failed;
 
     (void)state;
@@ -478,6 +512,11 @@ static void a_pipeline_that_breaks_leaves_nothing(void **state)
     assert_int_equal(problem.class, FAULT_UNAVAILABLE);
     assert_int_equal(pg_server_number(&server, "SELECT count(*) FROM lines"), 0);
     rows.kill_at = SIZE_MAX;
+    rows.refuse_at = 300;
+    assert_int_equal(run_rows(&rows, 1000, &failed), -1);
+    assert_string_equal(problem.text, "row 300 has no room");
+    assert_int_equal(pg_server_number(&server, "SELECT count(*) FROM lines"), 0);
+    rows.refuse_at = SIZE_MAX;
     rows.done = 0;
     assert_int_equal(run_rows(&rows, 1000, &failed), 0);
     pg_free(rows.pg);
@@ -486,7 +525,8 @@ static void a_pipeline_that_breaks_leaves_nothing(void **state)
 /* Results larger than what the sockets hold, while rows are still being sent. */
 static void a_pipeline_with_large_results_does_not_lock_up(void **state)
 {
-    struct rows rows = {client(10000), "SELECT $1::bigint, repeat('x', 100000)", SIZE_MAX, 0, SIZE_MAX};
+    struct rows rows = {client(10000), "SELECT $1::bigint, repeat('x', 100000)", SIZE_MAX, 0, SIZE_MAX,
+                        SIZE_MAX};
     size_t failed;
 
     (void)state;
@@ -514,6 +554,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_go_there_and_back),
         cmocka_unit_test(arrays_are_read_as_they_were_written),
+        cmocka_unit_test(arrays_of_bytes_are_read_as_they_were_written),
         cmocka_unit_test(faults_have_their_class),
         cmocka_unit_test(connections_that_cannot_be_made_say_why),
         cmocka_unit_test(passwords_are_asked_for_and_never_shown),

@@ -216,6 +216,60 @@ static void a_long_lane_costs_as_little_as_a_short_one(void **state)
     assert_in_range(rows_read(f), 1, 4 * FEW);
 }
 
+/* What is known by its id is not looked for among all that is in its state, also by plans that were made when
+ * there was next to nothing. (A table without statistics stays so: nobody analyzes it in so short a time.) */
+static void known_rows_are_found_beside_many_of_their_state(void **state)
+{
+    enum { MANY = 50000, EARLY = 8, FEW = 1000 };
+    struct store_fixture *f = *state;
+    struct due_list list = {0};
+    char job[UID_TEXT_SIZE], id[UID_TEXT_SIZE], delivery[UID_TEXT_SIZE];
+    const char *const ids[] = {delivery};
+    struct delivery *loaded;
+    size_t count;
+
+    accept_job(f->store, make_job("hook"), job);
+    for (int round = 0; round <= EARLY; round++) {
+        if (round == EARLY) {
+            fill_lane(f, job, "down", "flood", "normal", MANY, 0, 3600);
+            run_sql(f,
+                    "SET session_replication_role = 'replica';"
+                    "INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, status, "
+                    "dead_reason)"
+                    " SELECT dist_uuid(), '%s', 'flood', 'normal', dist_uuid()::text, 'dead', 'rejected'"
+                    " FROM generate_series(1, %d)",
+                    job, MANY);
+            run_sql(f,
+                    "SET session_replication_role = 'replica';"
+                    "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, data_type, payload, "
+                    "destinations,"
+                    " body, content_type, body_size, request_hash) SELECT dist_uuid(), 'flood', dist_uuid(), "
+                    "'x', '{}',"
+                    " '[]', '', 'text/plain', 0, repeat('0', 64) FROM generate_series(1, %d) n",
+                    MANY);
+            run_sql(f, "SELECT pg_stat_reset()");
+        }
+        accept_job(f->store, make_job("hook"), id);
+        route_it(f->store, id);
+        delivery_id(f, id, "hook", delivery);
+        ok(store_load_deliveries(f->store, ids, 1, 1000, &loaded, &problem));
+        ok(store_save_transformed(f->store, &loaded, 1, &problem));
+        delivery_free(loaded);
+        settle_one(f->store, delivery, 1, OUTCOME_REJECTED, DELIVERY_DEAD);
+        ok(replay_now(f->store, ids, 1, &count, &problem));
+        assert_int_equal(count, 1);
+        ok(claim_due(f->store, 5, 60000, &list, &problem));
+        settle_one(f->store, delivery, 2, OUTCOME_REJECTED, DELIVERY_DEAD);
+        ok(store_drop(f->store, ids, 1, &count, &problem));
+        assert_int_equal(count, 1);
+        accept_job(f->store, make_job("hook"), id);
+        ok(store_cancel(f->store, &(struct cancellation){.distribution_id = id}, 1, "no", &problem));
+    }
+    assert_int_equal(list.count, EARLY + 1);
+    due_list_release(&list);
+    assert_in_range(rows_read(f), 1, FEW);
+}
+
 /* --- claims --- */
 
 static void the_longest_due_are_claimed_first_as_many_as_each_lane_wants(void **state)
@@ -855,6 +909,7 @@ int main(void)
         with_empty_store(lanes_with_something_due_are_listed),
         with_empty_store(pending_lanes_are_listed_the_same_way),
         with_empty_store(a_long_lane_costs_as_little_as_a_short_one),
+        with_empty_store(known_rows_are_found_beside_many_of_their_state),
         with_empty_store(the_longest_due_are_claimed_first_as_many_as_each_lane_wants),
         with_empty_store(what_another_pump_holds_is_skipped),
         with_empty_store(a_replay_is_fresh),

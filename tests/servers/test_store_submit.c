@@ -130,6 +130,55 @@ static void keys_whose_time_is_over_are_forgotten(void **state)
     assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_jobs"), 5);
 }
 
+/* --- batches --- */
+
+/* Several statements with many rows, some of which are in the way of others: each row has the answer that it
+ * would have alone. */
+static void rows_of_a_batch_do_not_answer_for_each_other(void **state)
+{
+    enum { COUNT = 350, LARGE = 2 * 1024 * 1024 };
+    struct store_fixture *f = *state;
+    struct submission *items = xcalloc(COUNT, sizeof *items);
+
+    ok(store_tenant_add(f->store, "closed", NULL, &problem));
+    ok(store_tenant_disable(f->store, "closed", true, &problem));
+    submit_wanting(f->store, keyed(NULL, "there", "old"), SUBMIT_ACCEPTED, NULL);
+    for (size_t i = 0; i < COUNT; i++) {
+        char id[16], body[16];
+
+        snprintf(id, sizeof id, "d-%zu", i % 7 == 2 ? i - 1 : i); /* two of one id are neighbours */
+        snprintf(body, sizeof body, "body %zu", i);
+        items[i] = keyed(NULL, i % 7 == 3 ? "there" : id, i % 7 == 4 ? "old" : body);
+        if (i % 7 == 5) {
+            free(items[i].job->tenant_id);
+            items[i].job->tenant_id = xstrdup("closed");
+        }
+    }
+    free(items[154].job->body); /* a statement of its own */
+    items[154].job->body = xcalloc(1, LARGE);
+    items[154].job->body_size = LARGE;
+    ok(store_submit(f->store, items, COUNT, HOUR_MS, &problem));
+    for (size_t i = 0; i < COUNT; i++) {
+        static const enum submit_result wanted[7] = {
+            [2] = SUBMIT_CONFLICT, [3] = SUBMIT_CONFLICT, [5] = SUBMIT_REFUSED};
+
+        if (items[i].result != (wanted[i % 7] ? wanted[i % 7] : SUBMIT_ACCEPTED))
+            fail_msg("row %zu: %d: %s", i, items[i].result, items[i].fault.text);
+        if (items[i].result == SUBMIT_ACCEPTED && i != 154)
+            assert_int_equal(number_of(f,
+                                       "SELECT count(*) FROM distribution_jobs WHERE id = '%s'"
+                                       " AND distribution_id = 'd-%zu' AND body = '%s'",
+                                       items[i].id, i, items[i].job->body),
+                             1);
+    }
+    assert_int_equal(number_of(f, "SELECT body_size FROM distribution_jobs WHERE id = '%s'", items[154].id),
+                     LARGE);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_jobs"), 1 + COUNT / 7 * 4);
+    for (size_t i = 0; i < COUNT; i++)
+        submission_release(&items[i]);
+    free(items);
+}
+
 /* --- races --- */
 
 enum { RACERS = 4, ROWS = 120 };
@@ -603,6 +652,7 @@ int main(void)
         with_empty_store(a_key_alone_decides_where_it_shall),
         with_empty_store(a_key_without_its_job_is_free),
         with_empty_store(keys_whose_time_is_over_are_forgotten),
+        with_empty_store(rows_of_a_batch_do_not_answer_for_each_other),
         with_empty_store(racing_submitters_take_over_each_key_once),
         with_empty_store(racing_ids_leave_no_key_taken),
         with_empty_store(a_scheduled_job_waits_for_its_time),
