@@ -189,6 +189,24 @@ static const char fetch[] =
     "sweep(stream)\n"
     "return out\n";
 
+/* Entries and hashes that go, many with one command: for half of what a script does it is the calling that takes the time.
+ * What follows may rely on it only after leave(). */
+#define LEAVE_LUA                                                                             \
+    "local leaving, forgotten = {}, {}\n"                                                     \
+    "local function drop_soon(stream, entry)\n"                                               \
+    "  local entries = leaving[stream] or {}\n"                                               \
+    "  entries[#entries + 1] = entry\n"                                                       \
+    "  leaving[stream] = entries\n"                                                           \
+    "end\n"                                                                                   \
+    "local function leave()\n"                                                                \
+    "  for stream, entries in pairs(leaving) do\n"                                            \
+    "    call('XACK', stream, GROUP, unpack(entries))\n"                                      \
+    "    call('XDEL', stream, unpack(entries))\n"                                             \
+    "  end\n"                                                                                 \
+    "  if #forgotten > 0 then call('DEL', unpack(forgotten)) end\n"                           \
+    "  leaving, forgotten = {}, {}\n"                                                         \
+    "end\n"
+
 /* For each hop: KEYS the stream of its claim, then a stream per item; ARGV entry, id, crashes of the claim, the number of
  * items, their ids. From KEYS[1] and ARGV[3] on. -> how many claims were ours
  *
@@ -196,7 +214,7 @@ static const char fetch[] =
  * the hops whose claim is still ours come first, and their claims go before their ids come: a full Redis can be emptied.
  * Where none is ours nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that was
  * routed is not pending again, and an id that moves is looked at once more. */
-static const char hop[] =
+static const char hop[] = LEAVE_LUA
     "local hops, touched, key, arg, ours = {}, {}, 1, 3, 0\n"
     "while key <= #KEYS do\n"
     "  local h = {from = KEYS[key], entry = ARGV[arg], id = ARGV[arg + 1], count = tonumber(ARGV[arg + 3]),\n"
@@ -206,24 +224,27 @@ static const char hop[] =
     "  key = key + 1 + h.count\n"
     "  arg = arg + 4 + h.count\n"
     "end\n"
-    "local function settle(h)\n"
-    "  local to\n"
+    "for _, h in ipairs(hops) do\n"
     "  for i = 1, h.count do\n"
-    "    if ARGV[h.arg + i] == h.id then to = KEYS[h.key + i] end\n"
+    "    if ARGV[h.arg + i] == h.id then h.to = KEYS[h.key + i] end\n"
     "  end\n"
     "  if h.whose == 'mine' then\n"
     "    ours = ours + 1\n"
-    "    drop(h.from, h.entry)\n"
-    "    if to then add(h.id, to, 0) else call('DEL', hash(h.id)) end\n"
+    "    drop_soon(h.from, h.entry)\n"
+    "    if not h.to then forgotten[#forgotten + 1] = hash(h.id) end\n"
     "  end\n"
+    "end\n"
+    "leave()\n"
+    "for _, h in ipairs(hops) do\n"
+    "  if h.whose == 'mine' and h.to then add(h.id, h.to, 0) end\n"
+    "end\n"
+    "for _, h in ipairs(hops) do\n"
     "  for i = 1, h.count do\n"
     "    if ARGV[h.arg + i] ~= h.id then publish(ARGV[h.arg + i], KEYS[h.key + i], 0) end\n"
     "  end\n"
     "  if h.whose == 'none' then drop_stale(h.from, h.entry, h.id) end\n"
     "  if h.whose ~= 'other' then touched[h.from] = true end\n"
     "end\n"
-    "for _, h in ipairs(hops) do if h.whose == 'mine' then settle(h) end end\n"
-    "for _, h in ipairs(hops) do if h.whose ~= 'mine' then settle(h) end end\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return ours\n";
 
@@ -231,26 +252,30 @@ static const char hop[] =
  *
  * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
  * where it has ended: the next worker looks, and finishes it. */
-static const char finish[] =
-    "local settled, touched = 0, {}\n"
+static const char finish[] = LEAVE_LUA
+    "local settled, touched, seen_ids, wishes = 0, {}, {}, {}\n"
     "local function settle(stream, entry, id, crashes, ended)\n"
+    "  if seen_ids[id] then leave() end\n"
+    "  seen_ids[id] = true\n"
     "  local whose, at, current, wish = standing(stream, id, entry, crashes)\n"
     "  if whose == 'other' and not ended then return end\n"
     "  if whose == 'none' then drop_stale(stream, entry, id) end\n"
     "  touched[stream] = true\n"
     "  if at and current and (whose ~= 'none' or ended) then\n"
-    "    drop(at, current)\n"
+    "    drop_soon(at, current)\n"
     "    touched[at] = true\n"
     "  end\n"
     "  if not ended and whose ~= 'mine' then return end\n"
-    "  call('DEL', hash(id))\n"
-    "  if wish and wish ~= '' then add(id, wish, 0) end\n"
+    "  forgotten[#forgotten + 1] = hash(id)\n"
+    "  if wish and wish ~= '' then wishes[id] = wish end\n"
     "  settled = settled + 1\n"
     "end\n"
     "for i = 1, #KEYS do\n"
     "  local arg = 4 * i - 1\n"
     "  settle(KEYS[i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
     "end\n"
+    "leave()\n"
+    "for id, wish in pairs(wishes) do add(id, wish, 0) end\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return settled\n";
 

@@ -138,6 +138,40 @@ static void what_is_published_before_a_finish_is_there_after_it(void **state)
     }
 }
 
+/* One call: an end twice, a wish, an end of what another has by now, and what waits without a wish. */
+static void finishes_of_one_call_do_not_answer_for_each_other(void **state)
+{
+    struct scene *s = *state;
+    enum { TWICE, WISHED, LOST, WAITS, IDS };
+    static const char *const ids[IDS] = {"twice", "wished", "lost", "waits"};
+    struct queue_finish ends[IDS + 1];
+
+    for (size_t i = 0; i < IDS; i++)
+        publish(s, QUEUE_READY, ids[i], LANE);
+    publish(s, QUEUE_READY, "busy", LANE);
+    assert_int_equal(fetch(s, s->a, QUEUE_READY, IDS + 1), IDS + 1);
+    publish(s, QUEUE_ROUTED, "wished", NULL);
+    assert_int_equal(take_over(s, s->b, QUEUE_READY, 0), IDS + 1);
+    for (size_t i = 0; i < IDS; i++)
+        ends[i] = (struct queue_finish){.claim = &s->taken.items[i], .ended = i != WAITS};
+    ends[WISHED].claim = &s->claims.items[WISHED];
+    ends[LOST] = (struct queue_finish){.claim = &s->claims.items[LOST], .ended = false};
+    ends[IDS] = ends[TWICE];
+    publish(s, QUEUE_ROUTED, "wished", NULL);
+    OK(queue_finish(s->b, ends, IDS + 1, &s->fault));
+    assert_false(is_present(s, "twice"));
+    assert_true(is_present(s, "wished"));
+    assert_true(is_present(s, "lost"));
+    assert_false(is_present(s, "waits"));
+    assert_int_equal(RUN(s->a, "XLEN", READY), 2); /* lost, busy */
+    assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 1);
+    assert_string_equal(s->claims.items[0].id, "wished");
+    finish(s, s->a, &s->claims.items[0], true);
+    finish(s, s->b, &s->taken.items[LOST], true);
+    finish(s, s->b, &s->taken.items[IDS], true);
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
 static void a_wish_ends_where_the_id_is_looked_at_anyway(void **state)
 {
     struct scene *s = *state;
@@ -266,6 +300,7 @@ int main(void)
         TEST(released_entries_go_to_the_end_and_ring),
         TEST(renewed_entries_are_not_taken_over),
         TEST(what_is_published_before_a_finish_is_there_after_it),
+        TEST(finishes_of_one_call_do_not_answer_for_each_other),
         TEST(a_wish_ends_where_the_id_is_looked_at_anyway),
         TEST(reaping_passes_busy_entries_and_all_lanes),
         TEST(reaping_passes_lanes_where_nothing_is_claimed),
