@@ -90,22 +90,24 @@ void record_free(struct record *record)
  * memory. */
 static char *row_text(json_t *object)
 {
-    json_t *headers = json_object_get(object, "headers"), *value;
+    json_t *headers = json_object_get(object, "headers"), *path = json_object_get(object, "path"), *value;
     const char *name;
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
+    size_t size = json_string_length(path) + 2;
 
-    if (!out)
-        return NULL;
-    fprintf(out, "%s%c", json_string_value(json_object_get(object, "path")), 0);
     json_object_foreach (headers, name, value)
-        fprintf(out, "%s%c%s%c", name, 0, json_string_value(value), 0);
-    fputc(0, out);
-    if (fclose(out) == 0)
-        return text;
-    free(text);
-    return NULL;
+        size += strlen(name) + json_string_length(value) + 2;
+    char *text = malloc(size), *at = text;
+    if (!text)
+        return NULL;
+    at = stpcpy(at, json_string_value(path)) + 1;
+    json_object_foreach (headers, name, value) {
+        if (!json_is_string(value))
+            continue;
+        at = stpcpy(at, name) + 1;
+        at = stpcpy(at, json_string_value(value)) + 1;
+    }
+    *at = '\0';
+    return text;
 }
 
 /* Takes the line in every case. */
@@ -222,8 +224,11 @@ static int hash_body(struct record *record, struct evbuffer *body, char hex[65])
     }
     if (!EVP_DigestFinal_ex(record->digest, hash, NULL))
         return -1;
-    for (size_t i = 0; i < sizeof hash; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    for (size_t i = 0; i < sizeof hash; i++) {
+        hex[2 * i] = "0123456789abcdef"[hash[i] >> 4];
+        hex[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
+    }
+    hex[2 * sizeof hash] = '\0';
     return 0;
 }
 
@@ -295,15 +300,14 @@ static int save_body(const struct record *record, struct evbuffer *body, size_t 
 /* One line with its newline, to be freed; NULL when there is no memory. */
 static char *line_of(json_t *object)
 {
-    const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(16);
-    size_t size = json_dumpb(object, NULL, 0, flags);
-    char *line = malloc(size + 2);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(16));
+    size_t size = text ? strlen(text) : 0;
+    char *line = text ? realloc(text, size + 2) : NULL;
 
-    if (!line || size == 0 || json_dumpb(object, line, size, flags) != size) {
-        free(line);
-        return NULL;
-    }
-    memcpy(line + size, "\n", 2);
+    if (line)
+        memcpy(line + size, "\n", 2);
+    else
+        free(text);
     return line;
 }
 

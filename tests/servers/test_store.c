@@ -68,6 +68,25 @@ static void an_accepted_job_comes_back_as_it_was(void **state)
     submission_release(&item);
 }
 
+/* The functions that times go through, there and back. */
+static void times_are_exact_to_the_microsecond(void **state)
+{
+    struct store_fixture *f = *state;
+
+    assert_int_equal(
+        number_of(f, "SELECT count(*) FROM generate_series(0, 4294967000000000, 39916801000) AS us,"
+                     " generate_series(0, 1) AS one WHERE dist_us(dist_time(us + one)) <> us + one"),
+        0);
+    assert_int_equal(
+        number_of(f, "SELECT count(*) FROM (VALUES (1700000000123456, '2023-11-14 22:13:20.123456+00'),"
+                     " (1, '1970-01-01 00:00:00.000001+00'), (4294967295999999,"
+                     " '2106-02-07 06:28:15.999999+00')) AS v (us, t)"
+                     " WHERE dist_time(us) = t::timestamptz AND dist_us(t::timestamptz) = us"),
+        3);
+    assert_int_equal(number_of(f, "SELECT count(*) WHERE dist_time(NULL) IS NULL AND dist_us(NULL) IS NULL"),
+                     1);
+}
+
 static void jobs_without_an_expiry_get_one_by_the_servers_clock(void **state)
 {
     struct store_fixture *f = *state;
@@ -671,6 +690,7 @@ int main(void)
 #define with_empty_store(test) cmocka_unit_test_setup(test, store_fixture_empty)
     const struct CMUnitTest tests[] = {
         with_empty_store(an_accepted_job_comes_back_as_it_was),
+        with_empty_store(times_are_exact_to_the_microsecond),
         with_empty_store(jobs_without_an_expiry_get_one_by_the_servers_clock),
         with_empty_store(any_bytes_are_a_body),
         with_empty_store(a_large_json_body_is_described),
