@@ -71,6 +71,7 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
 {
     struct store_arrays arrays;
     struct pg_params params;
+    struct strmap rows; /* id -> row + 1, as a pointer's number */
     PGresult *result = NULL;
     int64_t ahead_us;
 
@@ -87,18 +88,19 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
     if (!result)
         return -1;
     ahead_us = store_clock_ahead_us(result, 1);
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (size_t i = 0; i < count; i++) {
-            if (strcasecmp(ids[i], pg_text(result, row, 2)) || jobs[i])
-                continue;
-            if (!pg_bool(result, row, 0)) {
-                routed[i] = true;
-                continue;
-            }
-            jobs[i] = store_read_job(result, row, 2);
-            jobs[i]->expires_at_us = store_local_us(jobs[i]->expires_at_us, ahead_us);
-        }
+    strmap_init(&rows);
+    for (int row = 0; row < PQntuples(result); row++)
+        strmap_put(&rows, pg_text(result, row, 2), (void *)((uintptr_t)row + 1));
+    for (size_t i = 0; i < count; i++) {
+        int row = (int)(uintptr_t)strmap_get(&rows, ids[i]) - 1;
+
+        routed[i] = row >= 0 && !pg_bool(result, row, 0);
+        if (row < 0 || routed[i])
+            continue;
+        jobs[i] = store_read_job(result, row, 2);
+        jobs[i]->expires_at_us = store_local_us(jobs[i]->expires_at_us, ahead_us);
     }
+    strmap_release(&rows, NULL);
     PQclear(result);
     return 0;
 }
@@ -142,27 +144,17 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
     json_decref(candidates);
 }
 
-static void mark_saved(struct routing *items, size_t count, const char *job_id)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!items[i].saved && !strcasecmp(items[i].job->id, job_id)) {
-            items[i].saved = true;
-            return;
-        }
-    }
-}
-
 static int save_some(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
                      struct fault *fault)
 {
     struct store_arrays arrays;
     struct pg_params params;
+    struct strmap saved; /* ids of jobs */
     PGresult *result = NULL;
 
     store_arrays_init(&arrays, 12);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
-        items[i].saved = false;
         pg_array_add(&arrays.items[0], items[i].job->id);
         for (size_t k = 0; k < items[i].deliveries.count; k++)
             add_delivery(&arrays, items[i].job, items[i].deliveries.items[k]);
@@ -174,8 +166,12 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     store_arrays_release(&arrays);
     if (!result)
         return -1;
+    strmap_init(&saved);
     for (int row = 0; row < PQntuples(result); row++)
-        mark_saved(items, count, pg_text(result, row, 0));
+        strmap_put(&saved, pg_text(result, row, 0), result);
+    for (size_t i = 0; i < count; i++)
+        items[i].saved = strmap_remove(&saved, items[i].job->id) != NULL;
+    strmap_release(&saved, NULL);
     PQclear(result);
     return 0;
 }
