@@ -10,9 +10,8 @@ CREATE OR REPLACE FUNCTION dist_us(t timestamptz) RETURNS bigint
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ SELECT round(date_part('epoch', t) * 1000000)::bigint $$;
 
--- Counting for the jobs, which is done for every delivery that begins or ends: a job is read once and not twice, the
--- arrays are not sorted, and old and new rows are added up instead of joined, which the planner, who knows nothing of
--- them, did in a loop within a loop. Jobs are found by their ids also where a plan was made while there were none.
+-- Counting for the jobs, which is done for every delivery that begins or ends: a job is read once and not twice, and
+-- found by its id also where a plan was made while there were none.
 CREATE OR REPLACE FUNCTION dist_count(ids uuid[], totals integer[], opens integer[], delivereds integer[],
                                       deads integer[], expireds integer[], cancelleds integer[], reopens boolean[])
     RETURNS void
@@ -55,30 +54,7 @@ BEGIN
 END
 $$;
 
-CREATE OR REPLACE FUNCTION dist_deliveries_inserted() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-DECLARE
-    d record;
-BEGIN
-    SELECT array_agg(c.job_id) AS ids, array_agg(c.total) AS totals, array_agg(c.open) AS opens,
-           array_agg(c.delivered) AS delivereds, array_agg(c.dead) AS deads, array_agg(c.expired) AS expireds,
-           array_agg(c.cancelled) AS cancelleds, array_agg(false) AS reopens
-    INTO d
-    FROM (SELECT job_id, count(*)::integer AS total,
-                 (count(*) FILTER (WHERE status IN ('waiting', 'queued')))::integer AS open,
-                 (count(*) FILTER (WHERE status = 'delivered'))::integer AS delivered,
-                 (count(*) FILTER (WHERE status = 'dead'))::integer AS dead,
-                 (count(*) FILTER (WHERE status = 'expired'))::integer AS expired,
-                 (count(*) FILTER (WHERE status = 'cancelled'))::integer AS cancelled
-          FROM new_rows WHERE kind = 'target' GROUP BY job_id) c;
-    IF d.ids IS NOT NULL THEN
-        PERFORM dist_count(d.ids, d.totals, d.opens, d.delivereds, d.deads, d.expireds, d.cancelleds, d.reopens);
-    END IF;
-    RETURN NULL;
-END
-$$;
-
+-- Old and new rows are added up, and not joined: the planner, who knows nothing of them, did that in a loop within a loop.
 CREATE OR REPLACE FUNCTION dist_deliveries_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$

@@ -160,10 +160,7 @@ int store_supersede(struct store *store, const struct submission *items, const b
         store_array_add_clean(&newest.items[1], job->supersede_key);
         pg_array_add(&newest.items[2], job->id);
         store_array_add_clean(&newest.items[3], job->distribution_id ? job->distribution_id : job->id);
-        if (items[i].spooled_at_us)
-            pg_array_add_int(&newest.items[4], items[i].spooled_at_us);
-        else
-            pg_array_add(&newest.items[4], NULL);
+        pg_array_add_nonzero(&newest.items[4], items[i].spooled_at_us);
     }
     if (end_arrays(&newest, fault) || !(found = run(store, "supersede_find", older_sql, &newest, fault)))
         goto out;

@@ -178,10 +178,7 @@ static void add_settlement(struct store_arrays *arrays, const struct settlement 
     pg_array_add(array++, item->destination);
     pg_array_add_int(array++, item->number);
     pg_array_add(array++, outcome_kind_names[item->kind]);
-    if (item->code)
-        pg_array_add_int(array++, item->code);
-    else
-        pg_array_add(array++, NULL);
+    pg_array_add_nonzero(array++, item->code);
     pg_array_add(array++, deferred ? item->reason : NULL);
     store_array_add_clean(array++, item->error);
     store_array_add_clean(array++, item->response_body);

@@ -176,14 +176,6 @@ static bool holds_json(const struct batch *batch, size_t index)
            !batch->describe[index];
 }
 
-static void add_time(struct buf *array, int64_t number)
-{
-    if (number)
-        pg_array_add_int(array, number);
-    else
-        pg_array_add(array, NULL);
-}
-
 static void add_row(struct batch *batch, size_t index)
 {
     const struct submission *item = &batch->items[batch->todo[index]];
@@ -203,14 +195,14 @@ static void add_row(struct batch *batch, size_t index)
     store_array_add_json(array++, job->metadata);
     pg_array_add(array++, job->idempotency_key);
     pg_array_add(array++, item->request_hash);
-    add_time(array++, job->requested_at_us);
+    pg_array_add_nonzero(array++, job->requested_at_us);
     pg_array_add(array++, job->retry_policy);
-    add_time(array++, job->expires_at_us);
-    add_time(array++, job->timeout_ms);
-    add_time(array++, job->scheduled_at_us);
-    add_time(array++, job->delay_ms);
+    pg_array_add_nonzero(array++, job->expires_at_us);
+    pg_array_add_nonzero(array++, job->timeout_ms);
+    pg_array_add_nonzero(array++, job->scheduled_at_us);
+    pg_array_add_nonzero(array++, job->delay_ms);
     pg_array_add(array++, job->supersede_key);
-    add_time(array++, item->spooled_at_us);
+    pg_array_add_nonzero(array++, item->spooled_at_us);
     pg_array_add_int(array, item->key_ms ? item->key_ms : DAY_MS);
     pg_bytes_array_add(&batch->bodies, job->body, job->body_size);
 }

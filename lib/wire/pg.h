@@ -106,6 +106,7 @@ int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
  * `overflow` tells where it had no room. */
 void pg_array_add(struct buf *array, const char *element); /* start with an empty buf */
 void pg_array_add_int(struct buf *array, int64_t number);
+void pg_array_add_nonzero(struct buf *array, int64_t number); /* 0 is NULL */
 void pg_array_end(struct buf *array);
 /* The same in binary form, for pg_param_bytes() as $1::bytea[]: so many elements, none of them NULL. */
 void pg_bytes_array_begin(struct buf *array, size_t count);

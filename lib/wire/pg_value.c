@@ -90,6 +90,14 @@ void pg_array_add_int(struct buf *array, int64_t number)
     buf_addf(array, "%c%" PRId64, array->len ? ',' : '{', number);
 }
 
+void pg_array_add_nonzero(struct buf *array, int64_t number)
+{
+    if (number)
+        pg_array_add_int(array, number);
+    else
+        pg_array_add(array, NULL);
+}
+
 void pg_array_end(struct buf *array)
 {
     buf_adds(array, array->len ? "}" : "{}");

@@ -112,7 +112,7 @@ static void arrays_are_read_as_they_were_written(void **state)
 {
     struct pg *pg = client(10000);
     struct pg_params params;
-    struct buf texts, numbers, empty;
+    struct buf texts, numbers, empty, zeros;
     const char *const items[] = {"", "NULL", NULL, "a,b", "{x}", "\"q\\\"", " ", "line\nbreak"};
     PGresult *result;
 
@@ -120,6 +120,7 @@ static void arrays_are_read_as_they_were_written(void **state)
     buf_init(&texts, 1000);
     buf_init(&numbers, 1000);
     buf_init(&empty, 1000);
+    buf_init(&zeros, 1000);
     for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
         pg_array_add(&texts, items[i]);
         pg_array_add_int(&numbers, (int64_t)i - 3);
@@ -127,6 +128,11 @@ static void arrays_are_read_as_they_were_written(void **state)
     pg_array_end(&texts);
     pg_array_end(&numbers);
     pg_array_end(&empty);
+    pg_array_add_nonzero(&zeros, 0);
+    pg_array_add_int(&zeros, 0);
+    pg_array_add_nonzero(&zeros, -1);
+    pg_array_end(&zeros);
+    assert_string_equal(zeros.data, "{NULL,0,-1}");
     pg_params_init(&params);
     pg_param_text(&params, texts.data);
     pg_param_text(&params, numbers.data);
@@ -146,6 +152,7 @@ static void arrays_are_read_as_they_were_written(void **state)
     buf_release(&texts);
     buf_release(&numbers);
     buf_release(&empty);
+    buf_release(&zeros);
     pg_free(pg);
 }
 
