@@ -17,11 +17,12 @@
  * Numbers are what jansson holds, int64_t and double, and are compared without rounding; 1.0 is an integer
  * and equals 1.
  *
- * Bounded: the schema by its nesting, its subschemas and the size of its patterns; a validation by its depth,
- * by steps (one a subschema, member, element or value compared; patterns cost steps as they run), and by the
- * errors it lists. Out of steps, too deep, or a pattern that runs too long: an error that says so, `stopped`
- * is set, and the value counts as one that does not fit. Nothing here blocks; a compiled schema may be used
- * by many threads at once.
+ * Bounded: the schema by its nesting, its subschemas and the size of its patterns; a validation by its depth
+ * (512 subschemas within each other), by steps (one a subschema, member, element or value compared; of a
+ * pattern one an item tried, and one 16 bytes scanned), and by the errors it lists; a match by steps and 64
+ * MiB of backtracking. Out of steps, too deep, or a match that takes too much: an error that says so,
+ * `stopped` is set, and the value counts as one that does not fit, below "not" too. Nothing here blocks; a
+ * compiled schema may be used by many threads at once.
  */
 #ifndef DIST_SCHEMA_H
 #define DIST_SCHEMA_H

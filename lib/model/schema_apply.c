@@ -82,6 +82,7 @@ static bool fail_race(struct schema_run *run, struct schema_frame *frame,
 {
     size_t count = keyword->list_count;
     bool clear = !run->quiet && !run->detailing && race->best > race->second;
+    run->furthest = race->best > run->furthest ? race->best : run->furthest;
     if (clear && count > 1)
         schema_fail(run, frame, keyword, "fits none of %zu alternatives; the nearest is number %zu", count,
                     race->leader + 1);

@@ -92,10 +92,11 @@ bool schema_check_enum(struct schema_run *run, struct schema_frame *frame,
                       : fail_enum(run, frame, keyword);
 }
 
-/* The comparison ends where the two differ, and the constant is of the schema: no size to be counted. */
 bool schema_check_const(struct schema_run *run, struct schema_frame *frame,
                         const struct schema_keyword *keyword)
 {
+    if (!schema_step(run, frame, keyword->number))
+        return false;
     return schema_value_equals(frame->value, keyword->value) ||
            fail_const(run, frame, keyword, keyword->value);
 }

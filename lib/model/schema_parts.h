@@ -103,7 +103,7 @@ struct schema_keyword {
     struct schema_pattern **patterns;
     size_t pattern_count;
     struct schema_hash *hashes; /* of enum, sorted */
-    uint64_t number;            /* of maxItems and the like; the types of type */
+    uint64_t number;            /* of maxItems and the like; the types of type; the size of const */
     const char *dynamic;        /* of $dynamicRef: the anchor that the scope is searched for, or NULL */
     const struct schema_keyword *peers[2]; /* neighbours that it reads: see the table */
 };
@@ -202,10 +202,10 @@ json_t *schema_meta_load(const char *uri);
 
 typedef int schema_reader(struct schema_compiler *compiler, struct schema_node *node,
                           struct schema_keyword *keyword);
-schema_reader schema_read_any, schema_read_bool, schema_read_count, schema_read_number, schema_read_positive,
-    schema_read_type, schema_read_enum, schema_read_pattern, schema_read_names, schema_read_name_lists,
-    schema_read_node, schema_read_list, schema_read_items_07, schema_read_members, schema_read_patterns,
-    schema_read_dependencies, schema_read_reference;
+schema_reader schema_read_const, schema_read_bool, schema_read_count, schema_read_number,
+    schema_read_positive, schema_read_type, schema_read_enum, schema_read_pattern, schema_read_names,
+    schema_read_name_lists, schema_read_node, schema_read_list, schema_read_items_07, schema_read_members,
+    schema_read_patterns, schema_read_dependencies, schema_read_reference;
 
 /* --- checks --- */
 

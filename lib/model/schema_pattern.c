@@ -4,10 +4,11 @@
  * A pattern is rewritten where the two differ, and refused where it uses what ECMA-262 does not have: PCRE2
  * would take \Q, \A or "(*UTF)" for something else than its author can mean.
  *
- * What a match costs: PCRE2 counts its steps against a limit and does not say how many it took. So a match is
- * tried with few steps, and with eight times as many until it ends; what was allowed is what is paid. A step
- * may scan the whole subject ("[a-z]*@"), so it costs more on a long one. The one hard rule: what is paid for
- * bounds the time that is spent.
+ * What a match costs: PCRE2's own limit counts anew at each place where a match may begin, and counts a scan
+ * of the whole subject as one step; so it bounds nothing on a long text. Instead each item of the pattern
+ * calls us before it is tried (PCRE2_AUTO_CALLOUT): the calls are the steps, and how far the place has moved
+ * since the last one is what was scanned. A repeat that fails on its way moves nothing; the longest that it
+ * can be is on each step's bill. The one hard rule: what is paid for bounds the time that is spent.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
@@ -17,20 +18,27 @@
 #include "xalloc.h"
 
 enum {
-    FIRST_STEPS = 32, /* enough for most patterns on short texts */
-    GROWTH = 8,
-    STEP_BYTES = 128,     /* of a subject that a step scans without costing more */
-    HEAP_KIB = 16 * 1024, /* of backtracking */
+    STEP_BYTES = 16,      /* of the subject, that are scanned in about the time of a step */
+    HEAP_KIB = 64 * 1024, /* of backtracking */
 };
 
 struct schema_pattern {
     pcre2_code *code;
     char *text;
+    size_t repeat; /* the largest number in braces; with references back there is none */
+};
+
+/* Of one match. */
+struct meter {
+    uint64_t used, most;
+    uint64_t each; /* steps of an item that moves nothing */
+    PCRE2_SIZE last;
 };
 
 struct schema_matcher {
     pcre2_match_context *context;
     pcre2_match_data *data;
+    struct meter meter;
 };
 
 static void *allocate(size_t size, void *unused)
@@ -52,6 +60,7 @@ struct translation {
     size_t size, at;
     struct buf out;
     bool in_class;
+    size_t repeat;
     struct fault *fault;
 };
 
@@ -223,12 +232,30 @@ static int add_escape(struct translation *translation)
     return buf_addc(out, c);
 }
 
+/* "{3,500}"; PCRE2 takes numbers up to 65535. */
+static void note_repeat(struct translation *translation)
+{
+    size_t number = 0;
+    for (size_t i = translation->at + 1; i < translation->size; i++) {
+        char c = translation->in[i];
+        if (isdigit((unsigned char)c))
+            number = number < 100000 ? number * 10 + (size_t)(c - '0') : number;
+        else if (c == ',')
+            number = 0;
+        else
+            return;
+        translation->repeat = number > translation->repeat ? number : translation->repeat;
+    }
+}
+
 static int add_plain(struct translation *translation)
 {
     const char *in = translation->in + translation->at;
     bool more = translation->at + 1 < translation->size;
     if (!translation->in_class && in[0] == '(' && more && in[1] == '*')
         return fault_set(translation->fault, FAULT_INPUT, "nothing that * could repeat stands before it");
+    if (!translation->in_class && in[0] == '{')
+        note_repeat(translation);
     /* "[[:" would open a POSIX class. */
     if (translation->in_class && in[0] == '[')
         buf_addc(&translation->out, '\\');
@@ -255,9 +282,10 @@ struct schema_pattern *schema_pattern_new(const char *text, size_t size, struct 
     struct schema_pattern *pattern = NULL;
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
     pcre2_compile_context *context = pcre2_compile_context_create(general);
-    const uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS |
+    const uint32_t options = PCRE2_AUTO_CALLOUT | PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS |
                              PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C;
     int error;
+    uint32_t references = 0;
     PCRE2_SIZE offset;
 
     buf_init(&translation.out, size * 16 + 16);
@@ -275,6 +303,8 @@ struct schema_pattern *schema_pattern_new(const char *text, size_t size, struct 
     pattern = xcalloc(1, sizeof *pattern);
     pattern->code = code;
     pattern->text = xmemdupz(text, size);
+    pcre2_pattern_info(code, PCRE2_INFO_BACKREFMAX, &references);
+    pattern->repeat = references ? SIZE_MAX : translation.repeat;
 out:
     buf_release(&translation.out);
     pcre2_compile_context_free(context);
@@ -298,12 +328,24 @@ const char *schema_pattern_text(const struct schema_pattern *pattern)
 
 /* --- matching --- */
 
-static struct schema_matcher *matcher_new(void)
+static int count_step(pcre2_callout_block *block, void *data)
+{
+    struct meter *meter = data;
+    PCRE2_SIZE at = block->current_position, last = meter->last;
+    meter->last = at;
+    meter->used += meter->each + (at > last ? at - last : last - at) / STEP_BYTES;
+    return meter->used > meter->most ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+static struct schema_matcher *matcher_new(const struct schema *schema)
 {
     struct schema_matcher *matcher = xcalloc(1, sizeof *matcher);
     pcre2_general_context *general = pcre2_general_context_create(allocate, release, NULL);
     matcher->context = pcre2_match_context_create(general);
     matcher->data = pcre2_match_data_create(1, general);
+    pcre2_set_callout(matcher->context, count_step, &matcher->meter);
+    pcre2_set_match_limit(matcher->context, schema->max_match_steps);
+    pcre2_set_depth_limit(matcher->context, schema->max_match_steps);
     pcre2_set_heap_limit(matcher->context, HEAP_KIB);
     pcre2_general_context_free(general);
     return matcher;
@@ -324,10 +366,10 @@ static bool stop_match(struct schema_run *run, const struct schema_frame *frame,
     char quoted[SCHEMA_QUOTED_SIZE];
     PCRE2_UCHAR message[200];
     schema_quote(pattern->text, strlen(pattern->text), quoted);
-    if (result == PCRE2_ERROR_MATCHLIMIT)
+    if (result == PCRE2_ERROR_CALLOUT || result == PCRE2_ERROR_MATCHLIMIT || result == PCRE2_ERROR_DEPTHLIMIT)
         return schema_stop(run, frame, keyword, "the pattern %s takes more than %u steps on this text",
                            quoted, (unsigned)run->schema->max_match_steps);
-    if (result == PCRE2_ERROR_HEAPLIMIT || result == PCRE2_ERROR_DEPTHLIMIT)
+    if (result == PCRE2_ERROR_HEAPLIMIT)
         return schema_stop(run, frame, keyword, "the pattern %s takes more than %d KiB on this text", quoted,
                            (int)HEAP_KIB);
     pcre2_get_error_message(result, message, sizeof message);
@@ -338,26 +380,18 @@ bool schema_pattern_match(struct schema_run *run, const struct schema_frame *fra
                           const struct schema_keyword *keyword, const struct schema_pattern *pattern,
                           const char *subject, size_t size)
 {
-    const uint64_t price = 1 + size / STEP_BYTES;
-    uint64_t most = run->schema->max_match_steps / price, steps = FIRST_STEPS;
-    uint32_t options = 0;
-    int result = PCRE2_ERROR_MATCHLIMIT;
     if (!run->matcher)
-        run->matcher = matcher_new();
-    most = most > FIRST_STEPS ? most : FIRST_STEPS;
-    for (bool last = false; result == PCRE2_ERROR_MATCHLIMIT && !last; steps *= GROWTH) {
-        last = steps >= most;
-        steps = last ? most : steps;
-        if (!schema_step(run, frame, steps * price))
-            return false;
-        pcre2_set_match_limit(run->matcher->context, (uint32_t)steps);
-        pcre2_set_depth_limit(run->matcher->context, (uint32_t)steps);
-        result = pcre2_match(pattern->code, (PCRE2_SPTR)subject, size, 0, options, run->matcher->data,
-                             run->matcher->context);
-        options = PCRE2_NO_UTF_CHECK; /* it was checked the first time */
-        if (result == PCRE2_ERROR_DEPTHLIMIT)
-            result = PCRE2_ERROR_MATCHLIMIT;
-    }
+        run->matcher = matcher_new(run->schema);
+    struct schema_matcher *matcher = run->matcher;
+    uint64_t most = run->schema->max_match_steps;
+    matcher->meter = (struct meter){
+        .used = size / STEP_BYTES, /* what every match reads: is it UTF-8, and where may it begin */
+        .most = most < run->left ? most : run->left,
+        .each = 1 + (pattern->repeat < size ? pattern->repeat : size) / STEP_BYTES,
+    };
+    int result = pcre2_match(pattern->code, (PCRE2_SPTR)subject, size, 0, 0, matcher->data, matcher->context);
+    if (!schema_step(run, frame, 1 + matcher->meter.used))
+        return false;
     if (result == PCRE2_ERROR_NOMATCH || result >= 0)
         return result >= 0;
     return stop_match(run, frame, keyword, pattern, result);

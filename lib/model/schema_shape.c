@@ -20,12 +20,12 @@ static int complain_value(const struct schema_compiler *compiler, const struct s
     return -1;
 }
 
-int schema_read_any(struct schema_compiler *compiler, struct schema_node *node,
-                    struct schema_keyword *keyword)
+int schema_read_const(struct schema_compiler *compiler, struct schema_node *node,
+                      struct schema_keyword *keyword)
 {
     (void)compiler;
     (void)node;
-    (void)keyword;
+    keyword->number = schema_value_size(keyword->value);
     return 0;
 }
 

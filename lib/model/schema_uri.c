@@ -149,7 +149,7 @@ char *schema_uri_split(const char *uri, char **fragment)
     if (uri[size] == '#') {
         char *out = *fragment = xstrdup(uri + size + 1);
         for (const char *in = uri + size + 1; *in; in++) {
-            if (*in == '%' && hex_value(in[1]) >= 0 && hex_value(in[2]) >= 0) {
+            if (*in == '%' && hex_value(in[1]) >= 0 && hex_value(in[2]) >= 0 && strncmp(in, "%00", 3) != 0) {
                 *out++ = (char)(hex_value(in[1]) * 16 + hex_value(in[2]));
                 in += 2;
             } else {
