@@ -1,7 +1,7 @@
 /*
  * schema_parts - what the files of the schema module share; nobody else includes it
  *
- * schema.c            the compiler's beginning and end: options, files, memory
+ * schema_compile.c    the compiler's beginning and end: options, files, memory
  * schema_node.c       from JSON to nodes: "$schema", "$id", anchors, keywords
  * schema_reference.c  from nodes to a web of them
  * schema_dialect.c    the meta-schemas, and which keywords a "$schema" turns on
@@ -136,7 +136,7 @@ struct schema {
     uint64_t seed; /* of the hashes */
 };
 
-/* --- schema.c: compiling --- */
+/* --- schema_compile.c --- */
 
 struct schema_reference {
     struct schema_node *node;

@@ -1,5 +1,5 @@
 /*
- * schema - the compiler's beginning and end: options, files, memory
+ * schema_compile - the compiler's beginning and end: options, files, memory
  *
  * The main document is read first, then its references are followed, and those of the files that they lead
  * to, until none is open. A document of the options that nothing leads to is not read.
