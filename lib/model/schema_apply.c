@@ -104,8 +104,6 @@ bool schema_check_any(struct schema_run *run, struct schema_frame *frame,
     /* What is marked is the sum of all that fit, so none is left out where marks are kept. */
     for (size_t i = 0; i < keyword->list_count && (!fits || frame->tracks) && !run->halted; i++)
         fits = race_run(run, frame, keyword, i, &race) || fits;
-    if (run->halted)
-        return false;
     return fits || fail_race(run, frame, keyword, &race);
 }
 
@@ -122,8 +120,6 @@ bool schema_check_one(struct schema_run *run, struct schema_frame *frame,
                                first + 1, i + 1);
         first = i;
     }
-    if (run->halted)
-        return false;
     return fitting == 1 || fail_race(run, frame, keyword, &race);
 }
 
@@ -133,8 +129,6 @@ bool schema_check_not(struct schema_run *run, struct schema_frame *frame,
     run->quiet++;
     bool fits = schema_apply(run, keyword->node, frame->value, frame->place, NULL);
     run->quiet--;
-    if (run->halted)
-        return false;
     return !fits || schema_fail(run, frame, keyword, "fits what it must not fit");
 }
 
@@ -142,8 +136,6 @@ bool schema_check_if(struct schema_run *run, struct schema_frame *frame, const s
 {
     bool fits = apply_quietly(run, frame, keyword->node);
     const struct schema_keyword *branch = keyword->peers[fits ? 0 : 1];
-    if (run->halted)
-        return false;
     return !branch || apply_here(run, frame, branch->node);
 }
 
@@ -253,8 +245,6 @@ bool schema_check_contains(struct schema_run *run, struct schema_frame *frame,
     /* Without a maximum the count of those beyond the least is of no interest. */
     size_t fitting =
         count_fitting(run, frame, keyword, max ? max->number + (max->number < UINT64_MAX) : least);
-    if (run->halted)
-        return false;
     if (fitting < least)
         return schema_fail(run, frame, min ? min : keyword,
                            "has %zu fitting element%s, at least %llu %s wanted", fitting,

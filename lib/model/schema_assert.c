@@ -232,19 +232,24 @@ static bool find_pair_directly(const json_t *array, size_t pair[2])
     return false;
 }
 
-static bool find_pair_by_hash(const json_t *array, uint64_t seed, size_t pair[2])
+/* Equal hashes of different elements are next to never; should they be made, each comparison is paid for. */
+static bool find_pair_by_hash(struct schema_run *run, const struct schema_frame *frame, size_t pair[2])
 {
-    size_t count = json_array_size(array);
+    size_t count = json_array_size(frame->value);
     struct schema_hash *hashes = xreallocarray(NULL, count, sizeof *hashes);
     bool found = false;
     for (size_t i = 0; i < count; i++)
-        hashes[i] = (struct schema_hash){schema_value_hash(json_array_get(array, i), seed), i};
+        hashes[i] =
+            (struct schema_hash){schema_value_hash(json_array_get(frame->value, i), run->schema->seed), i};
     schema_hashes_sort(hashes, count);
     for (size_t i = 0; !found && i + 1 < count; i++)
         for (size_t j = i + 1; !found && j < count && hashes[j].hash == hashes[i].hash; j++) {
             pair[0] = hashes[i].index;
             pair[1] = hashes[j].index;
-            found = schema_value_equals(json_array_get(array, pair[0]), json_array_get(array, pair[1]));
+            const json_t *a = json_array_get(frame->value, pair[0]);
+            if (!schema_step(run, frame, schema_value_size(a)))
+                break;
+            found = schema_value_equals(a, json_array_get(frame->value, pair[1]));
         }
     free(hashes);
     return found;
@@ -259,8 +264,7 @@ bool schema_check_unique(struct schema_run *run, struct schema_frame *frame,
         return true;
     if (!schema_step(run, frame, schema_value_size(frame->value) * (few ? PAIRS_MAX : 2)))
         return false;
-    if (few ? find_pair_directly(frame->value, pair)
-            : find_pair_by_hash(frame->value, run->schema->seed, pair))
+    if (few ? find_pair_directly(frame->value, pair) : find_pair_by_hash(run, frame, pair))
         return schema_fail(run, frame, keyword,
                            "the elements %zu and %zu are equal, different ones are wanted", pair[0], pair[1]);
     return true;

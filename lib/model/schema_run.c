@@ -266,6 +266,7 @@ static bool refuse(struct schema_run *run, const struct schema_frame *frame)
                        place ? "an element at this index is not wanted" : "no value is wanted");
 }
 
+/* What a keyword answers after the run was halted does not count. */
 static bool check_keywords(struct schema_run *run, struct schema_frame *frame)
 {
     const unsigned type = 1u << json_typeof(frame->value);
