@@ -96,7 +96,7 @@ bool schema_number_is_multiple(const json_t *number, const json_t *of)
     wide divisor = b.digits;
     for (; shift < 0 && divisor <= a.digits; shift++)
         divisor *= 10;
-    return shift == 0 && divisor <= a.digits && a.digits % divisor == 0;
+    return a.digits % divisor == 0; /* one that has outgrown the digits leaves them whole */
 }
 
 static bool objects_equal(const json_t *a, const json_t *b)

@@ -383,7 +383,7 @@ static void a_schema_that_is_handed_over_to_itself_is_the_first_one(void **state
     schema_free(schema);
 }
 
-/* The examples of RFC 3986 section 5.4, and three of bases without a path or a hierarchy. */
+/* The examples of RFC 3986 section 5.4, and some of bases without a path or a hierarchy. */
 static void references_are_resolved_as_rfc_3986_says(void **state)
 {
     static const char base[] = "http://a/b/c/d;p?q";
@@ -426,6 +426,7 @@ static void references_are_resolved_as_rfc_3986_says(void **state)
         {"http://a", "b", "http://a/b"},
         {"urn:x:y", "urn:x:./z", "urn:x:./z"},
         {"x.json", "y.json", "y.json"},
+        {"x.json", "./y.json", "y.json"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -832,7 +833,7 @@ static void deep_values_and_many_members_are_walked(void **state)
 {
     struct schema *schema = compiled(
         json("{'unevaluatedProperties':false,'unevaluatedItems':false,'properties':{'next':{'$ref':'#'}},"
-             "'patternProperties':{'^m':{'type':'integer'}},'items':{'$ref':'#'},'allOf':[{'maxProperties':"
+             "'items':{'$ref':'#'},'allOf':[{'patternProperties':{'^m':{'type':'integer'}}},{'maxProperties':"
              "1000}]}"),
         NULL);
     json_t *value = json_object();
