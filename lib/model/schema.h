@@ -6,8 +6,9 @@
  * "$vocabulary" says which keywords count; a vocabulary that is required and unknown here is a fault.
  *
  * What is an annotation and never refuses a value: unknown keywords, "format" (2020-12's default; the
- * vocabulary format-assertion is refused), "contentMediaType", "contentEncoding", "contentSchema", and in
- * 2020-12 "dependencies". In draft-07 "$ref" silences its neighbours, as that draft says.
+ * vocabulary format-assertion is refused), "contentMediaType", "contentEncoding" and "contentSchema". In
+ * draft-07 "$ref" silences its neighbours, as that draft says. "dependencies", which 2020-12 has replaced and
+ * lets stand, counts in both.
  *
  * References are resolved at compile time, into the document itself, the documents of the options, and the
  * meta-schemas of both drafts, which are built in. Nothing is ever read from a file or a network, and one

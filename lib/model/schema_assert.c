@@ -300,7 +300,7 @@ bool schema_check_dependent_required(struct schema_run *run, struct schema_frame
     json_t *names;
     bool fits = true;
     json_object_foreach ((json_t *)keyword->value, name, names) {
-        /* In draft-07 the value may be a schema: see schema_check_dependencies(). */
+        /* Those of "dependencies" may be schemas: see schema_check_dependencies(). */
         if (json_is_array(names) && json_object_get(frame->value, name))
             fits = require(run, frame, keyword, names, name) && fits;
     }

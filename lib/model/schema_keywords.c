@@ -63,7 +63,7 @@ const struct schema_kind schema_kinds[] = {
     {"patternProperties", BOTH, APPLY, OBJECT, schema_read_patterns, schema_check_patterns, {0}},
     {"additionalProperties", BOTH, APPLY, OBJECT, schema_read_node, schema_check_additional, {0}},
     {"dependentSchemas", NEW, APPLY, OBJECT, schema_read_members, schema_check_dependent, {0}},
-    {"dependencies", OLD, APPLY, OBJECT, schema_read_dependencies, schema_check_dependencies, {0}},
+    {"dependencies", BOTH, APPLY, OBJECT, schema_read_dependencies, schema_check_dependencies, {0}},
 
     {"allOf", BOTH, APPLY, ANY, schema_read_list, schema_check_all, {0}},
     {"anyOf", BOTH, APPLY, ANY, schema_read_list, schema_check_any, {0}},

@@ -144,6 +144,9 @@ static void each_mistake_is_told_with_both_places(void **state)
         {"{'$id':'http://example.com/a.json','type':'null'}", "1", "is 1, null is wanted (#/type)"},
         {"{" DRAFT_07 ",'items':[true,true],'additionalItems':{'type':'null'}}", "[1,2,3]",
          "/2: is 3, null is wanted (#/additionalItems/type)"},
+        {"{'dependencies':{'a':['b'],'c':{'required':['d']}}}", "{'a':1,'c':1}",
+         "the member \"b\" is missing, which \"a\" asks for (#/dependencies)\n"
+         "the member \"d\" is missing (#/dependencies/c/required)"},
         {"{" DRAFT_07 ",'dependencies':{'a':['b'],'c':{'required':['d']}}}", "{'a':1,'c':1}",
          "the member \"b\" is missing, which \"a\" asks for (#/dependencies)\n"
          "the member \"d\" is missing (#/dependencies/c/required)"},
