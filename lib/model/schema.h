@@ -75,7 +75,7 @@ void schema_free(struct schema *schema); /* NULL is fine */
 
 struct schema_error {
     char *instance; /* JSON pointer (RFC 6901) into the value, "" for the whole; long keys are cut */
-    char *keyword;  /* URI and pointer of the keyword: "#/properties/price/type" in a schema without "$id" */
+    char *keyword;  /* where the document was read from, and the keyword in it: "#/properties/price/type" */
     char *text;     /* "is \"abc\", a number is wanted" */
 };
 struct schema_errors {

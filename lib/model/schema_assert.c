@@ -18,6 +18,13 @@ static const struct {
     {"an object", TYPE_OBJECT},
 };
 
+/* Where nothing is told, which is so below every alternative, no text is made. */
+static bool refuse_quietly(struct schema_run *run, const struct schema_frame *frame,
+                           const struct schema_keyword *keyword)
+{
+    return schema_fail(run, frame, keyword, "is refused");
+}
+
 bool schema_check_type(struct schema_run *run, struct schema_frame *frame,
                        const struct schema_keyword *keyword)
 {
@@ -25,6 +32,8 @@ bool schema_check_type(struct schema_run *run, struct schema_frame *frame,
     if (types & 1u << json_typeof(frame->value) ||
         (types & TYPE_INTEGER && json_is_number(frame->value) && schema_number_is_whole(frame->value)))
         return true;
+    if (run->quiet)
+        return refuse_quietly(run, frame, keyword);
     struct buf words;
     size_t left = 0, count = sizeof type_words / sizeof *type_words;
     for (size_t i = 0; i < count; i++)
@@ -42,6 +51,8 @@ static bool fail_const(struct schema_run *run, const struct schema_frame *frame,
                        const struct schema_keyword *keyword, const json_t *wanted)
 {
     struct buf text;
+    if (run->quiet)
+        return refuse_quietly(run, frame, keyword);
     buf_init(&text, WANTED_MAX * 2);
     schema_describe(wanted, false, &text);
     if (json_is_object(wanted) || json_is_array(wanted))
@@ -87,7 +98,7 @@ bool schema_check_enum(struct schema_run *run, struct schema_frame *frame,
         if (schema_value_equals(frame->value, json_array_get(keyword->value, hashes[low].index)))
             return true;
     if (run->quiet)
-        return schema_fail(run, frame, keyword, "is another value");
+        return refuse_quietly(run, frame, keyword);
     return count == 1 ? fail_const(run, frame, keyword, json_array_get(keyword->value, 0))
                       : fail_enum(run, frame, keyword);
 }
@@ -105,6 +116,8 @@ static bool fail_number(struct schema_run *run, const struct schema_frame *frame
                         const struct schema_keyword *keyword, const char *relation)
 {
     struct buf limit;
+    if (run->quiet)
+        return refuse_quietly(run, frame, keyword);
     buf_init(&limit, WANTED_MAX);
     schema_describe(keyword->value, false, &limit);
     schema_fail_value(run, frame, keyword, "%s %s is wanted", relation, limit.data);
@@ -217,6 +230,8 @@ bool schema_check_pattern(struct schema_run *run, struct schema_frame *frame,
     if (schema_pattern_match(run, frame, keyword, keyword->patterns[0], json_string_value(frame->value),
                              json_string_length(frame->value)))
         return true;
+    if (run->quiet)
+        return refuse_quietly(run, frame, keyword);
     const char *text = schema_pattern_text(keyword->patterns[0]);
     return schema_fail_value(run, frame, keyword, "a match of %s is wanted",
                              schema_quote(text, strlen(text), quoted));
