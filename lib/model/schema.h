@@ -74,7 +74,8 @@ struct schema *schema_compile(const json_t *document, const struct schema_option
 void schema_free(struct schema *schema); /* NULL is fine */
 
 struct schema_error {
-    char *instance; /* JSON pointer (RFC 6901) into the value, "" for the whole; long keys are cut */
+    /* For people: of long keys and texts the begin stands there, of control characters a '?'. */
+    char *instance; /* JSON pointer (RFC 6901) into the value, "" for the whole */
     char *keyword;  /* where the document was read from, and the keyword in it: "#/properties/price/type" */
     char *text;     /* "is \"abc\", a number is wanted" */
 };

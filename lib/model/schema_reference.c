@@ -177,6 +177,16 @@ int schema_references_resolve(struct schema_compiler *compiler)
 
 /* --- "$schema" --- */
 
+static const struct schema_document *find_meta(const struct schema_compiler *compiler, const char *uri)
+{
+    char *fragment, *start = schema_uri_split(uri, &fragment);
+    const struct schema_document *found =
+        fragment && *fragment ? NULL : strmap_get(&compiler->documents, start);
+    free(start);
+    free(fragment);
+    return found;
+}
+
 int schema_reference_dialect(const struct schema_compiler *compiler, const struct schema_node *node,
                              const char *uri, struct schema_dialect *dialect)
 {
@@ -185,7 +195,7 @@ int schema_reference_dialect(const struct schema_compiler *compiler, const struc
     const char *missing;
     enum schema_known known = schema_dialect_by_uri(uri, dialect);
     schema_quote(uri, strlen(uri), quoted);
-    if (known == SCHEMA_UNKNOWN && (meta = strmap_get(&compiler->documents, uri))) {
+    if (known == SCHEMA_UNKNOWN && (meta = find_meta(compiler, uri))) {
         /* Its own "$schema" says what it is a dialect of. */
         const char *base = json_string_value(json_object_get(meta->json, "$schema"));
         known = base ? schema_dialect_by_uri(base, dialect) : SCHEMA_KNOWN;

@@ -139,13 +139,13 @@ static char *place_text(const struct schema_place *place)
     struct buf out;
     buf_init(&out, (size_t)POINTER_MAX * 2);
     add_place(&out, place);
-    return buf_steal(&out, NULL);
+    return text_printable(buf_steal(&out, NULL));
 }
 
 static char *keyword_text(const struct schema_node *node, const struct schema_keyword *keyword)
 {
-    return xasprintf("%s#%s%s%s", node->file->uri ? node->file->uri : "", node->pointer, keyword ? "/" : "",
-                     keyword ? keyword->kind->name : "");
+    return text_printable(xasprintf("%s#%s%s%s", node->file->uri ? node->file->uri : "", node->pointer,
+                                    keyword ? "/" : "", keyword ? keyword->kind->name : ""));
 }
 
 static void tell(struct schema_run *run, const struct schema_frame *frame,

@@ -1,5 +1,5 @@
 /*
- * JSON Schema: what the official suite (test_schema_suite.c) does not ask: texts and places of errors, faults
+ * JSON Schema: what the official suite (test_model_schema_suite.c) does not ask: texts and places of errors, faults
  * of schemas, documents that are handed over, regular expressions, exact numbers, and the limits
  */
 #include <setjmp.h>
@@ -91,6 +91,8 @@ static void each_mistake_is_told_with_both_places(void **state)
          "/items/2/price: is \"x\", a number is wanted (#/properties/items/items/properties/price/type)"},
         {"{'properties':{'a/b~c':{'type':'string'}}}", "{'a/b~c':1}",
          "/a~1b~0c: is 1, a string is wanted (#/properties/a~1b~0c/type)"},
+        {"{'properties':{'a\\nb':{'enum':['c\\u0007']}}}", "{'a\\nb':'\\u001b[31m'}",
+         "/a?b: is \"\\u001b[31m\", \"c\\u0007\" is wanted (#/properties/a?b/enum)"},
         {"{'const':5}", "5.5", "is 5.5, 5 is wanted (#/const)"},
         {"{'const':{'a':1}}", "[1]",
          "is an array of 1 element, an object of 1 member as the schema has it is wanted (#/const)"},
@@ -465,7 +467,7 @@ static void vocabularies_decide_which_keywords_count(void **state)
     assert_string_equal(fault.text,
                         "/$schema: it requires the vocabulary "
                         "'https://json-schema.org/draft/2020-12/vocab/format-assertion', which is not known");
-    schema = compiled(json("{'$schema':'http://m/3','items':[{'type':'null'}]}"), &options);
+    schema = compiled(json("{'$schema':'http://m/3#','items':[{'type':'null'}]}"), &options);
     check_text(schema, json("[1]"), "/0: is 1, null is wanted (#/items/0/type)");
     schema_free(schema);
     json_decref(formats);
