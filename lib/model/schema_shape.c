@@ -43,7 +43,8 @@ int schema_read_count(struct schema_compiler *compiler, struct schema_node *node
 {
     const json_t *value = keyword->value;
     double number = json_number_value(value);
-    if (!json_is_number(value) || !schema_number_is_whole(value) || number < 0 || number >= 0x1p63)
+    if (!json_is_number(value) || !schema_number_is_whole(value) || number < 0 ||
+        number >= 9223372036854775808.0)
         return complain_value(compiler, node, keyword, "a whole number of 0 or more", value);
     keyword->number = json_is_integer(value) ? (uint64_t)json_integer_value(value) : (uint64_t)number;
     return 0;

@@ -10,6 +10,8 @@
 
 __extension__ typedef unsigned __int128 wide;
 
+static const double int64_end = 9223372036854775808.0; /* 2^63, the first that int64_t does not have */
+
 /* digits * 10^exponent, without the sign */
 struct decimal {
     uint64_t digits;
@@ -23,9 +25,9 @@ static int compare_reals(double a, double b)
 
 static int compare_mixed(int64_t a, double b)
 {
-    if (b >= 0x1p63)
+    if (b >= int64_end)
         return -1;
-    if (b < -0x1p63)
+    if (b < -int64_end)
         return 1;
     int64_t whole = (int64_t)b;
     if (a != whole)
@@ -170,7 +172,7 @@ static uint64_t hash_number(const json_t *value, uint64_t seed)
     uint64_t bits;
     if (json_is_integer(value))
         bits = (uint64_t)json_integer_value(value);
-    else if (real >= -0x1p63 && real < 0x1p63 && floor(real) == real)
+    else if (real >= -int64_end && real < int64_end && floor(real) == real)
         bits = (uint64_t)(int64_t)real;
     else
         memcpy(&bits, &real, sizeof bits);
