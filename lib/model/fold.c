@@ -7,30 +7,37 @@
 #include "fold.h"
 #include "utf8.h"
 
-enum {
-    PAIRS = 0
-}; /* instead of a distance: capitals stand at even distances from the first, each before its
-      small letter */
+/* In the place of a distance: every other letter from the first is a capital, and its small one is behind it.
+ */
+enum { PAIRS = 0 };
 
 static const struct {
     uint32_t first, last;
     int32_t distance;
 } ranges[] = {
-    {0x41, 0x5a, 32},                               /* ASCII */
-    {0xb5, 0xb5, 775},                              /* the micro sign is the Greek letter */
-    {0xc0, 0xd6, 32},                               /* Latin-1 */
-    {0xd8, 0xde, 32},        {0x100, 0x12f, PAIRS}, /* Latin Extended-A; the dotted I has no single small
-                                                       letter */
-    {0x132, 0x137, PAIRS},   {0x139, 0x148, PAIRS}, {0x14a, 0x177, PAIRS},
-    {0x178, 0x178, -121},                          /* y with diaeresis, whose small letter is in Latin-1 */
-    {0x179, 0x17e, PAIRS},   {0x17f, 0x17f, -268}, /* the long s */
-    {0x386, 0x386, 38},                            /* Greek with tonos */
-    {0x388, 0x38a, 37},      {0x38c, 0x38c, 64},    {0x38e, 0x38f, 63},
-    {0x391, 0x3a1, 32},                         /* Greek */
-    {0x3a3, 0x3ab, 32},      {0x3c2, 0x3c2, 1}, /* the sigma at the end of a word */
-    {0x400, 0x40f, 80},                         /* Cyrillic */
-    {0x410, 0x42f, 32},      {0x460, 0x481, PAIRS}, {0x1e00, 0x1e95, PAIRS}, /* Latin Extended Additional */
-    {0x1ea0, 0x1eff, PAIRS},
+    {0x41, 0x5a, 32},        /* ASCII */
+    {0xb5, 0xb5, 775},       /* Latin-1: the micro sign is the Greek letter */
+    {0xc0, 0xd6, 32},        /* Latin-1 */
+    {0xd8, 0xde, 32},        /* Latin-1 */
+    {0x100, 0x12f, PAIRS},   /* Latin Extended-A; the dotted I, behind it, has no single small letter */
+    {0x132, 0x137, PAIRS},   /* Latin Extended-A */
+    {0x139, 0x148, PAIRS},   /* Latin Extended-A */
+    {0x14a, 0x177, PAIRS},   /* Latin Extended-A */
+    {0x178, 0x178, -121},    /* y with diaeresis, whose small letter is in Latin-1 */
+    {0x179, 0x17e, PAIRS},   /* Latin Extended-A */
+    {0x17f, 0x17f, -268},    /* the long s */
+    {0x386, 0x386, 38},      /* Greek: alpha with tonos */
+    {0x388, 0x38a, 37},      /* Greek: epsilon, eta, iota with tonos */
+    {0x38c, 0x38c, 64},      /* Greek: omicron with tonos */
+    {0x38e, 0x38f, 63},      /* Greek: upsilon, omega with tonos */
+    {0x391, 0x3a1, 32},      /* Greek */
+    {0x3a3, 0x3ab, 32},      /* Greek */
+    {0x3c2, 0x3c2, 1},       /* Greek: the sigma at the end of a word */
+    {0x400, 0x40f, 80},      /* Cyrillic */
+    {0x410, 0x42f, 32},      /* Cyrillic */
+    {0x460, 0x481, PAIRS},   /* Cyrillic, historic */
+    {0x1e00, 0x1e95, PAIRS}, /* Latin Extended Additional */
+    {0x1ea0, 0x1eff, PAIRS}, /* Latin Extended Additional */
 };
 
 uint32_t fold_point(uint32_t point)
