@@ -14,7 +14,7 @@
 #include "xalloc.h"
 
 static const int64_t timeout_max_ms = INT64_C(30) * 24 * 3600 * 1000; /* as in a request */
-enum { TIMEOUT_MIN_MS = 1000 };
+enum { TIMEOUT_MIN_MS = 1000, TENANT_SIZE = 50 }; /* distribution_jobs.tenant_id is VARCHAR(50) */
 
 /* A form while it is read. */
 struct reading {
@@ -111,7 +111,7 @@ static void read_form(struct reading *reading)
     const struct json_field fields[] = {
         {.name = "name", .kind = JSON_KIND_NAME, .target = &reading->name},
         {.name = "description", .kind = JSON_KIND_IGNORED},
-        {.name = "tenant", .kind = JSON_KIND_NAME, .target = &reading->tenant},
+        {.name = "tenant", .kind = JSON_KIND_NAME, .target = &reading->tenant, .max = TENANT_SIZE},
         {.name = "enabled", .kind = JSON_KIND_BOOL, .target = &rule->enabled},
         {.name = "priority",
          .kind = JSON_KIND_INT,

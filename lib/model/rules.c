@@ -30,16 +30,26 @@ struct building {
     size_t count, cap, seen; /* seen: with those that were not right */
 };
 
+/* The mistake that is one too many is not told, but that there are more. */
+static void report_one(struct building *building, struct rules_mistake mistake)
+{
+    if (++building->mistakes > RULES_MISTAKES_MAX)
+        return;
+    if (building->mistakes == RULES_MISTAKES_MAX)
+        mistake.text = "there are more mistakes, from here on";
+    building->report(building->arg, &mistake);
+}
+
 static void tell(struct building *building, const struct rules_source *source, const char *path,
                  const char *text)
 {
-    const struct rules_mistake mistake = {.origin = source->origin,
-                                          .line = json_where(source->text, source->size, path),
-                                          .path = path,
-                                          .text = text};
+    const bool is_told = building->mistakes < RULES_MISTAKES_MAX;
 
-    building->mistakes++;
-    building->report(building->arg, &mistake);
+    report_one(building,
+               (struct rules_mistake){.origin = source->origin,
+                                      .line = is_told ? json_where(source->text, source->size, path) : 0,
+                                      .path = path,
+                                      .text = text});
 }
 
 static void report_rule(void *arg, const char *path, const char *text)
@@ -61,8 +71,7 @@ static void tell_syntax(struct building *building, const struct fault *fault)
         mistake.line = line;
         mistake.text = fault->text + behind;
     }
-    building->mistakes++;
-    building->report(building->arg, &mistake);
+    report_one(building, mistake);
 }
 
 static void add_rule(struct building *building, const json_t *form, const char *path, const char *stem)

@@ -16,7 +16,10 @@
 #include "rule.h"
 #include "strmap.h"
 
-enum { RULES_MAX = 10000 }; /* of a set */
+enum {
+    RULES_MAX = 10000,         /* of a set */
+    RULES_MISTAKES_MAX = 1000, /* that are reported: each costs a look at its file for the line */
+};
 
 /* One file, or what a database has of one tenant: a rule, or an array of rules with names. Borrowed. */
 struct rules_source {

@@ -663,6 +663,50 @@ static json_t *random_event(size_t depth)
     return value;
 }
 
+/* What is said to cover must: a rule that is called unreachable must be it. */
+static void what_covers_matches_all_that_is_covered(void **state)
+{
+    (void)state;
+    enum { SOME = 400, LOOKS = 300 };
+    static struct pattern *patterns[SOME];
+    static bool matched[SOME][LOOKS];
+    size_t covers = 0, both = 0;
+
+    for (size_t i = 0; i < SOME; i++) {
+        json_t *form = random_pattern(1);
+        /* Every other one is made from the one before it, so that there is something to cover. */
+        patterns[i] = pattern_new(form, "", NULL, NULL);
+        if (i % 2 == 0 && i + 1 < SOME) {
+            json_t *more = random_pattern(2);
+            json_object_update_missing(form, more);
+            patterns[++i] = pattern_new(form, "", NULL, NULL);
+            json_decref(more);
+        }
+        json_decref(form);
+    }
+    for (size_t k = 0; k < LOOKS; k++) {
+        json_t *event = random_event(0);
+        for (size_t i = 0; i < SOME; i++)
+            matched[i][k] = pattern_match(patterns[i], event, NULL);
+        json_decref(event);
+    }
+    for (size_t wide = 0; wide < SOME; wide++) {
+        for (size_t narrow = 0; narrow < SOME; narrow++) {
+            if (wide == narrow || !pattern_covers(patterns[wide], patterns[narrow]))
+                continue;
+            covers++;
+            for (size_t k = 0; k < LOOKS; k++) {
+                both += matched[narrow][k];
+                assert_true(matched[wide][k] || !matched[narrow][k]);
+            }
+        }
+    }
+    assert_true(covers >= SOME / 2);
+    assert_true(both > LOOKS);
+    for (size_t i = 0; i < SOME; i++)
+        pattern_free(patterns[i]);
+}
+
 static bool is_set(const uint64_t *set, size_t number)
 {
     return set[number / 64] >> number % 64 & 1;
@@ -791,6 +835,7 @@ int main(void)
         cmocka_unit_test(a_miss_of_something_huge_is_cut),
         cmocka_unit_test(wider_patterns_cover_narrower_ones),
         cmocka_unit_test(a_pattern_knows_what_it_asks_for),
+        cmocka_unit_test(what_covers_matches_all_that_is_covered),
         cmocka_unit_test(the_index_finds_what_asking_all_would_find),
         cmocka_unit_test(a_thousand_patterns_cost_few_matches),
         cmocka_unit_test(patterns_without_values_are_always_candidates),

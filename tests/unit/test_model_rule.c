@@ -284,6 +284,29 @@ static void all_files_are_looked_at(void **state)
         free(texts[i]);
 }
 
+static void so_many_mistakes_are_told_and_no_more(void **state)
+{
+    (void)state;
+    struct buf text, mistakes;
+    size_t lines = 0;
+
+    buf_init(&text, 1000000);
+    buf_init(&mistakes, 1000000);
+    buf_adds(&text, "[5");
+    for (int i = 1; i < RULES_MISTAKES_MAX + 10; i++)
+        buf_adds(&text, ",\n5");
+    buf_adds(&text, "]");
+    const struct rules_source source = {.origin = "r.json", .text = text.data, .size = text.len};
+    assert_null(make_of(&source, 1, &mistakes));
+    for (const char *c = mistakes.data; *c; c++)
+        lines += *c == '\n';
+    assert_int_equal(lines, RULES_MISTAKES_MAX);
+    assert_non_null(strstr(mistakes.data, "r.json:999: /998: an object is wanted\n"
+                                          "r.json:1000: /999: there are more mistakes, from here on\n"));
+    buf_release(&text);
+    buf_release(&mistakes);
+}
+
 static void a_name_is_there_once_for_each_tenant(void **state)
 {
     (void)state;
@@ -769,6 +792,7 @@ int main(void)
         cmocka_unit_test(the_payload_is_wanted_only_where_a_rule_looks_at_it),
         cmocka_unit_test(one_run_finds_every_mistake),
         cmocka_unit_test(all_files_are_looked_at),
+        cmocka_unit_test(so_many_mistakes_are_told_and_no_more),
         cmocka_unit_test(a_name_is_there_once_for_each_tenant),
         cmocka_unit_test(a_set_has_a_ceiling),
         cmocka_unit_test(rules_that_are_never_reached_are_mistakes),
