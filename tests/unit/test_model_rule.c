@@ -784,6 +784,68 @@ static void lines_are_found_by_pointers(void **state)
     assert_int_equal(json_where("[]", 2, "/0"), 1);
 }
 
+/* --- the page --- */
+
+/* The next literal block of the page's examples, its escapes undone, or NULL. *at moves behind it. */
+static char *next_block(const char **at)
+{
+    static const char begin[] = ".Bd -literal -offset indent\n", end[] = "\n.Ed\n";
+    const char *from = strstr(*at, begin), *to = from ? strstr(from, end) : NULL;
+
+    if (!to)
+        return NULL;
+    from += sizeof begin - 1;
+    assert_null(memchr(from, '\\', (size_t)(to - from))); /* so nothing has to be undone */
+    *at = to + sizeof end - 1;
+    return xmemdupz(from, (size_t)(to - from));
+}
+
+static char *read_page(void)
+{
+    FILE *file = fopen("man/dist-rules.5", "r");
+    char *page = xcalloc(1, 100000);
+
+    assert_non_null(file);
+    assert_in_range(fread(page, 1, 99999, file), 1, 99998);
+    fclose(file);
+    return page;
+}
+
+/* Of the examples, an array is a set of rules, an object an event, and words are where it goes. */
+static void the_examples_of_the_page_do_what_it_says(void **state)
+{
+    (void)state;
+    char *page = read_page(), *block;
+    const char *at = strstr(page, ".Sh EXAMPLES\n");
+    struct rules *rules = NULL;
+    struct asked asked = {0};
+    size_t checked = 0;
+
+    assert_non_null(at);
+    while ((block = next_block(&at))) {
+        if (*block == '[') {
+            rules_free(rules);
+            rules = make_unchecked(&(struct buf){.data = block, .len = strlen(block)});
+        } else if (*block == '{') {
+            asked_release(&asked);
+            asked = ask(rules, block, "acme", false);
+        } else {
+            struct buf text;
+            buf_init(&text, 1000);
+            for (size_t i = 0; i < asked.decision.target_count; i++)
+                buf_addf(&text, "%s%s", i ? " " : "", asked.decision.targets[i].name);
+            assert_string_equal(text.len ? text.data : "(nowhere)", block);
+            buf_release(&text);
+            checked++;
+        }
+        free(block);
+    }
+    assert_int_equal(checked, 4);
+    asked_release(&asked);
+    rules_free(rules);
+    free(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -807,6 +869,7 @@ int main(void)
         cmocka_unit_test(a_thousand_rules_cost_little_more_than_ten),
         cmocka_unit_test(an_event_is_the_distribution_as_rules_see_it),
         cmocka_unit_test(lines_are_found_by_pointers),
+        cmocka_unit_test(the_examples_of_the_page_do_what_it_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
