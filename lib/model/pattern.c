@@ -5,6 +5,7 @@
  * reading a pattern copies nothing twice.
  */
 #include <string.h>
+#include "pattern.h"
 #include "pattern_parts.h"
 #include "text.h"
 #include "xalloc.h"

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "json.h"
+#include "pattern.h"
 #include "pattern_parts.h"
 #include "text.h"
 

@@ -4,9 +4,12 @@
 #ifndef DIST_PATTERN_PARTS_H
 #define DIST_PATTERN_PARTS_H
 
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "buf.h"
-#include "pattern.h"
+#include "fault.h"
 
 struct pattern_test;
 

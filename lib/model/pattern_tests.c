@@ -9,6 +9,7 @@
 #include <string.h>
 #include "fold.h"
 #include "num.h"
+#include "pattern.h"
 #include "pattern_parts.h"
 #include "text.h"
 #include "xalloc.h"

@@ -8,6 +8,7 @@
 #include "json.h"
 #include "json_where.h"
 #include "pattern_index.h"
+#include "rules.h"
 #include "rules_parts.h"
 #include "xalloc.h"
 

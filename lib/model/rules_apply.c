@@ -9,6 +9,7 @@
 #include "ceilings.h"
 #include "clock.h"
 #include "job.h"
+#include "rules.h"
 #include "rules_parts.h"
 #include "text.h"
 #include "xalloc.h"

@@ -4,8 +4,8 @@
 #ifndef DIST_RULES_PARTS_H
 #define DIST_RULES_PARTS_H
 
+#include <stddef.h>
 #include "pattern_index.h"
-#include "rules.h"
 
 /* The enabled rules that are of one tenant, or of all. */
 struct rules_scope {
