@@ -71,6 +71,13 @@ struct pattern_miss {
 
 /* `miss` may be NULL, which saves time; it is set where the answer is false. */
 bool pattern_match(const struct pattern *pattern, const json_t *event, struct pattern_miss *miss);
+/*
+ * The same for those who do not trust whoever wrote patterns and events: *looks is how often an alternative
+ * may be held against a value (in a long text more than once for each), and what is left of it. Where nothing
+ * is left the answer is false, and means nothing.
+ */
+bool pattern_match_within(const struct pattern *pattern, const json_t *event, size_t *looks,
+                          struct pattern_miss *miss);
 
 /*
  * True only where everything that `narrow` matches is matched by `wide`, as far as that is seen by looking at

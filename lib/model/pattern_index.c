@@ -18,6 +18,7 @@ struct entry {
     size_t asked; /* by so many patterns */
     size_t *ids;  /* of those that are filed here */
     size_t count, cap;
+    size_t number; /* among the entries in which something is filed */
 };
 
 /* A place in events. */
@@ -32,6 +33,7 @@ struct pattern_index {
     struct node root;
     size_t *rest; /* patterns that are always candidates */
     size_t rest_count;
+    size_t entry_count;
 };
 
 enum { KEY_SIZE = 40 };
@@ -179,20 +181,26 @@ static void entry_add(struct entry *entry, size_t id)
 }
 
 /* Files a part whose cost is not SIZE_MAX. */
-static void file_part(const struct pattern_part *part, struct node *node, size_t id)
+static void file_part(struct pattern_index *index, const struct pattern_part *part, struct node *node,
+                      size_t id)
 {
     const struct pattern_part *best;
+    struct entry *entry;
 
     node->used = true;
     if (part->kind == PATTERN_LEAF) {
-        for (size_t i = 0; i < part->count; i++)
-            entry_add(node_need_entry(node, part->tests[i].operand), id);
+        for (size_t i = 0; i < part->count; i++) {
+            entry = node_need_entry(node, part->tests[i].operand);
+            if (!entry->count)
+                entry->number = index->entry_count++;
+            entry_add(entry, id);
+        }
     } else if (part->kind == PATTERN_OR) {
         for (size_t i = 0; i < part->count; i++)
-            file_part(&part->parts[i], part_node(&part->parts[i], node), id);
+            file_part(index, &part->parts[i], part_node(&part->parts[i], node), id);
     } else {
         part_cost(part, node, &best);
-        file_part(best, part_node(best, node), id);
+        file_part(index, best, part_node(best, node), id);
     }
 }
 
@@ -208,7 +216,7 @@ struct pattern_index *pattern_index_new(const struct pattern *const *patterns, s
         if (part_cost(&patterns[i]->root, &index->root, &best) == SIZE_MAX)
             index->rest[index->rest_count++] = i;
         else
-            file_part(&patterns[i]->root, &index->root, i);
+            file_part(index, &patterns[i]->root, &index->root, i);
     }
     return index;
 }
@@ -234,63 +242,77 @@ static size_t set_add(uint64_t *set, const size_t *ids, size_t count)
     return added;
 }
 
-static size_t find(const struct node *node, const json_t *value, uint64_t *set);
-
-/* The members that both the index and the event have, by way of the one that has fewer. */
+/*
+ * One look-up. An event may have the same value a million times: what was filed under it is added once.
+ */
 struct search {
-    const json_t *event;
-    uint64_t *set;
+    uint64_t *set, *seen; /* patterns; entries */
+    const json_t *event;  /* the object whose members are being sought */
     size_t added;
 };
 
-static void search_member(const char *name, void *node, void *arg)
+static void find(struct search *search, const struct node *node, const json_t *value);
+
+static void find_member(const char *name, void *node, void *arg)
 {
     struct search *search = arg;
-    const json_t *value = json_object_get(search->event, name);
+    const json_t *event = search->event, *value = json_object_get(event, name);
 
     if (value)
-        search->added += find(node, value, search->set);
+        find(search, node, value);
+    search->event = event;
 }
 
-static size_t find_members(const struct node *node, const json_t *object, uint64_t *set)
+/* The members that both the index and the event have, by way of the one that has fewer. */
+static void find_members(struct search *search, const struct node *node, const json_t *object)
 {
-    struct search search = {.event = object, .set = set};
     const char *name;
     json_t *value;
 
     if (node->members.count <= json_object_size(object)) {
+        search->event = object;
         /* strmap_each() asks for a map that it could change; this visit does not. */
-        strmap_each((struct strmap *)&node->members, search_member, &search);
-        return search.added;
+        strmap_each((struct strmap *)&node->members, find_member, search);
+        return;
     }
     json_object_foreach ((json_t *)object, name, value) {
         const struct node *member = strmap_get(&node->members, name);
         if (member)
-            search.added += find(member, value, set);
+            find(search, member, value);
     }
-    return search.added;
 }
 
-static size_t find(const struct node *node, const json_t *value, uint64_t *set)
+static void find_entry(struct search *search, const struct entry *entry)
 {
-    const struct entry *entry;
-    size_t index, added = 0;
+    if (!entry || !entry->count || !set_add(search->seen, &entry->number, 1))
+        return;
+    search->added += set_add(search->set, entry->ids, entry->count);
+}
+
+static void find(struct search *search, const struct node *node, const json_t *value)
+{
+    size_t index;
     json_t *element;
 
     if (!node->used)
-        return 0;
-    if (json_is_object(value))
-        return find_members(node, value, set);
-    if (!json_is_array(value)) {
-        entry = node_entry(node, value);
-        return entry ? set_add(set, entry->ids, entry->count) : 0;
+        return;
+    if (json_is_object(value)) {
+        find_members(search, node, value);
+    } else if (json_is_array(value)) {
+        json_array_foreach (value, index, element)
+            find(search, node, element);
+    } else {
+        find_entry(search, node_entry(node, value));
     }
-    json_array_foreach (value, index, element)
-        added += find(node, element, set);
-    return added;
 }
 
 size_t pattern_index_find(const struct pattern_index *index, const json_t *event, uint64_t *set)
 {
-    return set_add(set, index->rest, index->rest_count) + find(&index->root, event, set);
+    struct search search = {.set = set,
+                            .seen = xcalloc(PATTERN_SET_WORDS(index->entry_count), sizeof *search.seen)};
+
+    search.added = set_add(set, index->rest, index->rest_count);
+    find(&search, &index->root, event);
+    free(search.seen);
+    return search.added;
 }

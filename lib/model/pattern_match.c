@@ -13,9 +13,10 @@
 #include "text.h"
 
 enum {
-    VALUE_SIZE = 80, /* bytes of a value of the event that is quoted, with its escapes */
-    TEXT_SIZE = 60,  /* without them */
-    LEAF_SIZE = 200, /* of the alternatives */
+    VALUE_SIZE = 80,     /* bytes of a value of the event that is quoted, with its escapes */
+    TEXT_SIZE = 60,      /* without them */
+    LEAF_SIZE = 200,     /* of the alternatives */
+    TEXT_PER_LOOK = 256, /* bytes of a text that cost as much as a test of a short one */
 };
 
 /* Where the walk is: a member or an element of what `outer` is. The outermost has neither. */
@@ -23,6 +24,7 @@ struct place {
     const struct place *outer;
     const char *name;
     size_t index;
+    size_t *looks; /* that are left; the same for all */
 };
 
 static bool part_matches(const struct pattern_part *part, const json_t *value, const struct place *place,
@@ -71,12 +73,26 @@ static void describe(const json_t *value, char out[VALUE_SIZE])
     }
 }
 
+/* As many of the alternatives as are shown: all of them may be much. */
+static void describe_leaf(const struct pattern_part *leaf, char out[LEAF_SIZE])
+{
+    struct buf text;
+
+    buf_init(&text, SIZE_MAX / 4);
+    for (size_t i = 0; i < leaf->count && text.len < LEAF_SIZE; i++) {
+        buf_addc(&text, i ? ',' : '[');
+        json_write(json_array_get(leaf->form, i), &text);
+    }
+    buf_addc(&text, ']');
+    quote(text.data, out, LEAF_SIZE);
+    buf_release(&text);
+}
+
 static bool leaf_miss(const struct pattern_part *leaf, const json_t *value, const struct place *place,
                       struct pattern_miss *miss)
 {
     char found[VALUE_SIZE], wanted[LEAF_SIZE];
     struct buf path;
-    char *text;
 
     if (!miss)
         return false;
@@ -84,9 +100,7 @@ static bool leaf_miss(const struct pattern_part *leaf, const json_t *value, cons
     add_place(&path, place);
     quote(path.data, miss->path, sizeof miss->path);
     buf_release(&path);
-    text = json_text(leaf->form);
-    quote(text, wanted, sizeof wanted);
-    free(text);
+    describe_leaf(leaf, wanted);
     if (!value) {
         snprintf(miss->text, sizeof miss->text, "it is missing, and %s is wanted", wanted);
         return false;
@@ -96,12 +110,30 @@ static bool leaf_miss(const struct pattern_part *leaf, const json_t *value, cons
     return false;
 }
 
+/*
+ * Pays for a test of a value. A long text costs more, and so does a test that is many; a value that is absent
+ * is a look as well.
+ */
+static bool spend(size_t *looks, const struct pattern_test *test, const json_t *value)
+{
+    const size_t cost = 1 + test->count + json_string_length(value) / TEXT_PER_LOOK;
+
+    if (*looks >= cost) {
+        *looks -= cost;
+        return true;
+    }
+    *looks = 0;
+    return false;
+}
+
 /* `value` is NULL where the field is absent. */
-static bool test_holds(const struct pattern_test *test, const json_t *value)
+static bool test_holds(const struct pattern_test *test, const json_t *value, size_t *looks)
 {
     size_t index;
     json_t *element;
 
+    if (!spend(looks, test, value))
+        return false;
     if (test->operator== & pattern_exists)
         return test->there == (value != NULL);
     if (!value || json_is_object(value))
@@ -109,8 +141,10 @@ static bool test_holds(const struct pattern_test *test, const json_t *value)
     if (!json_is_array(value))
         return test->operator->holds(test, value);
     json_array_foreach (value, index, element) {
-        if (test_holds(test, element))
+        if (test_holds(test, element, looks))
             return true;
+        if (!*looks)
+            return false;
     }
     return false;
 }
@@ -119,7 +153,7 @@ static bool leaf_matches(const struct pattern_part *leaf, const json_t *value, c
                          struct pattern_miss *miss)
 {
     for (size_t i = 0; i < leaf->count; i++) {
-        if (test_holds(&leaf->tests[i], value))
+        if (test_holds(&leaf->tests[i], value, place->looks))
             return true;
     }
     return leaf_miss(leaf, value, place, miss);
@@ -152,9 +186,11 @@ static bool element_matches(const struct pattern_part *part, const json_t *array
     json_t *element;
 
     json_array_foreach (array, index, element) {
-        const struct place inner = {.outer = place, .index = index};
+        const struct place inner = {.outer = place, .index = index, .looks = place->looks};
         if (part_matches(part, element, &inner, index ? NULL : miss))
             return true;
+        if (!*place->looks)
+            return false;
     }
     if (!json_array_size(array))
         return part_matches(part, NULL, place, miss);
@@ -168,7 +204,7 @@ static bool fields_match(const struct pattern_part *part, const json_t *value, c
 {
     for (size_t i = 0; i < part->count; i++) {
         const struct pattern_part *field = &part->parts[i];
-        const struct place inner = {.outer = place, .name = field->name};
+        const struct place inner = {.outer = place, .name = field->name, .looks = place->looks};
         bool matches = field->name ? part_matches(field, json_object_get(value, field->name), &inner, miss)
                                    : part_matches(field, value, place, miss);
         if (!matches)
@@ -205,9 +241,17 @@ static bool part_matches(const struct pattern_part *part, const json_t *value, c
     return fields_match(part, value, place, miss);
 }
 
+bool pattern_match_within(const struct pattern *pattern, const json_t *event, size_t *looks,
+                          struct pattern_miss *miss)
+{
+    const struct place outermost = {.looks = looks};
+
+    return part_matches(&pattern->root, event, &outermost, miss) && *looks;
+}
+
 bool pattern_match(const struct pattern *pattern, const json_t *event, struct pattern_miss *miss)
 {
-    const struct place outermost = {0};
+    size_t looks = SIZE_MAX;
 
-    return part_matches(&pattern->root, event, &outermost, miss);
+    return pattern_match_within(pattern, event, &looks, miss);
 }

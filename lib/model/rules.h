@@ -17,7 +17,9 @@
 #include "strmap.h"
 
 enum {
-    RULES_MAX = 10000,         /* of a set */
+    RULES_MAX = 10000, /* of a set */
+    RULES_LOOKS_MAX =
+        100 * 1000 * 1000,     /* at values of one event, see pattern_match_within(): a second or so */
     RULES_MISTAKES_MAX = 1000, /* that are reported: each costs a look at its file for the line */
 };
 

@@ -24,6 +24,7 @@ struct asking {
     const struct rules_question *question;
     struct decision *decision;
     struct fault *fault;
+    size_t looks; /* that are left */
 };
 
 static void add_step(struct decision *decision, const struct rule *rule, enum rule_look look,
@@ -68,7 +69,7 @@ static enum rule_look ask_rule(struct asking *asking, const struct rule *rule, s
     bool holds = false;
 
     asking->decision->patterns_asked++;
-    if (!pattern_match(rule->match, question->event, miss))
+    if (!pattern_match_within(rule->match, question->event, &asking->looks, miss))
         return RULE_MISSED;
     if (!rule->when)
         return RULE_MATCHED;
@@ -195,6 +196,11 @@ static int look_at(struct asking *asking, const struct rule *rule)
         return 0;
     }
     look = ask_rule(asking, rule, explain ? &miss : NULL, &reason);
+    if (!asking->looks)
+        return fault_set(
+            asking->fault, FAULT_INPUT,
+            "there is too much in the distribution for its rules to look at; rule '%s' was not done",
+            rule->name);
     if (look != RULE_MATCHED) {
         if (explain || look == RULE_WHEN_FAILED)
             add_step(decision, rule, look, look == RULE_MISSED ? miss.path : NULL,
@@ -263,7 +269,8 @@ static int look_at_candidates(const struct rules *rules, struct asking *asking)
 int rules_apply(const struct rules *rules, const struct rules_question *question, struct decision *decision,
                 struct fault *fault)
 {
-    struct asking asking = {.question = question, .decision = decision, .fault = fault};
+    struct asking asking = {
+        .question = question, .decision = decision, .fault = fault, .looks = RULES_LOOKS_MAX};
 
     *decision = (struct decision){0};
     return question->explain ? look_at_all(rules, &asking) : look_at_candidates(rules, &asking);

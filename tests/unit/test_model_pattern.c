@@ -181,6 +181,37 @@ static void wildcards_cost_no_more_than_the_text(void **state)
     pattern_free(other);
 }
 
+static void looks_are_counted_and_end(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pattern, *event;
+        size_t needed;
+        bool matches;
+    } cases[] = {
+        {"{'a':['x']}", "{'a':'x'}", 1, true},
+        {"{'a':['x','y','z']}", "{'a':'z'}", 3, true},
+        {"{'a':['x'],'b':['y']}", "{'a':'x'}", 2, false},
+        {"{'a':['x']}", "{'a':[1,2,3]}", 4, false},
+        {"{'a':{'b':[1]}}", "{'a':[{'b':2},{'b':3},{'b':1},{'b':1}]}", 3, true},
+        {"{'a':[{'anything-but':['x','y']}]}", "{'a':1}", 3, true},
+        {"{'a':[{'exists':false}]}", "{}", 1, true},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct pattern *pattern = pattern_of(cases[i].pattern);
+        json_t *event = value_of(cases[i].event);
+        struct pattern_miss miss;
+        size_t looks = cases[i].needed + 1;
+        assert_int_equal(pattern_match_within(pattern, event, &looks, NULL), cases[i].matches);
+        assert_int_equal(looks, 1);
+        looks = cases[i].needed - 1;
+        assert_false(pattern_match_within(pattern, event, &looks, &miss));
+        assert_int_equal(looks, 0);
+        json_decref(event);
+        pattern_free(pattern);
+    }
+}
+
 static void fields_are_there_or_not(void **state)
 {
     (void)state;
@@ -823,6 +854,7 @@ int main(void)
         cmocka_unit_test(case_is_ignored_in_many_alphabets),
         cmocka_unit_test(stars_stand_for_anything),
         cmocka_unit_test(wildcards_cost_no_more_than_the_text),
+        cmocka_unit_test(looks_are_counted_and_end),
         cmocka_unit_test(fields_are_there_or_not),
         cmocka_unit_test(anything_but_wants_another_value_that_is_there),
         cmocka_unit_test(networks_have_addresses),
