@@ -200,7 +200,8 @@ static void file_part(struct pattern_index *index, const struct pattern_part *pa
             file_part(index, &part->parts[i], part_node(&part->parts[i], node), id);
     } else {
         part_cost(part, node, &best);
-        file_part(index, best, part_node(best, node), id);
+        if (best)
+            file_part(index, best, part_node(best, node), id);
     }
 }
 

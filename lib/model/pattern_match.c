@@ -244,9 +244,12 @@ static bool part_matches(const struct pattern_part *part, const json_t *value, c
 bool pattern_match_within(const struct pattern *pattern, const json_t *event, size_t *looks,
                           struct pattern_miss *miss)
 {
-    const struct place outermost = {.looks = looks};
+    size_t left = *looks;
+    const struct place outermost = {.looks = &left};
+    bool matches = part_matches(&pattern->root, event, &outermost, miss);
 
-    return part_matches(&pattern->root, event, &outermost, miss) && *looks;
+    *looks = left;
+    return matches && left;
 }
 
 bool pattern_match(const struct pattern *pattern, const json_t *event, struct pattern_miss *miss)

@@ -10,6 +10,7 @@
 #include "pattern_index.h"
 #include "rules.h"
 #include "rules_parts.h"
+#include "text.h"
 #include "xalloc.h"
 
 /* A rule and where it stands. */
@@ -65,12 +66,12 @@ static void tell_syntax(struct building *building, const struct fault *fault)
 {
     struct rules_mistake mistake = {
         .origin = building->source->origin, .line = 1, .path = "", .text = fault->text};
-    size_t line;
-    int behind = 0;
+    static const char word[] = "line ";
+    char *end;
 
-    if (sscanf(fault->text, "line %zu, %n", &line, &behind) == 1 && behind > 0) {
-        mistake.line = line;
-        mistake.text = fault->text + behind;
+    if (text_starts_with(fault->text, word)) {
+        mistake.line = strtoul(fault->text + sizeof word - 1, &end, 10);
+        mistake.text = text_starts_with(end, ", ") ? end + 2 : fault->text;
     }
     report_one(building, mistake);
 }
