@@ -1,0 +1,17 @@
+/*
+ * xml_names - which characters XML 1.0 (fifth edition) takes where
+ */
+#ifndef DIST_XML_NAMES_H
+#define DIST_XML_NAMES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool xml_is_char(uint32_t point);       /* production 2: may stand in a text */
+bool xml_is_name_start(uint32_t point); /* production 4, without ':' */
+bool xml_is_name_char(uint32_t point);  /* production 4a, without ':' */
+/* A name without a colon (Namespaces in XML 1.0, production 4) of code points up to `last`. */
+bool xml_is_ncname(const char *text, size_t size, uint32_t last);
+
+#endif
