@@ -4,7 +4,7 @@
 #ifndef DIST_FORMAT_PARTS_H
 #define DIST_FORMAT_PARTS_H
 
-#include "formats.h"
+#include "format.h"
 #include "json.h"
 #include "paths.h"
 

@@ -5,35 +5,16 @@
  * ";"}), and used for any number of values. The same value in the same context always gives the same bytes: a
  * retry sends what the first attempt sent. Pure: no descriptor, no clock, no environment.
  *
- * Everything is bounded: the result by the ceiling that formatted_init() is given, depth by LIMIT_JSON_DEPTH,
- * the columns of a csv by FORMAT_COLUMNS_MAX. Time is linear in the value and the result.
+ * Everything is bounded: the result by the ceiling that formatted_init() is given, the columns of a csv by
+ * FORMAT_COLUMNS_MAX; the depth of the value is the caller's, as json_read() bounds it. Time is linear in the
+ * value and the result.
  */
 #ifndef DIST_FORMATS_H
 #define DIST_FORMATS_H
 
 #include <jansson.h>
-#include <stddef.h>
-#include "buf.h"
 #include "fault.h"
-
-enum format_type {
-    FORMAT_TYPE_JSON,
-    FORMAT_TYPE_NDJSON,
-    FORMAT_TYPE_CSV,
-    FORMAT_TYPE_XML,
-    FORMAT_TYPE_FORM,
-    FORMAT_TYPE_SOAP,
-    FORMAT_TYPE_CLOUDEVENTS,
-    FORMAT_TYPE_TEMPLATE,
-    FORMAT_TYPE_COUNT
-};
-extern const char *const format_type_names[FORMAT_TYPE_COUNT + 1]; /* "json", "ndjson", ... */
-
-enum {
-    FORMAT_COLUMNS_MAX = 1000,
-    FORMAT_TEMPLATE_MAX = 64 * 1024, /* bytes of a template's text */
-    FORMAT_HEADERS_MAX = 40,         /* that a result brings along */
-};
+#include "format.h"
 
 struct format;
 
@@ -45,28 +26,6 @@ struct format;
 struct format *format_parse(const json_t *form, const char *path, struct fault *fault);
 void format_free(struct format *format);
 enum format_type format_type(const struct format *format);
-
-/* What is known beside the value; all borrowed, any may be NULL. All of it is the same on every attempt. */
-struct format_context {
-    const char *tenant, *distribution, *destination, *data_type;
-    const char *time; /* of the submission, RFC 3339 */
-};
-
-struct format_header {
-    char *name, *value;
-};
-
-/* A result. The headers are those that belong to the format (SOAPAction, ce-id), without Content-Type. */
-struct formatted {
-    struct buf body;
-    char *content_type;
-    struct format_header headers[FORMAT_HEADERS_MAX];
-    size_t header_count;
-    size_t replaced; /* characters that the format or the charset cannot hold and that were replaced, as its
-                        form allows */
-};
-void formatted_init(struct formatted *out, size_t max_bytes);
-void formatted_release(struct formatted *out);
 
 /*
  * Writes `value` (borrowed) into `out`, which is initialised and is emptied first. -1, class INPUT: the value

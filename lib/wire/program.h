@@ -8,11 +8,18 @@
  * is gone, for whatever reason, is replaced at the next call, and programs are compiled again there when they
  * are next run.
  *
- * What a program sees: its input; $tenant, $distribution and $destination; jq's builtins. What it does not:
- *   env, $ENV          are empty                       input, inputs       have nothing
- *   import, include    find no module                  debug, stderr       say nothing to anybody
- *   input_filename     is null                         now                 is an error: a retry must give the
- * same halt               ends the results                halt_error          is an error with its text
+ * A program sees its input, $tenant, $distribution, $destination and jq's builtins, of which some differ:
+ *
+ *   env, $ENV                  are empty
+ *   input, inputs              have nothing
+ *   import, include            find no module
+ *   input_filename             is null
+ *   debug, stderr              tell nobody
+ *   now                        is an error: a retry must give the same bytes
+ *   halt                       ends the results; a try around it catches that
+ *   halt_error                 is an error with its text
+ *
+ * (halt is not libjq's own, which frees memory twice.)
  *
  * One struct programs has one worker and is used by one thread at a time. It is cheapest made before the
  * process is large. The fork is safe beside other threads as far as glibc's allocator and stdio are. All

@@ -836,8 +836,7 @@ static void mistakes_in_csv_are_named_with_their_line(void **state)
         {"{\"type\":\"csv\",\"max_rows\":2}", BYTES("a\n1\n2\n3\n"), "line 4: more than 2 rows"},
         {"{\"type\":\"csv\",\"max_field\":3}", BYTES("a\n123\n1234\n"),
          "line 3: a field is longer than 3 bytes"},
-        {"\"json\"", BYTES("{"),
-         "line 1, column 2: the text ends where a key in double quotes is wanted"},
+        {"\"json\"", BYTES("{"), "line 1, column 2: the text ends where a key in double quotes is wanted"},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
