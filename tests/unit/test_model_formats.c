@@ -11,6 +11,7 @@
 #include <time.h>
 #include <cmocka.h>
 #include "csv_read.h"
+#include "fdio.h"
 #include "formats.h"
 #include "inputs.h"
 #include "json.h"
@@ -309,6 +310,72 @@ static void a_template_fills_in_its_places(void **state)
     };
     (void)state;
     each_is(cases, COUNT(cases));
+}
+
+/* --- the page ------------------------------------------------------------------------------------------ */
+
+/* roff's escapes in the examples, in place; a line that ends with a backslash goes on in the next. */
+static void unescape(char *text)
+{
+    static const char *const escapes[][2] = {{"\\e\n", ""}, {"\\e", "\\"}, {"\\(aq", "'"}};
+    char *to = text;
+    while (*text) {
+        const char *as = NULL;
+        for (size_t i = 0; i < COUNT(escapes) && !as; i++) {
+            if (strncmp(text, escapes[i][0], strlen(escapes[i][0])) == 0) {
+                as = escapes[i][1];
+                text += strlen(escapes[i][0]);
+            }
+        }
+        if (!as)
+            *to++ = *text++;
+        else if (*as)
+            *to++ = *as;
+    }
+    *to = '\0';
+}
+
+/* "value ... format ... gives ..." up to .Ed; the rest of the page behind it. */
+static char *check_example(char *example)
+{
+    char *form = strstr(example, "\nformat "), *gives = strstr(example, "\ngives\n"),
+         *end = strstr(example, "\n.Ed");
+    assert_non_null(form);
+    assert_non_null(gives);
+    assert_non_null(end);
+    *form = *gives = *end = '\0';
+    char *value = example + strlen("value "), *body = gives + strlen("\ngives\n");
+    form += strlen("\nformat ");
+    unescape(value);
+    unescape(form);
+    unescape(body);
+    char *quoted = form[0] == '{' ? xstrdup(form) : xasprintf("\"%s\"", form);
+    struct formatted out;
+    struct fault fault = {0};
+    formatted_init(&out, RESULT_MAX);
+    if (write_it(quoted, value, &out, &fault))
+        fail_msg("%s of %s: %s", form, value, fault.text);
+    /* The last line end is not seen on a page. */
+    while (out.body.len && out.body.data[out.body.len - 1] == '\n')
+        buf_cut(&out.body, out.body.len - 1);
+    assert_string_equal(out.body.data, body);
+    formatted_release(&out);
+    free(quoted);
+    return end + 1;
+}
+
+static void the_examples_of_the_page_are_true(void **state)
+{
+    struct buf page;
+    struct fault fault = {0};
+    int count = 0;
+    (void)state;
+    if (fdio_read_file("man/dist-transform.5", RESULT_MAX, &page, &fault))
+        fail_msg("%s", fault.text);
+    for (char *at = page.data; (at = strstr(at, "\nvalue ")) != NULL; count++)
+        at = check_example(at + 1);
+    assert_int_equal(count, FORMAT_TYPE_COUNT - 1); /* json's is ndjson's */
+    buf_release(&page);
 }
 
 /* --- what is refused ----------------------------------------------------------------------------------- */
@@ -1025,6 +1092,7 @@ int main(void)
         cmocka_unit_test(form_is_url_encoded),
         cmocka_unit_test(cloudevents_are_structured_or_binary),
         cmocka_unit_test(a_template_fills_in_its_places),
+        cmocka_unit_test(the_examples_of_the_page_are_true),
         cmocka_unit_test(values_that_do_not_fit_are_refused_with_their_place),
         cmocka_unit_test(mistakes_in_forms_are_named),
         cmocka_unit_test(every_format_has_a_ceiling),
