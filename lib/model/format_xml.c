@@ -353,6 +353,8 @@ static int write_attributes(struct writing *writing, const struct element *eleme
     json_t *value;
     int result = 0;
 
+    if (!element->object)
+        return 0;
     strmap_init(&taken);
     json_object_foreach ((json_t *)element->object, name, value) {
         const struct place at = {.up = place, .name = name};

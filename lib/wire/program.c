@@ -12,9 +12,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -386,25 +388,32 @@ void program_free(struct program *program)
 
 /* --- runs ---------------------------------------------------------------------------------------------- */
 
-static int check_number(const char *text, size_t size, struct fault *fault)
+/* Whether a double holds the whole number. */
+static bool is_exact(const char *number)
 {
-    char number[NUMBER_SHOWN];
-
-    if (size <= DIGITS_SAFE || memchr(text, '.', size) || memchr(text, 'e', size) || memchr(text, 'E', size))
-        return 0;
-    snprintf(number, sizeof number, "%.*s", size < sizeof number ? (int)size : NUMBER_SHOWN - 1, text);
     errno = 0;
     const long long value = strtoll(number, NULL, 10);
-    /* Only 2^63 itself rounds up to what long long has not. */
     const double near = (double)value;
-    if (errno == 0 && size < sizeof number && near < 0x1p63 && (long long)near == value)
-        return 0;
-    return fault_set(fault, FAULT_INPUT,
-                     "the number %s has more digits than jq can keep; as a string it would stay as it is",
-                     number);
+    /* Only what rounds up to 2^63 has no way back. */
+    return errno == 0 && near < 0x1p63 && (long long)near == value;
 }
 
-/* Whole numbers that a double has not: jq would go on with the nearest. */
+static int check_number(const char *text, size_t size, struct fault *fault)
+{
+    if (size <= DIGITS_SAFE && !memchr(text, 'e', size) && !memchr(text, 'E', size))
+        return 0;
+    char *number = xmemdupz(text, size), cut[NUMBER_SHOWN];
+    const bool whole = number[strcspn(number, ".eE")] == '\0';
+    const bool kept = whole ? is_exact(number) : isfinite(strtod(number, NULL));
+    text_copy(cut, sizeof cut, number);
+    free(number);
+    return kept
+               ? 0
+               : fault_set(fault, FAULT_INPUT,
+                           "the number %s is none that jq can keep; as a string it would stay as it is", cut);
+}
+
+/* Numbers that a double has not: jq would go on with the nearest. Fractions are always the nearest. */
 static int check_numbers(const char *text, size_t size, struct fault *fault)
 {
     for (size_t at = 0; at < size;) {

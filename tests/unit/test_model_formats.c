@@ -1081,6 +1081,69 @@ static void every_truncation_of_xml_is_refused(void **state)
     buf_release(&json);
 }
 
+/* Pieces of both languages in any order: taken or refused, never worse, and what is taken is JSON. */
+static void random_bytes_break_no_reader(void **state)
+{
+    static const char *const pieces[] = {"<a>",
+                                         "</a>",
+                                         "<b x='1'>",
+                                         "</b>",
+                                         "<c/>",
+                                         "&lt;",
+                                         "&#1;",
+                                         "&x;",
+                                         "<!--",
+                                         "-->",
+                                         "<![CDATA[",
+                                         "]]>",
+                                         "<?xml version='1.0'?>",
+                                         "<!DOCTYPE a>",
+                                         "<p:q xmlns:p='u'>",
+                                         "</p:q>",
+                                         "\"",
+                                         "\"\"",
+                                         ",",
+                                         "\r\n",
+                                         "\n",
+                                         "\r",
+                                         "\xff",
+                                         "\xc3\xa9",
+                                         "\xef\xbb\xbf",
+                                         "text",
+                                         " ",
+                                         "=",
+                                         "'"};
+    static const struct csv_reading csv = {.delimiter = ',', .header = true, .max_rows = 20, .max_field = 20};
+    unsigned csv_taken = 0, xml_taken = 0;
+    struct buf text, json;
+    (void)state;
+    dice_state = (uint64_t)time(NULL);
+    buf_init(&text, RESULT_MAX);
+    buf_init(&json, 300);
+    for (int i = 0; i < 20000; i++) {
+        struct fault fault = {0};
+        buf_clear(&text);
+        buf_adds(&text, i % 2 ? "<a>" : "x,y\n");
+        for (unsigned n = dice(8); n > 0; n--)
+            buf_adds(&text, pieces[dice(COUNT(pieces))]);
+        buf_adds(&text, i % 2 ? "</a>" : "");
+        char *exact = xmalloc(text.len);
+        memcpy(exact, text.data, text.len);
+        json_t *rows = csv_read(exact, text.len, &csv, &fault);
+        csv_taken += rows != NULL;
+        json_decref(rows);
+        buf_clear(&json);
+        if (xml_read(exact, text.len, &reading, &json, &fault) == 0) {
+            xml_taken++;
+            assert_int_equal(json_check(json.data, json.len, NULL, &fault), 0);
+        }
+        free(exact);
+    }
+    assert_true(csv_taken > 100 && xml_taken > 100);
+    buf_release(&text);
+    buf_release(&json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1110,6 +1173,7 @@ int main(void)
         cmocka_unit_test(hostile_xml_is_refused),
         cmocka_unit_test(xml_has_a_ceiling_as_json),
         cmocka_unit_test(every_truncation_of_xml_is_refused),
+        cmocka_unit_test(random_bytes_break_no_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,9 +179,13 @@ static void a_run_that_fails_says_why(void **state)
         {PROGRAM_ONE, "1, 2, 3", "1", "the program gave 3 results, and one is wanted"},
         {PROGRAM_ARRAY, "1, error(\"late\")", "1", "the program failed: late"},
         {PROGRAM_ONE, ".", "{\"id\":[\"9007199254740993\",9007199254740993]}",
-         "the number 9007199254740993 has more digits than jq can keep; as a string it would stay as it is"},
+         "the number 9007199254740993 is none that jq can keep; as a string it would stay as it is"},
+        {PROGRAM_ONE, ".", "[1.5e308,-1.5e309]",
+         "the number -1.5e309 is none that jq can keep; as a string it would stay as it is"},
+        {PROGRAM_ONE, ".", "9223372036854775807",
+         "the number 9223372036854775807 is none that jq can keep; as a string it would stay as it is"},
         {PROGRAM_ONE, ".", "-9223372036854775807",
-         "the number -9223372036854775807 has more digits than jq can keep; as a string it would stay as it "
+         "the number -9223372036854775807 is none that jq can keep; as a string it would stay as it "
          "is"},
         {PROGRAM_ONE, ".", "[1", "the program failed: Unfinished JSON term at EOF at line 1, column 58"},
     };
