@@ -87,11 +87,8 @@ static int check_namespaces(const struct format *format, const char *path, struc
             why = "XML keeps this one for itself";
         else if (format->type == FORMAT_TYPE_SOAP && strcmp(prefix, "soap") == 0)
             why = "this prefix is the envelope's";
-        else if (*uri == '\0')
-            why = "a namespace is wanted";
-        for (const unsigned char *c = (const unsigned char *)uri; *c; c++)
-            if (*c <= ' ' || *c == 0x7f)
-                why = "a URI without blanks and control characters is wanted";
+        else if (!xml_is_uri(uri))
+            why = "a URI is wanted";
         if (why)
             return fault_set(fault, FAULT_INPUT, "%s/namespaces/%.60s: %s", path, prefix, why);
     }
@@ -280,8 +277,9 @@ static int check_declaration(const char *name, const json_t *value, const struct
     if (strcmp(name, "xmlns") != 0 && strncmp(name, "xmlns:", 6) != 0)
         return 0;
     prefix = name[5] ? name + 6 : NULL;
-    if (!uri || (prefix && *uri == '\0'))
-        return place_fail(place, fault, "a namespace is wanted");
+    /* xmlns="" takes the default namespace back. */
+    if (!uri || ((prefix || *uri) && !xml_is_uri(uri)))
+        return place_fail(place, fault, "the URI of a namespace is wanted");
     if (strcmp(uri, xml_uri) == 0 || strcmp(uri, xmlns_uri) == 0 ||
         (prefix && (strcmp(prefix, "xml") == 0 || strcmp(prefix, "xmlns") == 0)))
         return place_fail(place, fault, "XML keeps this namespace for itself");

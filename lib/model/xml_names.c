@@ -2,6 +2,8 @@
  * xml_names - the productions of XML 1.0 as tables of ranges
  */
 #include "xml_names.h"
+#include <ctype.h>
+#include <string.h>
 #include "utf8.h"
 
 struct range {
@@ -52,4 +54,47 @@ bool xml_is_ncname(const char *text, size_t size, uint32_t last)
             return false;
     }
     return size > 0;
+}
+
+/* The characters of a path, a query and a fragment; "%" with its two digits. */
+static bool is_uri_text(const char *text)
+{
+    size_t fragments = 0;
+
+    for (; *text; text++) {
+        const unsigned char c = (unsigned char)*text;
+        fragments += c == '#';
+        if (c == '%' && isxdigit((unsigned char)text[1]) && isxdigit((unsigned char)text[2]))
+            continue;
+        if (c >= 0x80 || fragments > 1 || (!isalnum(c) && !strchr("-._~:/?#@!$&'()*+,;=", c)))
+            return false;
+    }
+    return true;
+}
+
+/* What is behind "//": a host, and a port. */
+static bool is_authority(const char *text)
+{
+    const size_t host = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~");
+    const size_t port = text[host] == ':' ? 1 + strspn(text + host + 1, "0123456789") : 0;
+
+    return host > 0 && port != 1 && port <= 6 &&
+           (text[host + port] == '\0' || strchr("/?#", text[host + port]));
+}
+
+bool xml_is_uri(const char *text)
+{
+    const char *rest = text + strcspn(text, ":/?#");
+
+    if (*text == '\0' || !is_uri_text(text))
+        return false;
+    if (*rest == ':') {
+        if (!isalpha((unsigned char)*text))
+            return false;
+        for (const char *c = text; c < rest; c++)
+            if (!isalnum((unsigned char)*c) && !strchr("+-.", *c))
+                return false;
+        text = rest + 1;
+    }
+    return strncmp(text, "//", 2) != 0 || is_authority(text + 2);
 }

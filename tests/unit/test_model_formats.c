@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <time.h>
 #include <cmocka.h>
+#include <libxml/parser.h>
 #include "csv_read.h"
 #include "fdio.h"
 #include "formats.h"
@@ -17,11 +18,14 @@
 #include "json.h"
 #include "paths.h"
 #include "xalloc.h"
+#include "xml_names.h"
 #include "xml_read.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 enum { RESULT_MAX = 1 << 20 };
+
+static const struct xml_reading reading = {.max_nodes = 100000, .max_depth = 100};
 
 static const struct format_context context = {
     .tenant = "acme",
@@ -398,7 +402,7 @@ static void values_that_do_not_fit_are_refused_with_their_place(void **state)
         {"\"xml\"", "{\"a\":\"\\u0008\"}", "/a: XML has no place for the character U+0008"},
         {"\"xml\"", "{\"a\":{\"@b\":[1]}}", "/a/@b: an attribute is a text or a number, no array or object"},
         {"\"xml\"", "{\"a\":{\"#text\":{}}}", "/a/#text: a text is wanted, no array or object"},
-        {"\"xml\"", "{\"@xmlns:p\":\"\"}", "/@xmlns:p: a namespace is wanted"},
+        {"\"xml\"", "{\"@xmlns:p\":\"\"}", "/@xmlns:p: the URI of a namespace is wanted"},
         {"\"xml\"", "{\"@xmlns:xml\":\"urn:x\"}", "/@xmlns:xml: XML keeps this namespace for itself"},
         {"\"xml\"", "{\"@xmlns:a\":\"urn:x\",\"@xmlns:b\":\"urn:x\",\"@a:i\":1,\"@b:i\":2}",
          "/@b:i: the element has another attribute 'b:i'"},
@@ -458,8 +462,7 @@ static void mistakes_in_forms_are_named(void **state)
         {"{\"type\":\"xml\",\"root\":\"a b\"}", "/format/root: this is no name of an element"},
         {"{\"type\":\"xml\",\"item\":\"p:x\"}", "/format/item: this is no name of an element"},
         {"{\"type\":\"xml\",\"namespaces\":{\"1\":\"urn:x\"}}", "/format/namespaces/1: this is no prefix"},
-        {"{\"type\":\"xml\",\"namespaces\":{\"a\":\"u v\"}}",
-         "/format/namespaces/a: a URI without blanks and control characters is wanted"},
+        {"{\"type\":\"xml\",\"namespaces\":{\"a\":\"u v\"}}", "/format/namespaces/a: a URI is wanted"},
         {"{\"type\":\"xml\",\"namespaces\":{\"xml\":\"u\"}}",
          "/format/namespaces/xml: XML keeps this one for itself"},
         {"{\"type\":\"xml\",\"declaration\":false,\"charset\":\"iso-8859-1\"}",
@@ -608,6 +611,45 @@ static void depth_is_bounded_in_xml(void **state)
     format_free(format);
 }
 
+/* As strictly as libxml2 looks: by its own options, and every namespace a URI. */
+static bool is_strict_xml(const char *text, size_t size)
+{
+    xmlParserCtxt *parser = xmlNewParserCtxt();
+    xmlDoc *document = xmlCtxtReadMemory(parser, text, (int)size, NULL, NULL,
+                                         XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    bool strict = document && parser->wellFormed && parser->nsWellFormed;
+    xmlFreeDoc(document);
+    xmlFreeParserCtxt(parser);
+    return strict;
+}
+
+static void a_namespace_is_a_uri(void **state)
+{
+    static const char *const good[] = {"urn:x",
+                                       "http://example.com/a?b#c",
+                                       "http://example.com:8080",
+                                       "acme/rows",
+                                       "a",
+                                       "urn:%20",
+                                       "x-y.z+1:?",
+                                       "//host/x",
+                                       "#a"};
+    static const char *const bad[] = {"",    "a b",        "urn:%2",       "urn:%zz",   "1:x",
+                                      ":x",  "http://",    "a#b#c",        "a\"b",      "\xc3\xa9",
+                                      "a<b", "http://a:b", "http://[::1]", "http://u@h"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(good); i++) {
+        char *xml = xasprintf("<a xmlns='%s'/>", good[i]);
+        if (!xml_is_uri(good[i]))
+            fail_msg("%s: refused", good[i]);
+        assert_true(is_strict_xml(xml, strlen(xml)));
+        free(xml);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++)
+        if (xml_is_uri(bad[i]))
+            fail_msg("%s: taken", bad[i]);
+}
+
 /* --- random values ------------------------------------------------------------------------------------- */
 
 /* A generator of its own, so that a failure can be repeated: the seed is printed. */
@@ -700,8 +742,6 @@ static json_t *random_value(int depth)
     }
 }
 
-static const struct xml_reading reading = {.max_nodes = 100000, .max_depth = 100};
-
 static void random_xml_is_read_again_by_libxml2(void **state)
 {
     static const char *const forms[] = {
@@ -731,13 +771,15 @@ static void random_xml_is_read_again_by_libxml2(void **state)
             if (format_write(format, value, &context, &out, &fault) == 0) {
                 written++;
                 buf_clear(&json);
+                if (!is_strict_xml(out.body.data, out.body.len))
+                    fail_msg("seed %llu: %s", (unsigned long long)seed, out.body.data);
                 if (xml_read(out.body.data, out.body.len, &reading, &json, &fault))
                     fail_msg("seed %llu: %s: %s", (unsigned long long)seed, fault.text, out.body.data);
                 if (json_check(json.data, json.len, NULL, &fault))
                     fail_msg("seed %llu: %s: %s", (unsigned long long)seed, fault.text, json.data);
             } else if (f < 5 && !strstr(fault.text, "no array or object") &&
                        !strstr(fault.text, "another attribute") &&
-                       !strstr(fault.text, "a namespace is wanted") && !strstr(fault.text, "XML keeps")) {
+                       !strstr(fault.text, "of a namespace is wanted") && !strstr(fault.text, "XML keeps")) {
                 fail_msg("seed %llu: refused: %s", (unsigned long long)seed, fault.text);
             }
             json_decref(value);
@@ -1162,6 +1204,7 @@ int main(void)
         cmocka_unit_test(what_was_replaced_is_counted),
         cmocka_unit_test(a_csv_has_so_many_columns),
         cmocka_unit_test(depth_is_bounded_in_xml),
+        cmocka_unit_test(a_namespace_is_a_uri),
         cmocka_unit_test(random_xml_is_read_again_by_libxml2),
         cmocka_unit_test(random_texts_come_back_from_xml),
         cmocka_unit_test(random_csv_is_read_again_as_it_was),
