@@ -102,7 +102,7 @@ static int parse(struct format *format, const char *path, struct fault *fault)
 struct attribute {
     const char *name, *value;
 };
-enum { ATTRIBUTES = 7 };
+enum { ATTRIBUTES = 7 }; /* with the end, whose name is NULL */
 
 static int find_attributes(const struct writing *writing, char *source, size_t source_size,
                            struct attribute out[ATTRIBUTES], struct fault *fault)
@@ -121,7 +121,6 @@ static int find_attributes(const struct writing *writing, char *source, size_t s
     out[3] = (struct attribute){"subject", event->subject};
     out[4] = (struct attribute){"time", context->time};
     out[5] = (struct attribute){"dataschema", event->schema};
-    out[6] = (struct attribute){0};
     return 0;
 }
 
@@ -196,7 +195,7 @@ static int write_binary(struct writing *writing, const struct attribute *attribu
 
 static int write_event(struct writing *writing, struct fault *fault)
 {
-    struct attribute attributes[ATTRIBUTES];
+    struct attribute attributes[ATTRIBUTES] = {{0}};
     char source[ATTRIBUTE_MAX];
 
     if (find_attributes(writing, source, sizeof source, attributes, fault))

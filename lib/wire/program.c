@@ -262,8 +262,12 @@ static int ask(struct programs *programs, struct question *question, struct buf 
     if (send_question(programs, question, deadline_ms, fault) ||
         receive(programs, question, (char *)&answer, sizeof answer, deadline_ms, fault))
         return -1;
+    if (answer.what == PROGRAM_NO_MEMORY) {
+        worker_stop(programs);
+        return fail_memory(programs, fault);
+    }
     char *room = buf_room(out, answer.size);
-    if (!room || answer.what > PROGRAM_COUNT) {
+    if (!room || answer.what >= PROGRAM_ANSWERS) {
         worker_stop(programs);
         return fault_set(fault, FAULT_BUG, "the worker of programs gave an answer that is none");
     }

@@ -31,6 +31,7 @@
 #include "xalloc.h"
 
 enum { FD_SOCKET = 3, FD_STATM = 4, FD_FIRST_FREE = 5, FD_LIFTED = 10 };
+enum { STATM_DATA = 5 };                /* place of "data" among the numbers of statm, proc(5) */
 enum { TRIM_BYTES = 32 * 1024 * 1024 }; /* memory behind a run that is worth giving back */
 
 /*
@@ -57,10 +58,13 @@ struct worker {
 
 /* --- the cage ------------------------------------------------------------------------------------------ */
 
+/* Nothing of an answer has been written: that takes no memory. */
 static void no_memory(void *arg)
 {
+    static const struct program_answer answer = {.what = PROGRAM_NO_MEMORY};
+
     (void)arg;
-    _exit(PROGRAM_EXIT_MEMORY);
+    _exit(write(FD_SOCKET, &answer, sizeof answer) < 0 ? PROGRAM_EXIT_START : PROGRAM_EXIT_MEMORY);
 }
 
 #ifdef __SANITIZE_ADDRESS__
@@ -141,14 +145,20 @@ static void confine(int socket)
 /* Bytes of address space and of data (private memory that can be written). */
 static void get_sizes(uint64_t *all, uint64_t *data)
 {
-    char text[200] = "";
-    unsigned long long size, pages;
-    ssize_t got = pread(FD_STATM, text, sizeof text - 1, 0);
+    uint64_t numbers[STATM_DATA + 1];
+    char text[200] = "", *at = text;
 
-    if (got <= 0 || sscanf(text, "%llu %*u %*u %*u %*u %llu", &size, &pages) != 2)
+    if (pread(FD_STATM, text, sizeof text - 1, 0) <= 0)
         _exit(PROGRAM_EXIT_START);
-    *all = (uint64_t)size * (uint64_t)sysconf(_SC_PAGESIZE);
-    *data = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    for (size_t i = 0; i <= STATM_DATA; i++) {
+        char *end;
+        numbers[i] = strtoull(at, &end, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+        if (end == at)
+            _exit(PROGRAM_EXIT_START);
+        at = end;
+    }
+    *all = numbers[0];
+    *data = numbers[STATM_DATA];
 }
 
 /* From what it has now: the parent's memory and the compiled programs are not this program's. */
@@ -214,16 +224,14 @@ static void answer_text(uint32_t what, const char *text)
 
 /* --- compiling ----------------------------------------------------------------------------------------- */
 
-/* Takes `from` out of the text, and puts `to` there, which is no longer. */
-static void replace(char *text, const char *from, const char *to)
+/* The text with `to` in place of the first `from`. */
+static void replace(char *text, size_t text_size, const char *from, const char *to)
 {
-    char *at = strstr(text, from);
+    char *at = strstr(text, from), *copy = xstrdup(text);
 
-    if (!at)
-        return;
-    size_t from_size = strlen(from), to_size = strlen(to);
-    memcpy(at, to, to_size);
-    memmove(at + to_size, at + from_size, strlen(at + from_size) + 1);
+    if (at)
+        snprintf(text, text_size, "%.*s%s%s", (int)(at - text), copy, to, copy + (at - text) + strlen(from));
+    free(copy);
 }
 
 /* "jq: error: syntax error, unexpected $end (Unix shell quoting issues?) at <top-level>, line 1:\n.a+  " */
@@ -235,9 +243,9 @@ static void keep_message(void *arg, jv message)
     if (worker->message[0] == '\0' && jv_get_kind(text) == JV_KIND_STRING) {
         snprintf(worker->message, sizeof worker->message, "%s", jv_string_value(text));
         worker->message[strcspn(worker->message, "\n")] = '\0';
-        replace(worker->message, "jq: error: ", "");
-        replace(worker->message, " (Unix shell quoting issues?)", "");
-        replace(worker->message, " at <top-level>, ", " at ");
+        replace(worker->message, sizeof worker->message, "jq: error: ", "");
+        replace(worker->message, sizeof worker->message, " (Unix shell quoting issues?)", "");
+        replace(worker->message, sizeof worker->message, " at <top-level>, ", " at ");
         size_t size = strlen(worker->message);
         if (size && worker->message[size - 1] == ':')
             worker->message[size - 1] = '\0';

@@ -29,7 +29,9 @@ enum {
     PROGRAM_MISTAKE, /* text: the program cannot be compiled */
     PROGRAM_FAILED,  /* text: it ended with an error */
     PROGRAM_TOO_LARGE,
-    PROGRAM_COUNT, /* text: how many results there were, in place of one */
+    PROGRAM_COUNT,     /* text: how many results there were, in place of one */
+    PROGRAM_NO_MEMORY, /* nothing: it ends now */
+    PROGRAM_ANSWERS
 };
 struct program_answer {
     uint32_t what, unused;
