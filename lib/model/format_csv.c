@@ -280,6 +280,15 @@ static const json_t *get_field(const struct csv_format *csv, const struct column
     return json_is_array(row) ? json_array_get(row, index) : row;
 }
 
+/* Columns lead into a row; one that is a single value has nothing there, and would be an empty line. */
+static bool has_columns(const struct csv_format *csv, const json_t *row)
+{
+    for (size_t i = 0; i < csv->column_count; i++)
+        if (csv->columns[i].path.count && !json_is_object(row) && !json_is_array(row))
+            return false;
+    return true;
+}
+
 static int write_rows(struct writing *writing, const struct columns *columns, const json_t *rows,
                       const struct place *place, struct fault *fault)
 {
@@ -293,6 +302,8 @@ static int write_rows(struct writing *writing, const struct columns *columns, co
         const struct place at = {.up = place, .index = index};
         if (count > FORMAT_COLUMNS_MAX)
             return place_fail(&at, fault, "a csv has at most %d columns", FORMAT_COLUMNS_MAX);
+        if (!has_columns(csv, row))
+            return place_fail(&at, fault, "a row is an object or an array where there are columns");
         for (size_t i = 0; i < count; i++) {
             if (i)
                 buf_addc(out, csv->delimiter);

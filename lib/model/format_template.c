@@ -241,7 +241,7 @@ static int parse(struct format *format, const char *path, struct fault *fault)
 {
     static const char *const unknown_words[] = {"refuse", "empty", NULL};
     struct template_format *template = &format->template;
-    const char *text = NULL, *unknown = NULL, *escape = "none";
+    const char *text = "", *unknown = NULL, *escape = "none";
     const struct filter *usual = NULL;
     const struct json_field fields[] = {
         {.name = "text",

@@ -132,6 +132,8 @@ static void csv_is_written_by_its_options(void **state)
         {"{\"type\":\"csv\",\"line_end\":\"lf\"}", "[1,null,\"x\"]", "1\n\"\"\nx\n", NULL},
         {"{\"type\":\"csv\",\"line_end\":\"lf\"}", "{\"a\":{\"b\":[1,\"x\"]}}",
          "a\n\"{\"\"b\"\":[1,\"\"x\"\"]}\"\n", NULL},
+        {"{\"type\":\"csv\",\"line_end\":\"lf\",\"columns\":[{\"name\":\"v\",\"path\":\".\"}]}", "[1,\"x\"]",
+         "v\n1\nx\n", NULL},
         {"\"csv\"", "[]", "", "text/csv; charset=utf-8; header=absent"},
         {"{\"type\":\"csv\",\"byte_order_mark\":true,\"line_end\":\"lf\"}", "[{\"a\":\"\xc3\xa9\"}]",
          "\xef\xbb\xbf"
@@ -390,6 +392,8 @@ static void values_that_do_not_fit_are_refused_with_their_place(void **state)
         const char *form, *value, *fault;
     } cases[] = {
         {"\"csv\"", "[{\"a\":1},[2]]", "/1: objects and other rows do not make one csv"},
+        {"{\"type\":\"csv\",\"columns\":[\"a\"]}", "[{\"a\":1},2]",
+         "/1: a row is an object or an array where there are columns"},
         {"{\"type\":\"csv\",\"rows\":\"/a/b\"}", "{\"a\":[1]}",
          "/a/b: there are no rows: the value has no such place"},
         {"{\"type\":\"csv\",\"charset\":\"us-ascii\"}", "[\"\xe2\x82\xac\"]",
