@@ -29,13 +29,14 @@ B := build/$(variant)
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wformat=2 $(if $(WERROR),-Werror)
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
-packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8
+packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0
 instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
 	$(if $(COVERAGE),--coverage -fprofile-update=atomic -O0)
-base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq)
+base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq) \
+	$(patsubst -I%,-isystem %,$(shell $(PKG_CONFIG) --cflags-only-I libxml-2.0))
 lib_cflags := $(base_cflags) -include lib/base/banned.h
 ldflags := -pie -Wl,-z,relro,-z,now $(instrument) $(LDFLAGS)
-libs := $(shell $(PKG_CONFIG) --libs $(packages)) -lm
+libs := $(shell $(PKG_CONFIG) --libs $(packages)) -ljq -lm
 
 # The floors: a file sees its own folder and those below, and the compiler finds nothing else.
 see_base := -iquote lib/base
