@@ -12,10 +12,10 @@
 #include "xalloc.h"
 
 const char *const rule_change_names[RULE_CHANGE_COUNT + 1] = {
-    [RULE_LOADED] = "loaded",
-    [RULE_DISABLED] = "disabled",
-    [RULE_ENABLED] = "enabled",
-    [RULE_REMOVED] = "removed",
+    [RULE_CHANGE_LOADED] = "loaded",
+    [RULE_CHANGE_DISABLED] = "disabled",
+    [RULE_CHANGE_ENABLED] = "enabled",
+    [RULE_CHANGE_REMOVED] = "removed",
 };
 
 enum { HISTORY_MAX = 1000 }; /* changes of one name that are shown */

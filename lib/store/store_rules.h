@@ -35,7 +35,13 @@ void stored_rules_release(struct stored_rules *rules);
 /* The number alone: one row by its key. */
 int store_rules_version(struct store *store, int64_t *version, struct fault *fault);
 
-enum rule_change_kind { RULE_LOADED, RULE_DISABLED, RULE_ENABLED, RULE_REMOVED, RULE_CHANGE_COUNT };
+enum rule_change_kind {
+    RULE_CHANGE_LOADED,
+    RULE_CHANGE_DISABLED,
+    RULE_CHANGE_ENABLED,
+    RULE_CHANGE_REMOVED,
+    RULE_CHANGE_COUNT
+};
 extern const char *const rule_change_names[RULE_CHANGE_COUNT + 1]; /* "loaded", ... */
 
 struct rule_change { /* everything is borrowed */

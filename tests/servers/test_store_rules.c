@@ -48,9 +48,9 @@ static void what_is_loaded_is_there(void **state)
         "\"description\":\"π \\\"quoted\\\" \\\\ {x}\"}";
     struct store_fixture *f = *state;
     const struct rule_change changes[] = {
-        {.kind = RULE_LOADED, .tenant_id = "acme", .name = "r", .form = form},
-        {.kind = RULE_LOADED, .name = "r", .form = "{\"stop\":true}"},
-        {.kind = RULE_LOADED, .name = "a", .form = "{\"stop\":true}"},
+        {.kind = RULE_CHANGE_LOADED, .tenant_id = "acme", .name = "r", .form = form},
+        {.kind = RULE_CHANGE_LOADED, .name = "r", .form = "{\"stop\":true}"},
+        {.kind = RULE_CHANGE_LOADED, .name = "a", .form = "{\"stop\":true}"},
     };
 
     ok(store_rules_change(f->store, 0, changes, 3, "ops@here", &problem));
@@ -74,9 +74,9 @@ static void what_is_loaded_is_there(void **state)
 static void a_change_by_an_old_number_changes_nothing(void **state)
 {
     struct store_fixture *f = *state;
-    const struct rule_change load = {.kind = RULE_LOADED, .name = "r", .form = "{\"stop\":true}"};
+    const struct rule_change load = {.kind = RULE_CHANGE_LOADED, .name = "r", .form = "{\"stop\":true}"};
 
-    change(f, RULE_LOADED, NULL, "first", "{\"stop\":true}");
+    change(f, RULE_CHANGE_LOADED, NULL, "first", "{\"stop\":true}");
     refused(store_rules_change(f->store, 0, &load, 1, "ops@here", &problem), FAULT_TEMP);
     struct stored_rules rules = read_rules(f);
     assert_int_equal(rules.count, 1);
@@ -88,8 +88,8 @@ static void one_that_is_refused_takes_the_others_with_it(void **state)
 {
     struct store_fixture *f = *state;
     const struct rule_change changes[] = {
-        {.kind = RULE_LOADED, .name = "good", .form = "{\"stop\":true}"},
-        {.kind = RULE_LOADED, .tenant_id = "nobody", .name = "bad", .form = "{\"stop\":true}"},
+        {.kind = RULE_CHANGE_LOADED, .name = "good", .form = "{\"stop\":true}"},
+        {.kind = RULE_CHANGE_LOADED, .tenant_id = "nobody", .name = "bad", .form = "{\"stop\":true}"},
     };
 
     refused(store_rules_change(f->store, 0, changes, 2, "ops@here", &problem), FAULT_INPUT);
@@ -104,10 +104,10 @@ static void the_switch_stays_where_a_rule_is_loaded_again(void **state)
 {
     struct store_fixture *f = *state;
 
-    change(f, RULE_LOADED, "acme", "r", "{\"stop\":true}");
-    change(f, RULE_LOADED, NULL, "r", "{\"stop\":true}");
-    change(f, RULE_DISABLED, "acme", "r", NULL);
-    change(f, RULE_LOADED, "acme", "r", "{\"stop\":true,\"priority\":5}");
+    change(f, RULE_CHANGE_LOADED, "acme", "r", "{\"stop\":true}");
+    change(f, RULE_CHANGE_LOADED, NULL, "r", "{\"stop\":true}");
+    change(f, RULE_CHANGE_DISABLED, "acme", "r", NULL);
+    change(f, RULE_CHANGE_LOADED, "acme", "r", "{\"stop\":true,\"priority\":5}");
     struct stored_rules rules = read_rules(f);
     assert_true(rules.items[0].enabled); /* that of all tenants is another one */
     assert_int_equal(rules.items[0].version, 1);
@@ -115,7 +115,7 @@ static void the_switch_stays_where_a_rule_is_loaded_again(void **state)
     assert_int_equal(rules.items[1].version, 3);
     assert_non_null(strstr(rules.items[1].form, "5"));
     stored_rules_release(&rules);
-    change(f, RULE_ENABLED, "acme", "r", NULL);
+    change(f, RULE_CHANGE_ENABLED, "acme", "r", NULL);
     rules = read_rules(f);
     assert_true(rules.items[1].enabled);
     stored_rules_release(&rules);
@@ -150,18 +150,18 @@ static void a_rule_that_was_removed_has_its_history_and_goes_on_counting(void **
 {
     struct store_fixture *f = *state;
 
-    change(f, RULE_LOADED, "acme", "r", "{\"stop\":true}");
-    change(f, RULE_REMOVED, "acme", "r", NULL);
+    change(f, RULE_CHANGE_LOADED, "acme", "r", "{\"stop\":true}");
+    change(f, RULE_CHANGE_REMOVED, "acme", "r", NULL);
     struct stored_rules rules = read_rules(f);
     assert_int_equal(rules.count, 0);
     stored_rules_release(&rules);
-    change(f, RULE_LOADED, "acme", "r", "{\"stop\":false}");
+    change(f, RULE_CHANGE_LOADED, "acme", "r", "{\"stop\":false}");
     assert_history(f, "acme", -1,
                    "acme 3 loaded ops@here {\"stop\":false}\n"
                    "acme 2 removed ops@here -\n"
                    "acme 1 loaded ops@here {\"stop\":true}\n");
     assert_history(f, "acme", 1, "acme 3 loaded ops@here {\"stop\":false}\n");
-    change(f, RULE_LOADED, NULL, "r", "{\"stop\":true}");
+    change(f, RULE_CHANGE_LOADED, NULL, "r", "{\"stop\":true}");
     assert_history(f, "", -1, "* 1 loaded ops@here {\"stop\":true}\n");
     assert_history(f, NULL, 1, "* 1 loaded ops@here {\"stop\":true}\n");
     assert_history(f, "beta", -1, "");
@@ -183,7 +183,8 @@ static void *load_many(void *arg)
 
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof names[i], "r%d", i);
-        changes[i] = (struct rule_change){.kind = RULE_LOADED, .name = names[i], .form = "{\"stop\":true}"};
+        changes[i] =
+            (struct rule_change){.kind = RULE_CHANGE_LOADED, .name = names[i], .form = "{\"stop\":true}"};
     }
     pthread_barrier_wait(racer->barrier);
     racer->status = store_rules_change(racer->store, 0, changes, MANY, "ops@here", &racer->fault);

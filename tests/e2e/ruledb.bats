@@ -1,0 +1,192 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets output, stderr and status
+# Rules in the database: loaded whole or not at all, compared, switched, removed, and who did it
+
+bats_require_minimum_version 1.5.0
+load lib/common
+
+setup_file() {
+    sandbox_up
+    tenant acme beta
+    rest_destination hook /in/hook
+    rest_destination archive /in/archive
+}
+
+teardown_file() {
+    services_stop
+    sandbox_down
+}
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || return
+    sql "TRUNCATE distribution_rules, distribution_rule_changes"
+}
+
+# rules_file NAME [LINE...]: a file of rules
+rules_file() {
+    printf '%s\n' "${@:2}" >"$1"
+}
+
+# state NAME: "version state" of the rule of all tenants
+state() {
+    dist-admin rules show --json "$1" | jq -r '"\(.version) \(.state)"'
+}
+
+@test "rules are loaded, printed and diffed; loading them again changes nothing" {
+    rules_file first.json '[{"name": "a", "to": ["hook"]},' ' {"name": "b", "priority": 5, "match": {"data_type": ["x"]}, "to": ["archive"]}]'
+    rules_file single.json '{"to": ["hook"], "tenant": "acme"}'
+    run -1 --separate-stderr dist-admin rules diff first.json single.json
+    [[ $output == $'+ b of all tenants\n+ a of all tenants\n+ single of tenant acme' ]] || fail "$output"
+    run -0 dist-admin rules show
+    [[ ! $output ]]
+    run -0 --separate-stderr dist-admin rules load first.json single.json
+    [[ $stderr == *'3 added, 0 changed, 0 removed, 0 as they were' ]] || fail "$stderr"
+    run -0 dist-admin rules show
+    [[ ${#lines[@]} == 4 && ${lines[2]} =~ ^b\ +-\ +enabled\ +5\ +1\  ]] || fail "$output"
+    run -0 dist-admin rules show -t acme
+    [[ ${#lines[@]} == 2 && ${lines[1]} =~ ^single\ +acme\ +enabled\ +0\ +1\ .*@ ]] || fail "$output"
+    run -0 --separate-stderr dist-admin rules diff first.json single.json
+    [[ ! $output ]]
+    run -0 --separate-stderr dist-admin rules load first.json single.json
+    [[ ! $output && $stderr == *'0 added, 0 changed, 0 removed, 3 as they were' ]] || fail "$stderr"
+    [[ $(state a) == '1 enabled' ]]
+}
+
+@test "a diff shows the members that differ, as text and as JSON, and a dry run changes nothing" {
+    rules_file r.json '{"name": "a", "priority": 5, "to": ["hook"]}'
+    dist-admin rules load r.json
+    rules_file r.json '{"name": "a", "to": ["hook", "archive"], "stop": true}'
+    run -1 dist-admin rules diff r.json
+    [[ $output == '~ a of all tenants
+    - "to": ["hook"]
+    + "to": ["hook","archive"]
+    + "stop": true
+    - "priority": 5' ]] || fail "$output"
+    run -0 dist-admin rules load --dry-run r.json
+    [[ ${lines[0]} == '~ a of all tenants' && $output != *added* ]] || fail "$output"
+    [[ $(state a) == '1 enabled' ]]
+    run -1 dist-admin rules diff --json r.json
+    [[ $(jq -c '[.change, .name, .tenant_id, .before.priority, .after.stop]' <<<"$output") == '["changed","a",null,5,true]' ]] || fail "$output"
+}
+
+@test "with a mistake in any file nothing is loaded, and every mistake is told with its line and what was meant" {
+    rules_file good.json '{"name": "good", "to": ["hook"]}'
+    rules_file bad.json '[' '  {"name": "x",' '   "match": {"payload": {"n": [{"numerc": [">", 1]}]}},' '   "to": ["hok"]},' \
+        '  {"name": "y", "when": ".a |", "to": ["hook"]}' ']'
+    run -65 --separate-stderr dist-admin rules load good.json bad.json
+    [[ ! $output ]]
+    [[ $stderr == *"bad.json:3: /0/match/payload/n/0"*"did you mean 'numeric'?"* ]] || fail "$stderr"
+    [[ $stderr == *"bad.json:4: /0/to/0: no destination or group is named 'hok'; did you mean 'hook'?"* ]] || fail "$stderr"
+    [[ $stderr == *'bad.json:5: /1/when: '*'syntax error'* ]] || fail "$stderr"
+    [[ $stderr == *'the rules have 3 mistakes: nothing was changed' ]] || fail "$stderr"
+    run -0 dist-admin rules show
+    [[ ! $output ]]
+    rules_file syntax.json '{"name": "x",' ' oops}'
+    run -65 dist-admin rules load syntax.json
+    [[ $output == *'syntax.json:2: '* ]] || fail "$output"
+}
+
+@test "what is loaded is judged together with what is there" {
+    rules_file wide.json '{"name": "wide", "priority": 9, "to": ["hook"], "stop": true}'
+    rules_file narrow.json '{"name": "narrow", "match": {"data_type": ["x"]}, "to": ["hook"]}'
+    dist-admin rules load narrow.json
+    run -65 dist-admin rules load wide.json
+    [[ $output == *"database:narrow: rule 'narrow' is never reached: 'wide' in wide.json"* ]] || fail "$output"
+    dist-admin rules disable narrow
+    dist-admin rules load wide.json
+    run -65 dist-admin rules enable narrow
+    [[ $output == *"database:narrow: rule 'narrow' is never reached: 'wide' in database:wide"* ]] || fail "$output"
+    [[ $(state narrow) == '2 disabled' ]]
+    run -1 dist-admin rules diff --replace narrow.json
+    [[ $output == '- wide of all tenants' ]] || fail "$output"
+    dist-admin rules load --replace narrow.json
+    dist-admin rules enable narrow
+    [[ $(state narrow) == '3 enabled' ]]
+}
+
+@test "a tenant's rules are its own: by --tenant, which no file gets around, and for --replace" {
+    rules_file r.json '{"name": "r", "to": ["hook"]}'
+    rules_file beta.json '{"name": "r", "tenant": "beta", "to": ["hook"]}'
+    dist-admin rules load r.json beta.json
+    dist-admin rules load -t acme r.json
+    run -65 dist-admin rules load -t acme beta.json
+    [[ $output == *"beta.json:1: /tenant: these are rules of tenant 'acme', and 'beta' is another one"* ]] || fail "$output"
+    run -65 dist-admin rules load -t acmi r.json
+    [[ $output == *"there is no tenant 'acmi'; did you mean 'acme'?"* ]] || fail "$output"
+    rules_file other.json '{"name": "other", "to": ["hook"]}'
+    dist-admin rules load -t acme --replace other.json
+    [[ $(dist-admin rules show --json | jq -r '"\(.tenant_id)/\(.name)"' | sort | paste -sd' ') == 'acme/other beta/r null/r' ]]
+    run -65 dist-admin rules remove other
+    [[ $output == *"the database has no rule 'other' that is of all tenants, but one of tenant 'acme'"* ]] || fail "$output"
+    dist-admin rules remove -t acme other
+    run -65 dist-admin rules remove -t acme other
+}
+
+@test "a rule that was disabled stays so when it is loaded again, until it is enabled" {
+    rules_file r.json '{"name": "r", "to": ["hook"]}'
+    dist-admin rules load r.json
+    dist-admin rules disable r
+    dist-admin rules disable r
+    [[ $(state r) == '2 disabled' ]]
+    rules_file r.json '{"name": "r", "to": ["archive"]}'
+    run -0 dist-admin rules load r.json
+    [[ $output == *'~ r of all tenants, which is disabled and stays so'* ]] || fail "$output"
+    [[ $(state r) == '3 disabled' ]]
+    dist-admin rules enable r
+    [[ $(state r) == '4 enabled' ]]
+    rules_file r.json '{"name": "r", "enabled": false, "to": ["archive"]}'
+    dist-admin rules load r.json
+    [[ $(state r) == '5 disabled' ]]
+    run -65 dist-admin rules enable r
+    [[ $output == *'says "enabled": false itself'* ]] || fail "$output"
+}
+
+@test "one rule is shown with its form and who did what, also when it is gone, and comes back from there" {
+    local who
+    who=$(id -un)@$(hostname)
+    rules_file r.json '{"name": "price", "match": {"payload": {"n": [{"numeric": [">=", 0.1]}]}}, "to": ["hook"]}'
+    dist-admin rules load r.json
+    run -0 dist-admin rules show price
+    [[ $output == *'state         enabled'*'"numeric": ['*'0.1'*"1        loaded"* && $output != *0.10000* ]] || fail "$output"
+    dist-admin rules remove price
+    run -0 dist-admin rules show price
+    [[ $output == *'state         removed'*"2        removed"*"$who"*"1        loaded"*"$who"* ]] || fail "$output"
+    run -0 dist-admin rules show --json price
+    [[ $(jq -c '[.state, .history[].change]' <<<"$output") == '["removed","removed","loaded"]' ]] || fail "$output"
+    jq '.history[1].form' <<<"$output" | dist-admin rules load -
+    [[ $(state price) == '3 enabled' ]]
+    run -65 dist-admin rules show prices
+    [[ $output == *"the database has no rule 'prices' that is of all tenants; did you mean 'price'?"* ]] || fail "$output"
+}
+
+@test "what is printed as JSON is loaded again as it was, tenants and all" {
+    rules_file r.json '[{"name": "r", "to": ["hook"]}, {"name": "r", "tenant": "acme", "when": ".a == 1", "to": ["archive"]}]'
+    rules_file t.json '{"to": ["hook"]}'
+    dist-admin rules load r.json
+    dist-admin rules load -t beta t.json
+    dist-admin rules show --json | jq -s 'map(.form)' >all.json
+    run -0 dist-admin rules diff --replace all.json
+    [[ ! $output ]] || fail "$output"
+}
+
+@test "administrators at once lose nothing of each other" {
+    local i pids=()
+    for i in 1 2 3 4; do
+        rules_file "$i.json" "{\"name\": \"r$i\", \"to\": [\"hook\"]}"
+        dist-admin rules load "$i.json" 3>&- &
+        pids+=($!)
+    done
+    for i in "${pids[@]}"; do
+        wait "$i" || fail "one has lost"
+    done
+    [[ $(dist-admin rules show --json | jq -r .name | paste -sd' ') == 'r1 r2 r3 r4' ]]
+}
+
+@test "wrong calls say what is wrong" {
+    run -64 dist-admin rules load
+    [[ $output == *"wrong number of arguments for 'rules load'"* ]] || fail "$output"
+    run -64 dist-admin rules lod x.json
+    run -65 dist-admin rules load nothing-here.json
+    [[ $output == *nothing-here.json* ]] || fail "$output"
+    run -69 env DB_HOST=/nowhere dist-admin rules show
+}
