@@ -104,7 +104,7 @@ static int carry_out(const struct rules_plan *plan, struct store *store, struct 
             (struct rule_change){.kind = step->kind, .tenant_id = step->tenant_id, .name = step->name};
         if (!step->after)
             continue;
-        buf_init(&forms[i], RULES_TEXTS_MAX);
+        buf_init(&forms[i], RULE_FILES_SIZE);
         json_write(step->after, &forms[i]);
         changes[i].form = forms[i].data;
     }

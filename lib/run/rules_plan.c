@@ -41,7 +41,7 @@ void rules_plan_release(struct rules_plan *plan)
     free(plan->forms);
     free(plan->overridden);
     stored_rules_release(&plan->stored);
-    rules_texts_release(&plan->texts);
+    rule_files_release(&plan->files);
     rules_free(plan->wanted);
     *plan = (struct rules_plan){0};
 }
@@ -127,14 +127,16 @@ static int check_when(void *arg, const char *text, struct fault *fault)
 static void count_mistake(void *arg, const struct rules_mistake *mistake)
 {
     struct checking *checking = arg;
+    char *text = rule_files_mistake(mistake);
 
     checking->mistakes++;
-    rules_texts_mistake(NULL, mistake);
+    tool_mistake(NULL, text);
+    free(text);
 }
 
 /* Every mistake of these texts is a line. */
-static int check_texts(const struct rules_plan *plan, const struct tool *tool,
-                       const struct rules_texts *texts, struct fault *fault)
+static int check_texts(const struct rules_plan *plan, const struct tool *tool, const struct rule_files *files,
+                       struct fault *fault)
 {
     struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
     struct checking checking = {.programs = programs_new(&program_limits_default)};
@@ -148,7 +150,7 @@ static int check_texts(const struct rules_plan *plan, const struct tool *tool,
             strmap_put(&checking.known, when, &checking);
     }
     if (catalog) {
-        rules_free(rules_new(texts->items, texts->count, &checks, count_mistake, &checking));
+        rules_free(rules_new(files->items, files->count, &checks, count_mistake, &checking));
         result = checking.mistakes
                      ? fault_set(fault, FAULT_INPUT, "the rules have %zu mistake%s: nothing was changed",
                                  checking.mistakes, checking.mistakes == 1 ? "" : "s")
@@ -160,32 +162,31 @@ static int check_texts(const struct rules_plan *plan, const struct tool *tool,
     return result;
 }
 
-static int add_stored(const struct rules_plan *plan, struct rules_texts *texts, struct fault *fault)
+/* What is asked together: the files of this host, what stays in the database, and what is wanted. */
+static int add_all(struct rules_plan *plan, const struct tool *tool, struct rule_files *all,
+                   struct fault *fault)
 {
+    char *folder = xasprintf("%s/rules.d", conf_dir(tool->conf));
+    size_t mistakes = rule_files_add_folder(all, folder, tool_mistake, NULL);
+
+    free(folder);
+    if (mistakes)
+        return fault_set(fault, FAULT_CONFIG, "rules.d cannot be read: nothing was changed");
     for (size_t i = 0; i < plan->stored.count; i++)
-        if (!plan->overridden[i] && rules_texts_add_stored(texts, &plan->stored.items[i], fault) < 0)
+        if (!plan->overridden[i] && rule_files_add_stored(all, &plan->stored.items[i], fault) < 0)
             return -1;
+    rule_files_move(all, &plan->files);
     return 0;
 }
 
 int rules_plan_check(struct rules_plan *plan, const struct tool *tool, struct fault *fault)
 {
-    struct rules_texts all = {0};
-    int result = add_stored(plan, &all, fault);
+    struct rule_files all = {0};
+    int result = add_all(plan, tool, &all, fault);
 
-    /* The files' texts go along for the check, and back: a list owns what is in it. */
-    for (size_t i = 0; result == 0 && i < plan->texts.count; i++) {
-        if (all.count == all.cap) {
-            all.cap = all.cap ? 2 * all.cap : 16;
-            all.items = xreallocarray(all.items, all.cap, sizeof *all.items);
-        }
-        all.items[all.count++] = plan->texts.items[i];
-    }
-    if (result == 0) {
+    if (result == 0)
         result = check_texts(plan, tool, &all, fault);
-        all.count -= plan->texts.count;
-    }
-    rules_texts_release(&all);
+    rule_files_release(&all);
     return result;
 }
 
@@ -287,12 +288,15 @@ static int check_tenants(const struct rules_plan *plan, struct store *store, str
 int rules_plan_files(struct rules_plan *plan, const struct tool *tool, struct store *store, char **files,
                      int count, const char *tenant, bool replace, struct fault *fault)
 {
-    for (int i = 0; i < count; i++)
-        if (rules_texts_add_file(&plan->texts, files[i], tenant, fault) < 0)
+    for (int i = 0; i < count; i++) {
+        if ((strcmp(files[i], "-") ? rule_files_add(&plan->files, files[i], files[i], fault)
+                                   : rule_files_add_stdin(&plan->files, fault)) < 0)
             return -1;
-    plan->wanted = rules_new(plan->texts.items, plan->texts.count, NULL, ignore_mistake, NULL);
+        rule_files_set_tenant(&plan->files, tenant);
+    }
+    plan->wanted = rules_new(plan->files.items, plan->files.count, NULL, ignore_mistake, NULL);
     if (!plan->wanted) /* what the files are to be held against is not known before they are good */
-        return check_texts(plan, tool, &plan->texts, fault) < 0
+        return check_texts(plan, tool, &plan->files, fault) < 0
                    ? -1
                    : fault_set(fault, FAULT_BUG, "rules are good and bad at once");
     if (check_tenants(plan, store, fault) < 0)

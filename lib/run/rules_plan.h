@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include "fault.h"
-#include "rules_texts.h"
+#include "rule_files.h"
 #include "store.h"
 #include "store_rules.h"
 #include "tool.h"
@@ -30,7 +30,7 @@ struct rules_plan {
     struct stored_rules stored;
     json_t **forms;   /* of what is stored; NULL where one is no JSON */
     bool *overridden; /* likewise: the plan loads it anew, or removes it */
-    struct rules_texts texts;
+    struct rule_files files;
     struct rules *wanted; /* what the files have */
     struct rules_step *steps;
     size_t step_count;
@@ -44,7 +44,7 @@ void rules_plan_release(struct rules_plan *plan);
 /*
  * The steps to what the files have: rules of `tenant` where that is not NULL. With `replace` what is there of
  * that tenant (NULL: of everybody) and in no file is removed. The rules that are then there are checked
- * together; every mistake is an error line, and the fault (INPUT) says how many.
+ * together, with those of rules.d; every mistake is an error line, and the fault (INPUT) says how many.
  */
 int rules_plan_files(struct rules_plan *plan, const struct tool *tool, struct store *store, char **files,
                      int count, const char *tenant, bool replace, struct fault *fault);
