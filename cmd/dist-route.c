@@ -5,7 +5,9 @@
 #include "ceilings.h"
 #include "pump.h"
 #include "route_stage.h"
+#include "rule_loader.h"
 #include "tool.h"
+#include "tool_engine.h"
 
 static bool stream;
 
@@ -34,14 +36,27 @@ static void attach(void *arg, const struct catalog *catalog, void *part, struct 
     stage->queue = queue;
 }
 
-static int line(void *stage, const char *text, size_t size, struct buf *out, struct fault *fault)
+/* What the callbacks of the pump get. */
+struct routing_service {
+    struct route_stage stage; /* first */
+    const struct tool *tool;
+};
+
+static int told(struct routing_service *service, int result)
 {
-    return route_stage_line(stage, text, size, out, fault);
+    if (service->stage.engine)
+        tool_engine_news(service->tool, service->stage.engine);
+    return result;
 }
 
-static int batch(void *stage, const struct queue_claims *claims, struct fault *fault)
+static int line(void *service, const char *text, size_t size, struct buf *out, struct fault *fault)
 {
-    return route_stage_batch(stage, claims, fault);
+    return told(service, route_stage_line(service, text, size, out, fault));
+}
+
+static int batch(void *service, const struct queue_claims *claims, struct fault *fault)
+{
+    return told(service, route_stage_batch(service, claims, fault));
 }
 
 static int tick(void *stage, int64_t *wait_ms, struct fault *fault)
@@ -54,41 +69,48 @@ static int poison(void *stage, const struct queue_claim *claim, const char *why,
     return route_stage_poison(stage, claim, why, fault);
 }
 
-static void *load_rules(void *programs, const struct tool *tool, const struct catalog *catalog,
-                        struct fault *fault)
+static int run_pump(const struct tool *tool, struct routing_service *service, struct rule_loader *loader,
+                    struct fault *fault)
 {
-    return tool_rules(tool, catalog, programs, tool_mistake, NULL, fault);
-}
-
-static void release_rules(void *book)
-{
-    rulebook_free(book);
-}
-
-static int run(const struct tool *tool, struct fault *fault)
-{
-    struct programs *programs = programs_new(&program_limits_default);
-    const struct service_part rules = {
-        .name = "rules", .load = load_rules, .release = release_rules, .arg = programs};
-    struct route_stage stage = {
-        .max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
-        .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
-        .window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW"),
-    };
+    const struct service_part rules = {.name = "rules",
+                                       .load = rule_loader_load,
+                                       .release = rule_loader_release,
+                                       .arg = loader,
+                                       .is_old = rule_loader_is_old};
     struct pump pump = {
-        .stage = &stage,
+        .stage = service,
         .part = &rules,
         .attach = attach,
         .line = line,
-        .max_line = LIMIT_ENVELOPE(stage.max_payload),
-        .max_pending = LIMIT_ENVELOPE(stage.max_payload) * LIMIT_TARGETS,
+        .max_line = LIMIT_ENVELOPE(service->stage.max_payload),
+        .max_pending = LIMIT_ENVELOPE(service->stage.max_payload) * LIMIT_TARGETS,
         .source = QUEUE_SUBMITTED,
         .batch = batch,
         .tick = tick,
         .poison = poison,
     };
-    int result = pump_run(&pump, tool, stream, fault);
-    route_stage_release(&stage);
+    return pump_run(&pump, tool, stream, fault);
+}
+
+static int run(const struct tool *tool, struct fault *fault)
+{
+    struct programs *programs = programs_new(&program_limits_default);
+    struct store *store = stream ? tool_store(tool) : NULL; /* the stage's may be in a transaction */
+    struct rule_loader loader;
+    struct routing_service service = {
+        .stage = {.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
+                  .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
+                  .window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW")},
+        .tool = tool,
+    };
+    int result = tool_engine(tool, &service.stage.engine, fault);
+
+    rule_loader_init(&loader, programs, store);
+    if (result == 0)
+        result = run_pump(tool, &service, &loader, fault);
+    route_stage_release(&service.stage);
+    rules_engine_free(service.stage.engine);
+    store_free(store);
     programs_free(programs);
     return result;
 }

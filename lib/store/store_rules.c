@@ -25,6 +25,8 @@ enum { HISTORY_MAX = 1000 }; /* changes of one name that are shown */
 
 static const char version_sql[] = "SELECT " RULES_VERSION;
 
+static const char any_sql[] = "SELECT EXISTS (SELECT 1 FROM distribution_rules WHERE enabled)";
+
 /* The number comes along with the rows, and alone where there are none. */
 static const char read_sql[] =
     "SELECT v.version, r.name, r.tenant_id, r.form, r.enabled, r.version, dist_us(r.created_at), r.created_by,"
@@ -73,6 +75,17 @@ int store_rules_version(struct store *store, int64_t *version, struct fault *fau
     if (!result)
         return -1;
     *version = pg_int(result, 0, 0);
+    PQclear(result);
+    return 0;
+}
+
+int store_rules_any(struct store *store, bool *any, struct fault *fault)
+{
+    PGresult *result = store_run(store, "rules_any", any_sql, NULL, fault);
+
+    if (!result)
+        return -1;
+    *any = pg_bool(result, 0, 0);
     PQclear(result);
     return 0;
 }

@@ -35,6 +35,9 @@ void stored_rules_release(struct stored_rules *rules);
 /* The number alone: one row by its key. */
 int store_rules_version(struct store *store, int64_t *version, struct fault *fault);
 
+/* Whether there is one whose switch is on. */
+int store_rules_any(struct store *store, bool *any, struct fault *fault);
+
 enum rule_change_kind {
     RULE_CHANGE_LOADED,
     RULE_CHANGE_DISABLED,

@@ -6,7 +6,7 @@ bats_require_minimum_version 1.5.0
 load lib/common
 
 setup_file() {
-    sandbox_up
+    sandbox_up redis postgres receiver
     tenant acme beta
     rest_destination hook /in/hook
     rest_destination archive /in/archive
@@ -20,6 +20,11 @@ teardown_file() {
 setup() {
     cd "$BATS_TEST_TMPDIR" || return
     sql "TRUNCATE distribution_rules, distribution_rule_changes"
+}
+
+# A test that failed in the middle is not to take the others with it.
+teardown() {
+    services_stop
 }
 
 # rules_file NAME [LINE...]: a file of rules
@@ -189,4 +194,139 @@ state() {
     run -65 dist-admin rules load nothing-here.json
     [[ $output == *nothing-here.json* ]] || fail "$output"
     run -69 env DB_HOST=/nowhere dist-admin rules show
+}
+
+# --- routing by them ---
+
+# routed TYPE [ARGUMENT...]: where a report of this type goes, as "target target", once it has been routed
+routed() {
+    local id
+    id=$(echo '{"n": 1}' | dist-submit -t acme --type "$@") || return
+    wait_until 10 has_deliveries "$id" || return
+    sql "select string_agg(target || case when d.status = 'dead' then '!' else '' end, ' ' order by target)
+         from distribution_deliveries d join distribution_jobs j on j.id = d.job_id where j.distribution_id = '$id'"
+}
+
+has_deliveries() {
+    [[ $(sql "select count(*) from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
+              where j.distribution_id = '$1'") != 0 ]]
+}
+
+# goes_to TARGETS TYPE [ARGUMENT...]: for wait_until
+goes_to() {
+    [[ $(routed "${@:2}") == "$1" ]]
+}
+
+# rules_read: how often the service has read its configuration again, or refused to
+rules_read() {
+    grep -cE 'have been read again|in force stay' "$(service_log route)" || true
+}
+
+rules_read_after() {
+    (($(rules_read) > $1))
+}
+
+@test "a service routes by the rules of the database, and by what they become, without a signal" {
+    local before
+    rules_file r.json '{"name": "r", "to": ["hook"]}'
+    dist-admin rules load r.json
+    service_start route
+    [[ $(routed x) == hook ]]
+    [[ $(sql "select distinct rule from distribution_deliveries") == r ]]
+    before=$(rules_read)
+    rules_file r.json '{"name": "r", "to": ["archive"]}'
+    dist-admin rules load r.json
+    wait_until 10 rules_read_after "$before"
+    [[ $(routed x) == archive ]]
+    before=$(rules_read)
+    dist-admin rules disable r
+    wait_until 10 rules_read_after "$before"
+    [[ $(routed x -d hook) == hook ]]
+    before=$(rules_read)
+    dist-admin rules enable r
+    wait_until 10 rules_read_after "$before"
+    [[ $(routed x -d hook) == 'archive hook' ]]
+    service_stop route
+}
+
+@test "without a destination and without any rule a report is refused, and with a rule that does not match it is dead" {
+    run -65 dist-submit -t acme --type x <<<'{}'
+    rules_file r.json '{"name": "r", "match": {"data_type": ["y"]}, "to": ["hook"]}'
+    dist-admin rules load r.json
+    service_start route
+    [[ $(routed y) == hook ]]
+    [[ $(routed x) == 'unrouted!' ]]
+    service_stop route
+}
+
+@test "a set that has become bad is refused whole, said once, and the old one stays" {
+    local before
+    rules_file r.json '{"name": "r", "to": ["hook"]}'
+    dist-admin rules load r.json
+    service_start route
+    before=$(rules_read)
+    # as it is where the destination is another host's
+    sql "update distribution_rules set form = '{\"name\": \"r\", \"to\": [\"elsewhere\"]}'; update dist_state set value = value::int + 1 where key = 'rules_version'"
+    wait_until 10 rules_read_after "$before"
+    grep -q "database:r: /to/0: no destination or group is named 'elsewhere'" "$(service_log route)"
+    [[ $(routed x) == hook ]]
+    looked_twice
+    [[ $(rules_read) == $((before + 1)) ]]
+    service_stop route
+    service_launch route
+    wait_until 10 service_gone route
+    grep -q 'the set of rules has 1 mistake' "$(service_log route)"
+}
+
+# looked_twice: the service's connection has asked for the version again, and again
+looked_twice() {
+    wait_until 5 version_asked_since "$(sql 'select now()')" && wait_until 5 version_asked_since "$(sql 'select now()')"
+}
+
+version_asked_since() {
+    [[ $(sql "select count(*) from pg_stat_activity where application_name = 'dist-route' and query like '%rules_version%'
+              and state_change > '$1'") != 0 ]]
+}
+
+@test "a rule of rules.d and one of the database of the same name cannot be there together" {
+    mkdir -p "$DIST_CONFIG_DIR/rules.d"
+    rules_file "$DIST_CONFIG_DIR/rules.d/r.json" '{"to": ["hook"]}'
+    rules_file r.json '{"to": ["hook"]}'
+    run -65 dist-admin rules load r.json
+    rm -r "$DIST_CONFIG_DIR/rules.d"
+    [[ $output == *"r.json:1: the name 'r' is defined in rules.d/r.json already, in line 1"* ]] || fail "$output"
+}
+
+@test "rules that change under load lose no report and route none twice" {
+    local i
+    rules_file hook.json '{"name": "r", "to": ["hook"]}'
+    rules_file archive.json '{"name": "r", "to": ["archive"]}'
+    dist-admin rules load hook.json
+    service_start route
+    service_start route-2
+    for i in 1 2 3 4 5 6; do
+        seq 1 50 | jq -c "{n: ., round: $i}" | dist-submit -t acme --type load --ndjson -q
+        if ((i % 2)); then dist-admin rules load archive.json; else dist-admin rules load hook.json; fi
+    done
+    wait_until 20 is 300 sql "select count(*) from distribution_jobs where data_type = 'load' and status <> 'pending'"
+    [[ $(sql "select count(*) from distribution_deliveries d join distribution_jobs j on j.id = d.job_id where j.data_type = 'load'") == 300 ]]
+    [[ $(sql "select string_agg(distinct target, ' ') from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
+              where j.data_type = 'load'") =~ ^(archive|hook|archive\ hook)$ ]]
+    service_stop route
+    service_stop route-2
+}
+
+@test "a service that starts while PostgreSQL is away waits for it, and can be stopped meanwhile" {
+    rules_file r.json '{"name": "r", "to": ["hook"]}'
+    dist-admin rules load r.json
+    sandbox down postgres
+    service_launch route
+    wait_until 10 grep -q 'trying again until it works' "$(service_log route)"
+    service_stop route
+    service_launch route
+    wait_until 10 grep -q 'trying again until it works' "$(service_log route)"
+    sandbox up --no-fsync postgres
+    wait_until 20 service_ready route
+    [[ $(routed x) == hook ]]
+    service_stop route
 }
