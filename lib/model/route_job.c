@@ -293,6 +293,7 @@ void route_explanation_release(struct route_explanation *explanation)
         }
         free(choice->drops);
         free(choice->key);
+        free(choice->note);
     }
     free(explanation->choices);
     decision_release(&explanation->decision);
