@@ -8,10 +8,14 @@
 #include "route_stage.h"
 #include "rule_check.h"
 #include "rule_loader.h"
+#include "rules_diff.h"
 #include "tool.h"
 #include "tool_engine.h"
 
-static bool stream, explain, check, test, health, json;
+static bool stream, explain, check, test, diff, health, json;
+static int64_t days, limit;
+
+enum { DAYS_DEFAULT = 7, DAYS_MAX = 3650 };
 
 static const struct option options[] = {
     {'s', "stream", NULL, OPTION_FLAG, &stream, 0, 0, "run as a service over Redis and PostgreSQL", NULL},
@@ -22,11 +26,22 @@ static const struct option options[] = {
     {0, "check", NULL, OPTION_FLAG, &check, 0, 0, "find every mistake in files of rules, or in rules.d",
      NULL},
     {0, "test", NULL, OPTION_FLAG, &test, 0, 0, "run tests of the rules", NULL},
+    {0, "diff", NULL, OPTION_FLAG, &diff, 0, 0, "what other rules would have done to stored distributions",
+     NULL},
+    {0, "days", "n", OPTION_INT, &days, 1, DAYS_MAX, "with --diff: those of the last n days; default 7",
+     NULL},
+    {0, "limit", "n", OPTION_INT, &limit, 1, INT64_MAX, "with --diff: the newest n of them", NULL},
     {'j', "json", NULL, OPTION_FLAG, &json, 0, 0, "explanations and results as JSON", NULL},
     {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const char *const usage[] = {
-    "", "-s", "--explain [-j] [--health]", "--check [-j] [file ...]", "--test [-j] file ...", NULL,
+    "",
+    "-s",
+    "--explain [-j] [--health] [id ...]",
+    "--check [-j] [file ...]",
+    "--test [-j] file ...",
+    "--diff [-j] [--days n] [--limit n] file ...",
+    NULL,
 };
 static const struct tool_options tool_options = {
     .tool = "dist-route",
@@ -127,14 +142,18 @@ static int run_routing(const struct tool *tool, struct programs *programs, struc
 
 static int check_call(const struct tool *tool, int operands, char **names, struct fault *fault)
 {
-    if (stream + explain + check + test > 1)
-        return tool_usage(tool, fault, "--stream, --explain, --check and --test exclude each other");
-    if (json && !explain && !check && !test)
-        return tool_usage(tool, fault, "--json belongs to --explain, --check and --test");
+    if (stream + explain + check + test + diff > 1)
+        return tool_usage(tool, fault, "--stream, --explain, --check, --test and --diff exclude each other");
+    if (json && !explain && !check && !test && !diff)
+        return tool_usage(tool, fault, "--json belongs to --explain, --check, --test and --diff");
+    if ((days || limit) && !diff)
+        return tool_usage(tool, fault, "--days and --limit belong to --diff");
     if (health && !explain)
         return tool_usage(tool, fault, "--health belongs to --explain");
-    if (operands && !check && !test)
+    if (operands && !check && !test && !explain && !diff)
         return tool_usage(tool, fault, "unexpected argument '%s'", names[0]);
+    if (diff && !operands)
+        return tool_usage(tool, fault, "--diff wants the new rules: files or a folder");
     if (test && !operands)
         return tool_usage(tool, fault, "--test wants a file of tests, or '-'");
     return 0;
@@ -144,10 +163,18 @@ static int run(const struct tool *tool, int operands, char **files, struct fault
 {
     /* Before anything large is there: its worker is a copy of this process. */
     struct programs *programs = programs_new(&program_limits_default);
-    const struct explain explaining = {.tool = tool, .programs = programs, .json = json, .health = health};
+    const struct explain explaining = {.tool = tool,
+                                       .programs = programs,
+                                       .json = json,
+                                       .health = health,
+                                       .ids = files,
+                                       .id_count = operands};
+    const struct rules_diff differing = {
+        .tool = tool, .programs = programs, .days = days ? days : DAYS_DEFAULT, .limit = limit, .json = json};
     int result = explain ? explain_run(&explaining, fault)
                  : check ? rule_check_run(tool, programs, files, operands, json, fault)
                  : test  ? rule_test_run(tool, programs, files, operands, json, fault)
+                 : diff  ? rules_diff_run(&differing, files, operands, fault)
                          : run_routing(tool, programs, fault);
 
     programs_free(programs);

@@ -50,10 +50,8 @@ static int route_asked(struct route_stage *stage, const struct engine_question *
                        int64_t now_us, const struct route_health *health, struct delivery_list *deliveries,
                        struct fault *fault)
 {
-    const bool ruled = question && question->verdict != ENGINE_SAYS_RULES;
-    const struct rulebook_ruling ruling = {
-        .rules = ruled ? question->rules : NULL,
-        .refused = ruled && question->verdict == ENGINE_UNROUTABLE ? question->why.text : NULL};
+    struct rulebook_ruling ruling;
+    const bool ruled = question && rules_engine_ruling(question, &ruling);
 
     return rulebook_route_ruled(stage->book, ruled ? &ruling : NULL, job, now_us, health, deliveries, NULL,
                                 fault);

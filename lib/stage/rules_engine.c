@@ -423,6 +423,14 @@ int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
     return fault_set(fault, FAULT_TEMP, "%s", engine->why.text);
 }
 
+bool rules_engine_ruling(const struct engine_question *question, struct rulebook_ruling *ruling)
+{
+    *ruling = (struct rulebook_ruling){.rules = question->rules};
+    if (question->verdict == ENGINE_UNROUTABLE)
+        ruling->refused = question->why.text;
+    return question->verdict != ENGINE_SAYS_RULES;
+}
+
 enum engine_news rules_engine_news(struct rules_engine *engine, struct fault *why)
 {
     if (engine->away == engine->told)

@@ -32,6 +32,7 @@
 #include <stdint.h>
 #include "catalog.h"
 #include "fault.h"
+#include "rulebook.h"
 #include "rules.h"
 #include "secret.h"
 
@@ -86,6 +87,9 @@ struct engine_question {
  */
 int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
                      struct engine_question *questions, size_t count, struct fault *fault);
+
+/* What an answer means for rulebook_route_ruled(); it borrows from the question. False: the rules decide. */
+bool rules_engine_ruling(const struct engine_question *question, struct rulebook_ruling *ruling);
 
 /* Whether it has become absent, or is back, since the last call: for one message at either end. `why`: of
  * ABSENT. */
