@@ -39,21 +39,15 @@ int tool_engine(const struct tool *tool, struct rules_engine **engine, struct fa
 
 void tool_engine_news(const struct tool *tool, struct rules_engine *engine)
 {
-    static const char *const meanwhile[] = {
-        [ENGINE_LAST] = "its last answers and the rules hold",
-        [ENGINE_REFUSE] = "distributions are unroutable",
-        [ENGINE_WAIT] = "distributions wait",
-    };
+    enum engine_absent absent = absent_of(tool->conf);
     struct fault why = {0};
+    enum engine_news news = rules_engine_news(engine, &why);
 
-    switch (rules_engine_news(engine, &why)) {
-    case ENGINE_IS_ABSENT:
-        msg(MSG_WARNING, "%s; until it is back, %s", why.text, meanwhile[absent_of(tool->conf)]);
-        break;
-    case ENGINE_IS_BACK:
+    if (absent == ENGINE_WAIT || news == ENGINE_NO_NEWS)
+        return;
+    if (news == ENGINE_IS_BACK)
         msg(MSG_INFO, "the rules engine is back");
-        break;
-    default:
-        break;
-    }
+    else
+        msg(MSG_WARNING, "%s; until it is back, %s", why.text,
+            absent == ENGINE_LAST ? "its last answers and the rules hold" : "distributions are unroutable");
 }

@@ -401,7 +401,7 @@ int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
                      struct engine_question *questions, size_t count, struct fault *fault)
 {
     struct asking asking = {.engine = engine, .items = xcalloc(count, sizeof *asking.items)};
-    bool waits = false, asked = false;
+    bool asked = false, away = false;
 
     prepare(&asking, questions, count);
     start_next(&asking);
@@ -409,15 +409,15 @@ int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
         event_base_loop(engine->base, EVLOOP_ONCE);
     for (size_t i = 0; i < asking.count; i++) {
         asked = asked || asking.items[i].body;
-        waits = waits || (asking.items[i].state == ABSENT && engine->absent == ENGINE_WAIT);
+        away = away || asking.items[i].state == ABSENT;
         conclude(engine, &asking.items[i], catalog);
         free(asking.items[i].body);
         free(asking.items[i].answer);
     }
     free(asking.items);
     if (asked)
-        engine->away = engine->failures > 0;
-    if (!waits)
+        engine->away = away;
+    if (!away || engine->absent != ENGINE_WAIT)
         return 0;
     take_back(questions, count);
     return fault_set(fault, FAULT_TEMP, "%s", engine->why.text);

@@ -330,3 +330,141 @@ version_asked_since() {
     [[ $(routed x) == hook ]]
     service_stop route
 }
+
+# --- asking about what is stored ---
+
+# stored TYPE N [ARGUMENT...]: N reports, accepted and not routed
+stored() {
+    seq 1 "$2" | jq -c '{n: .}' | dist-submit -t acme --type "$1" --ndjson "${@:3}"
+}
+
+@test "a stored distribution is explained by the rules of the database, by either of its ids" {
+    local id
+    sql "SET client_min_messages = warning; TRUNCATE distribution_jobs CASCADE"
+    rules_file r.json '[{"name": "small", "match": {"payload": {"n": [{"numeric": ["<", 5]}]}}, "to": ["hook"]},' \
+        '{"name": "other", "match": {"data_type": ["y"]}, "to": ["archive"]}]'
+    dist-admin rules load r.json
+    id=$(stored x 1)
+    run -0 dist-route --explain --json "$id" "$(sql "select id from distribution_jobs")"
+    [[ ${#lines[@]} == 2 && ${lines[0]} == "${lines[1]}" ]] || fail "$output"
+    [[ $(jq -c '[.targets[0].target, (.rules | map(.rule + " " + .look + " " + .origin))]' <<<"${lines[0]}") == \
+        '["hook",["other missed database:other","small matched database:small"]]' ]] || fail "$output"
+    run -0 dist-route --explain "$id"
+    [[ $output == *hook* && $output == *small* ]] || fail "$output"
+    run -1 --separate-stderr dist-route --explain nobody "$id"
+    [[ $stderr == *"there is no distribution 'nobody'"* && $output == *hook* ]] || fail "$stderr"
+    run -69 env DB_HOST=/nowhere dist-route --explain "$id"
+}
+
+@test "a diff counts what each target would gain and lose, and is an exit of 1 where anything differs" {
+    sql "SET client_min_messages = warning; TRUNCATE distribution_jobs CASCADE"
+    rules_file r.json '[{"name": "all", "to": ["hook"]}, {"name": "y", "match": {"data_type": ["y"]}, "to": ["archive"]}]'
+    dist-admin rules load r.json
+    stored x 3 -q
+    stored y 2 -q
+    stored z 210 -q
+    sql "UPDATE distribution_jobs SET created_at = now() - interval '8 days' WHERE data_type = 'z'"
+    # in the place of the rule of that name; the other one stays
+    rules_file all.json '{"match": {"payload": {"n": [1]}}, "to": ["hook", "archive"]}'
+    run -1 --separate-stderr dist-route --diff all.json
+    [[ $output == 'TARGET         GAINED  LOST  BEFORE  AFTER
+(dead letter)  2       0     0       2
+archive        1       0     2       3
+hook           0       3     5       2
+4 of 5 distributions would go elsewhere' ]] || fail "$output"
+    run -1 dist-route --diff --json --days 30 all.json
+    [[ $(jq -sc '.[-1]' <<<"$output") == '{"distributions":215,"changed":214}' ]] || fail "$output"
+    run -1 dist-route --diff --json --days 30 --limit 1 all.json
+    [[ $(jq -sc '.[-1]' <<<"$output") == '{"distributions":1,"changed":1}' ]] || fail "$output"
+    mkdir same
+    cp r.json same/
+    run -0 --separate-stderr dist-route --diff same
+    [[ $output == '0 of 5 distributions would go elsewhere' ]] || fail "$output"
+    [[ $(sql "select count(*) from distribution_jobs where status <> 'pending'") == 0 ]]
+}
+
+@test "a diff puts the new files in the place of rules.d, and tells their mistakes" {
+    sql "SET client_min_messages = warning; TRUNCATE distribution_jobs CASCADE"
+    mkdir -p "$DIST_CONFIG_DIR/rules.d"
+    rules_file "$DIST_CONFIG_DIR/rules.d/r.json" '{"to": ["hook"]}'
+    stored x 2 -q
+    rules_file new.json '{"to": ["archive"], "set": {"priority": "low"}}'
+    run -1 --separate-stderr dist-route --diff --json new.json
+    [[ $(jq -sc 'map([.target, .gained, .lost])' <<<"$output") == '[["archive",2,0],["hook",0,2],[null,null,null]]' ]] || fail "$output"
+    rules_file bad.json '{"to": ["hok"]}'
+    run -78 dist-route --diff bad.json
+    [[ $output == *"bad.json:1: /to/0: no destination or group is named 'hok'"* ]] || fail "$output"
+    rm -r "$DIST_CONFIG_DIR/rules.d"
+    run -64 dist-route --diff
+    run -64 dist-route --days 3
+    run -65 dist-route --diff nothing-here.json
+}
+
+# --- the rules engine ---
+
+# answers JSON: the segment of a path of the receiver that answers so
+answers() {
+    printf 'body/%s' "$(jq -rn --arg text "$1" '$text | @uri')"
+}
+
+# piped TYPE: "target rule" of each delivery of a report through the pipe
+piped() {
+    echo '{"n": 1}' | dist-submit --pipe -t acme --type "$1" "${@:2}" | dist-route | jq -r '"\(.target) \(.rule)"'
+}
+
+@test "in a pipe the engine says where a report goes, and sees its metadata and no payload" {
+    export RULES_ENGINE_URL
+    RULES_ENGINE_URL=$RECEIVER_URL/engine/pipe/$(answers '{"targets": ["archive"], "priority": "high"}')
+    run -0 piped x --meta region=eu
+    [[ $output == 'archive rules-engine' ]] || fail "$output"
+    run -0 receiver_requests /engine/pipe
+    [[ $(jq -r '[.method, .headers["content-type"]] | join(" ")' <<<"$output") == 'POST application/json' ]] || fail "$output"
+    RULES_ENGINE_URL=$RECEIVER_URL/engine/pipe/$(answers '{"targets": ["nowhere"]}')
+    run -0 piped x
+    [[ $output == 'unrouted null' ]] || fail "$output"
+    run -0 bash -c "echo '{}' | dist-submit --pipe -t acme --type x -d hook | dist-route --explain"
+    [[ $output == *"no destination or group is named 'nowhere'"* ]] || fail "$output"
+}
+
+@test "in a pipe an absent engine is answered as configured" {
+    export RULES_ENGINE_URL=$RECEIVER_URL/engine/absent/503
+    mkdir -p "$DIST_CONFIG_DIR/rules.d"
+    rules_file "$DIST_CONFIG_DIR/rules.d/r.json" '{"to": ["hook"]}'
+    run -0 --separate-stderr env RULES_ENGINE_ABSENT=last bash -c "$(declare -f piped); piped x"
+    [[ $output == 'hook r' && $stderr == *'the rules engine is absent: HTTP 503; until it is back, its last answers and the rules hold'* ]] || fail "$output $stderr"
+    run -0 env RULES_ENGINE_ABSENT=refuse bash -c "$(declare -f piped); piped x"
+    [[ $output == *'unrouted null'* ]] || fail "$output"
+    run -75 bash -c "echo '{}' | dist-submit --pipe -t acme --type x | dist-route"
+    rm -r "$DIST_CONFIG_DIR/rules.d"
+    run -78 env RULES_ENGINE_URL=ftp://x/ dist-route </dev/null
+    run -78 env RULES_ENGINE_CREDENTIALS=nobody dist-route </dev/null
+}
+
+@test "a service waits for its engine, and loses and doubles nothing" {
+    sql "SET client_min_messages = warning; TRUNCATE distribution_jobs CASCADE"
+    RULES_ENGINE_URL=$RECEIVER_URL/engine/service/fail/4/503/then/$(answers '{"targets": ["archive"], "metadata": {"by": "engine"}}') \
+        service_start route
+    stored x 20 -q -d hook
+    wait_until 20 is 20 sql "select count(*) from distribution_jobs where status <> 'pending' and metadata ->> 'by' = 'engine'"
+    [[ $(sql "select string_agg(target || ' ' || coalesce(rule, '-'), ', ' order by target) from
+              (select distinct target, rule from distribution_deliveries) d") == 'archive rules-engine, hook -' ]]
+    [[ $(sql "select count(*) from distribution_deliveries") == 40 ]]
+    [[ $(grep -c 'the rules engine is absent: HTTP 503; trying again until it works' "$(service_log route)") == 1 ]]
+    [[ $(grep -c 'it works again' "$(service_log route)") == 1 ]]
+}
+
+@test "a service shows its engine the payload where that is configured, and credentials" {
+    sql "SET client_min_messages = warning; TRUNCATE distribution_jobs CASCADE"
+    mkdir -p "$DIST_CONFIG_DIR/credentials.d"
+    (umask 077 && echo geheim >"$DIST_CONFIG_DIR/credentials.d/engine")
+    receiver_reset
+    export RULES_ENGINE_PAYLOAD=1 RULES_ENGINE_CREDENTIALS=engine RULES_ENGINE_URL
+    RULES_ENGINE_URL=$RECEIVER_URL/engine/payload/$(answers '{"targets": ["hook"]}')
+    service_start route
+    stored x 1 -q
+    wait_until 20 is 1 sql "select count(*) from distribution_deliveries where rule = 'rules-engine'"
+    run -0 receiver_requests /engine/payload
+    [[ $(jq -r '.headers.authorization' <<<"$output") == 'Bearer geheim' ]] || fail "$output"
+    [[ $(jq -r '.size // .body_size // .bytes' <<<"$output") -gt 0 ]]
+    run ! grep -q geheim "$(service_log route)"
+}
