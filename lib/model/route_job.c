@@ -257,8 +257,10 @@ void route_job(const struct router *router, struct job *job, struct delivery_lis
     struct targets targets = {0};
     struct fault reason = {0};
 
-    if (router->rules && (ask_rules(&routing, explanation != NULL, &decision, &reason) ||
-                          apply_settings(router, &decision, job, &reason))) {
+    if (router->refused) {
+        refuse_all(job, router->refused, &targets);
+    } else if (router->rules && (ask_rules(&routing, explanation != NULL, &decision, &reason) ||
+                                 apply_settings(router, &decision, job, &reason))) {
         refuse_all(job, reason.text, &targets);
     } else {
         choose_targets(router, job, &decision, &targets, &reason);

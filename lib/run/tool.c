@@ -327,5 +327,6 @@ bool tool_routes(const struct tool *tool)
     int count = config_folder_each(folder, NULL, NULL, NULL);
 
     free(folder);
-    return count > 0 || conf_text(tool->conf, "DIST_DEFAULT_TARGET");
+    return count > 0 || conf_text(tool->conf, "DIST_DEFAULT_TARGET") ||
+           conf_text(tool->conf, "RULES_ENGINE_URL");
 }

@@ -77,7 +77,7 @@ struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *ca
 struct rulebook *tool_rules(const struct tool *tool, const struct catalog *catalog, struct programs *programs,
                             void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
 /* Whether a distribution that names no destination may be routed here: there are files of rules, which are
- * not read, or a default target. */
+ * not read, a default target, or a rules engine. The database may have rules too: store_rules_any(). */
 bool tool_routes(const struct tool *tool);
 /* For `mistake`: an error line each. */
 void tool_mistake(void *arg, const char *text);

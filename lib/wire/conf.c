@@ -32,6 +32,7 @@ static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "r
                                         "verify-ca", "verify-full", NULL};
 static const char *const retry_policies[] = {"exponential_backoff", "standard_webhooks", "none", NULL};
 static const char *const route_modes[] = {"unite", "restrict", "replace", NULL};
+static const char *const engine_absents[] = {"last", "refuse", "wait", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -72,6 +73,12 @@ const struct conf_setting conf_settings[] = {
     SIZE("DIST_MAX_PAYLOAD", "16M", 1, KIB(512) * 1024, "the largest payload that is accepted"),
     WORD("DIST_ROUTE_MODE", "unite", route_modes, "what rules do to the destinations that a request names"),
     NAME("DIST_DEFAULT_TARGET", NULL, "where goes what names no destination and matches no rule"),
+    TEXT("RULES_ENGINE_URL", NULL, "the service that says where distributions go, in the place of the rules"),
+    NAME("RULES_ENGINE_CREDENTIALS", NULL, "the credentials that are shown to it"),
+    DURATION("RULES_ENGINE_TIMEOUT", "2s", 100, SECONDS(5), "how long it may take for an answer"),
+    DURATION("RULES_ENGINE_CACHE", "0s", 0, SECONDS(3600), "how long an answer is taken for what is alike"),
+    BOOL("RULES_ENGINE_PAYLOAD", "0", "whether it gets the payload too"),
+    WORD("RULES_ENGINE_ABSENT", "wait", engine_absents, "what is done while it is absent"),
     WORD("DIST_RETRY_POLICY", "exponential_backoff", retry_policies,
          "the retry policy of destinations that name none"),
     DURATION("DIST_MAX_AGE", "4d", SECONDS(1), DAYS(365),
@@ -113,7 +120,6 @@ static const struct {
     {"API_KEY_SECRET_FILE", false},
     {"PROMETHEUS_PORT", false},
     {"GRAFANA_URL", false},
-    {"RULES_ENGINE_URL", false},
 };
 enum { ELSEWHERE_COUNT = sizeof(conf_elsewhere) / sizeof(*conf_elsewhere) };
 
