@@ -135,7 +135,7 @@ chaos: all $(receiver)
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/dist/destinations.d \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+		$(DESTDIR)$(SYSCONFDIR)/dist/schemas.d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(tool_programs) $(DESTDIR)$(PREFIX)/bin
 	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/dist/credentials.d
 	for page in $(pages); do \

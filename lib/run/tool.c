@@ -231,26 +231,6 @@ static void note_mistake(struct reading *reading, const struct fault *fault)
     reading->mistakes++;
 }
 
-/* A FIFO or a device in a form's place must not stop the process: hence O_NONBLOCK, and regular files only.
- */
-static int read_regular(const char *path, struct buf *text, struct fault *fault)
-{
-    struct stat status;
-    int fd = fdio_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, fault);
-    int result;
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &status) < 0)
-        result = fault_errno(fault, errno, "cannot be examined");
-    else if (!S_ISREG(status.st_mode))
-        result = fault_set(fault, FAULT_INPUT, "is no regular file");
-    else
-        result = fdio_read_all(fd, text, fault);
-    close(fd);
-    return result == 0 ? 0 : fault_wrap(fault, "%s", path);
-}
-
 static void read_form(struct reading *reading, const char *folder, const char *file)
 {
     struct fault fault = {0};
@@ -259,8 +239,7 @@ static void read_form(struct reading *reading, const char *folder, const char *f
     char *origin = xasprintf("destinations.d/%s", file);
     char *stem = xmemdupz(file, strlen(file) - strlen(".json"));
 
-    buf_init(&text, LIMIT_CONFIG_FILE);
-    if (read_regular(path, &text, &fault) < 0) {
+    if (fdio_read_regular(path, LIMIT_CONFIG_FILE, &text, &fault) < 0) {
         note_mistake(reading, &fault);
     } else if (catalog_add(reading->catalog, text.data, text.len, stem, origin, &fault) < 0) {
         fault_wrap(&fault, "%s", path);

@@ -68,7 +68,9 @@ int submit_check(const struct submit *submit, const struct job *job, struct faul
 {
     if (route_check(submit->catalog, job, fault) < 0)
         return -1;
-    return job->callback_url ? check_callback(job, fault) : 0;
+    if (job->callback_url && check_callback(job, fault) < 0)
+        return -1;
+    return schema_set_check_job(submit->schemas, job, fault);
 }
 
 bool submit_add(struct submit *submit, struct job *job, uint64_t number)

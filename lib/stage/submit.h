@@ -16,12 +16,14 @@
 #include "fault.h"
 #include "job.h"
 #include "queue.h"
+#include "schema_set.h"
 #include "store.h"
 
 enum { SUBMIT_BATCH = 500, SUBMIT_BATCH_BYTES = 32 * 1024 * 1024 };
 
 struct submit {
     const struct catalog *catalog;
+    const struct schema_set *schemas; /* what reports must fit; borrowed; NULL: nothing */
     struct store *store;
     struct queue *queue;
     int64_t max_age_ms;
@@ -40,7 +42,8 @@ void submit_init(struct submit *submit, const struct catalog *catalog, struct st
                  struct queue *queue, int64_t max_age_ms, int64_t key_ms);
 void submit_release(struct submit *submit);
 
-/* Every target exists and can be delivered to, and the callback can be made. Class INPUT or DENIED. */
+/* Every target exists and can be delivered to, the callback can be made, and the body fits the schemas that
+ * are required of it. Class INPUT or DENIED. */
 int submit_check(const struct submit *submit, const struct job *job, struct fault *fault);
 
 /* Takes the reference of a checked job, and gives it the key that once_per asks for. True: the batch is full,

@@ -31,6 +31,7 @@ enum { NAME_SIZE = 64 };
 static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "require",
                                         "verify-ca", "verify-full", NULL};
 static const char *const retry_policies[] = {"exponential_backoff", "standard_webhooks", "none", NULL};
+static const char *const schema_values[] = {"hide", "show", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -89,6 +90,8 @@ const struct conf_setting conf_settings[] = {
     /* None means that it depends on where stderr goes: see msg.h. */
     WORD("DIST_LOG_FORMAT", NULL, log_formats, "the form of messages"),
     WORD("DIST_LOG_LEVEL", "info", log_levels, "the least important messages that are written"),
+    WORD("DIST_SCHEMA_VALUES", "hide", schema_values,
+         "whether mistakes that schemas find are told with the values of reports"),
     NAME("DIST_DEFAULT_TENANT", NULL, "the tenant of dist-submit without --tenant"),
     {NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL},
 };

@@ -1,7 +1,7 @@
 /*
  * xsd_parts - what the files of the xsd module share; nobody else includes it
  *
- * xsd.c          a set: reading and compiling
+ * xsd_compile.c  a set: reading and compiling
  * xsd_scan.c     a schema document before it is compiled: where it leads to, what it would cost
  * xsd_check.c    a document before a schema
  * xsd_message.c  what libxml2 says, as we tell it

@@ -1,5 +1,5 @@
 /*
- * xsd - a set of schema documents: reading and compiling; see xsd.h
+ * xsd_compile - a set of schema documents: reading and compiling; see xsd.h
  *
  * Hard rule: while libxml2 compiles, the only documents that it can get are those of the set. Its loader is
  * one for the process, so it is exchanged for ours during a compilation, and in other threads ours gives
