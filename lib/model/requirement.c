@@ -90,7 +90,9 @@ size_t requirements_read(struct requirements *requirements, const char *text, si
             tell(text, size, i, &fault, mistake, arg);
             mistakes++;
         } else {
-            requirements->items[requirements->count - 1].line = json_where(text, size, pointer);
+            struct requirement *item = &requirements->items[requirements->count - 1];
+            item->index = i;
+            item->line = json_where(text, size, pointer);
         }
     }
     json_decref(array);

@@ -18,7 +18,7 @@ enum { REQUIREMENTS_MAX = 1000 };
 struct requirement {
     char *tenant, *data_type; /* NULL: all; not both */
     char *schema;             /* the name of a file that ends with .json or .xsd */
-    size_t line;              /* where it begins */
+    size_t index, line;       /* where it stands in the text */
 };
 struct requirements {
     struct requirement *items;

@@ -99,8 +99,8 @@ size_t schema_set_require(struct schema_set *set, const char *text, size_t size,
     for (size_t i = 0; i < set->requirements.count; i++) {
         const struct requirement *item = &set->requirements.items[i];
         struct fault fault = {0};
-        char path[48];
-        snprintf(path, sizeof path, "line %zu: /%zu/schema", item->line, i);
+        char path[64];
+        snprintf(path, sizeof path, "line %zu: /%zu/schema", item->line, item->index);
         if (schema_set_named(set, path, item->schema, &fault) == 0)
             continue;
         mistake(arg, fault.text);
