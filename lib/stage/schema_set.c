@@ -30,7 +30,7 @@ struct schema_set *schema_set_new(bool hide_values)
     struct schema_set *set = xcalloc(1, sizeof *set);
 
     set->json = schemas_new(hide_values);
-    set->xml = xsd_set_new(hide_values);
+    set->xml = xsd_set_new(hide_values, 0);
     return set;
 }
 

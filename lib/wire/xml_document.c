@@ -1,7 +1,7 @@
 /*
- * xml_document - libxml2 builds a tree under our limits
+ * xml_document - libxml2 reads under our limits
  *
- * Hard rule: the limits are looked at while the tree grows, in the callbacks that build it, not afterwards.
+ * Hard rule: the limits are looked at while it reads, in the callbacks that build the tree, not afterwards.
  */
 #include "xml_document.h"
 #include <stdbool.h>
@@ -21,6 +21,7 @@ enum {
 
 struct reader {
     const struct xml_limits *limits;
+    const struct xml_events *events; /* NULL: a tree is made */
     struct fault *fault;
     bool failed;
     int64_t nodes;
@@ -59,11 +60,9 @@ static void on_doctype(void *arg, const xmlChar *name, const xmlChar *external, 
     stop(arg, "a DOCTYPE is not taken");
 }
 
-static void on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
-                     int namespace_count, const xmlChar **namespaces, int attribute_count, int defaulted,
-                     const xmlChar **attributes)
+/* False: it is stopped. */
+static bool count_element(xmlParserCtxt *parser, int attribute_count, int namespace_count)
 {
-    xmlParserCtxt *parser = arg;
     struct reader *reader = parser->_private;
 
     /* An element, the text behind it, and each attribute with its text. */
@@ -72,7 +71,14 @@ static void on_start(void *arg, const xmlChar *name, const xmlChar *prefix, cons
         stop(parser, "more elements and attributes than are taken");
     else if (++reader->depth > reader->limits->max_depth)
         stop(parser, "elements are nested too deeply");
-    else
+    return !reader->failed;
+}
+
+static void on_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
+                     int namespace_count, const xmlChar **namespaces, int attribute_count, int defaulted,
+                     const xmlChar **attributes)
+{
+    if (count_element(arg, attribute_count, namespace_count))
         xmlSAX2StartElementNs(arg, name, prefix, uri, namespace_count, namespaces, attribute_count, defaulted,
                               attributes);
 }
@@ -84,6 +90,44 @@ static void on_end(void *arg, const xmlChar *name, const xmlChar *prefix, const 
 
     reader->depth--;
     xmlSAX2EndElementNs(arg, name, prefix, uri);
+}
+
+static void tell_start(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri,
+                       int namespace_count, const xmlChar **namespaces, int attribute_count, int defaulted,
+                       const xmlChar **attributes)
+{
+    xmlParserCtxt *parser = arg;
+    const struct reader *reader = parser->_private;
+    const char *why = NULL;
+
+    (void)prefix, (void)uri, (void)namespaces, (void)defaulted;
+    if (count_element(parser, attribute_count, namespace_count))
+        why = reader->events->element(reader->events->arg, (const char *)name, attribute_count, attributes);
+    if (why)
+        stop(parser, why);
+}
+
+static void tell_end(void *arg, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+{
+    xmlParserCtxt *parser = arg;
+    struct reader *reader = parser->_private;
+    const char *why = reader->failed ? NULL : reader->events->element_end(reader->events->arg);
+
+    (void)name, (void)prefix, (void)uri;
+    reader->depth--;
+    if (why)
+        stop(parser, why);
+}
+
+static void tell_text(void *arg, const xmlChar *text, int size)
+{
+    xmlParserCtxt *parser = arg;
+    const struct reader *reader = parser->_private;
+    const char *why = reader->failed ? NULL : reader->events->text(reader->events->arg, (size_t)size);
+
+    (void)text;
+    if (why)
+        stop(parser, why);
 }
 
 /* libxml2 would ask iconv for any name, and iconv loads modules. */
@@ -108,10 +152,9 @@ static int check_encoding(const char *text, size_t size, struct fault *fault)
     return fault_set(fault, FAULT_INPUT, "line 1: the encoding '%s' is not taken", text_printable(name));
 }
 
-static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const char *url)
+static xmlParserCtxt *new_parser(struct reader *reader)
 {
     xmlParserCtxt *parser = xmlNewParserCtxt();
-    xmlDoc *document;
 
     if (!parser)
         abort(); /* libxml2 is out of memory, as in xalloc */
@@ -121,20 +164,53 @@ static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const
     parser->sax->endElementNs = on_end;
     parser->sax->comment = NULL;
     parser->sax->processingInstruction = NULL;
+    if (reader->events) {
+        parser->sax->startElementNs = tell_start;
+        parser->sax->endElementNs = tell_end;
+        parser->sax->characters = tell_text;
+        parser->sax->ignorableWhitespace = tell_text;
+        parser->sax->startDocument = NULL;
+        parser->sax->endDocument = NULL;
+        parser->sax->reference = NULL;
+    }
+    return parser;
+}
+
+/* The tree, or NULL where there are events, or with the fault set. */
+static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const char *url)
+{
+    xmlParserCtxt *parser = new_parser(reader);
+    const struct xml_events *events = reader->events;
+    xmlDoc *document;
+
     /* Errors that have no parser (conversions) find their way by the thread's own handler alone. */
     xmlStructuredErrorFunc before = xmlStructuredError;
     void *before_arg = xmlStructuredErrorContext;
     xmlSetStructuredErrorFunc(reader, on_error);
+    if (events)
+        events->begin(events->arg, parser);
     document = xmlCtxtReadMemory(parser, text, (int)size, url, NULL, XML_PARSE_NONET | XML_PARSE_NOCDATA);
+    if (events)
+        events->end(events->arg);
     xmlSetStructuredErrorFunc(before_arg, before);
-    if (!document || !parser->wellFormed)
+    if ((!document && !events) || !parser->wellFormed)
         fail(reader, 1, "not well-formed");
     xmlFreeParserCtxt(parser);
-    if (reader->failed) {
-        xmlFreeDoc(document);
-        return NULL;
-    }
-    return document;
+    if (!reader->failed)
+        return document;
+    xmlFreeDoc(document);
+    return NULL;
+}
+
+static xmlDoc *read_text(struct reader *reader, const char *text, size_t size, const char *url)
+{
+    if (size <= XML_DOCUMENT_BYTES_MAX && check_encoding(text, size, reader->fault) == 0)
+        return parse(reader, text, size, url);
+    if (size > XML_DOCUMENT_BYTES_MAX)
+        fault_set(reader->fault, FAULT_INPUT, "a document of more than %d bytes is not taken",
+                  XML_DOCUMENT_BYTES_MAX);
+    reader->failed = true;
+    return NULL;
 }
 
 xmlDoc *xml_document(const char *text, size_t size, const char *url, const struct xml_limits *limits,
@@ -142,10 +218,14 @@ xmlDoc *xml_document(const char *text, size_t size, const char *url, const struc
 {
     struct reader reader = {.limits = limits, .fault = fault};
 
-    if (size > XML_DOCUMENT_BYTES_MAX) {
-        fault_set(fault, FAULT_INPUT, "a document of more than %d bytes is not taken",
-                  XML_DOCUMENT_BYTES_MAX);
-        return NULL;
-    }
-    return check_encoding(text, size, fault) ? NULL : parse(&reader, text, size, url);
+    return read_text(&reader, text, size, url);
+}
+
+int xml_document_read(const char *text, size_t size, const struct xml_limits *limits,
+                      const struct xml_events *events, struct fault *fault)
+{
+    struct reader reader = {.limits = limits, .events = events, .fault = fault};
+
+    xmlFreeDoc(read_text(&reader, text, size, NULL));
+    return reader.failed ? -1 : 0;
 }

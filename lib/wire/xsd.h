@@ -19,21 +19,25 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "fault.h"
 
 enum {
     XSD_FILES_MAX = 1000,
-    XSD_FILE_NODES_MAX = 200000, /* of one schema document */
-    XSD_OCCURS_MAX = 10000,      /* a number in minOccurs and maxOccurs */
-    XSD_NODES_MAX = 1000000,     /* elements and attributes of a document, each with its text */
-    XSD_DEPTH_MAX = 200,         /* elements within each other, of schemas and documents */
+    XSD_FILE_NODES_MAX = 200000,  /* of one schema document */
+    XSD_OCCURS_MAX = 10000,       /* a number in minOccurs and maxOccurs */
+    XSD_NODES_MAX = 1000000,      /* elements and attributes of a document, each with its text */
+    XSD_DEPTH_MAX = 200,          /* elements within each other, of schemas and documents */
+    XSD_PATTERN_TEXT_MAX = 10000, /* bytes of a text, where the schema has an xs:pattern */
     XSD_ERRORS_MAX = 20,
+    XSD_CPU_MS = 5000, /* of processor time that a check may take, as a default */
 };
 
 struct xsd_set;
 struct xsd;
 
-struct xsd_set *xsd_set_new(bool hide_values);
+/* `cpu_ms`: the most that a check takes; 0: XSD_CPU_MS. */
+struct xsd_set *xsd_set_new(bool hide_values, int64_t cpu_ms);
 void xsd_set_free(struct xsd_set *set); /* NULL is fine */
 /* `name` is what others refer to it by. Class INPUT: no XML, no schema document, or one too many. */
 int xsd_set_add(struct xsd_set *set, const char *name, const char *text, size_t size, struct fault *fault);
@@ -50,7 +54,8 @@ size_t xsd_set_compile(struct xsd_set *set, void (*mistake)(void *arg, const cha
 const struct xsd *xsd_set_find(const struct xsd_set *set, const char *name, const char **why);
 
 struct xsd_errors {
-    char *items[XSD_ERRORS_MAX]; /* "/order/item[3]/price: ... (order.xsd)", printable */
+    /* "/order/item[3]/price: ... (order.xsd)", printable. The first of its name has no number. */
+    char *items[XSD_ERRORS_MAX];
     size_t count;
     bool more; /* there are others */
 };

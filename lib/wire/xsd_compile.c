@@ -21,14 +21,16 @@ struct xsd_set {
     size_t count;
     struct strmap by_name;
     bool hide_values;
+    int64_t cpu_ms;
     size_t walks;
 };
 
-struct xsd_set *xsd_set_new(bool hide_values)
+struct xsd_set *xsd_set_new(bool hide_values, int64_t cpu_ms)
 {
     struct xsd_set *set = xcalloc(1, sizeof *set);
 
     set->hide_values = hide_values;
+    set->cpu_ms = cpu_ms ? cpu_ms : XSD_CPU_MS;
     strmap_init(&set->by_name);
     return set;
 }
@@ -71,6 +73,7 @@ int xsd_set_add(struct xsd_set *set, const char *name, const char *text, size_t 
     xsd->text = xmemdupz(text, size);
     xsd->size = size;
     xsd->hide_values = set->hide_values;
+    xsd->cpu_ms = set->cpu_ms;
     int result = xsd_scan(xsd, xmlDocGetRootElement(document), fault);
     xmlFreeDoc(document);
     if (result) {

@@ -14,55 +14,7 @@
 #include "text.h"
 #include "xalloc.h"
 
-enum { PLACE_MAX = 1000, NAME_MAX_SHOWN = 100, MESSAGE_MAX = 600, LEVELS_MAX = XSD_DEPTH_MAX + 2 };
-
-/* --- places --- */
-
-/* Its number among the siblings of its name, or 0 where it is the only one. */
-static long number_of(const xmlNode *element)
-{
-    long before = 0;
-    bool behind = false;
-    for (const xmlNode *node = element->prev; node; node = node->prev)
-        before += node->type == XML_ELEMENT_NODE && xmlStrEqual(node->name, element->name);
-    for (const xmlNode *node = element->next; node && !behind; node = node->next)
-        behind = node->type == XML_ELEMENT_NODE && xmlStrEqual(node->name, element->name);
-    return before || behind ? before + 1 : 0;
-}
-
-static void add_name(struct buf *out, const char *mark, const xmlNode *node)
-{
-    char name[NAME_MAX_SHOWN];
-    text_copy(name, sizeof name, (const char *)node->name);
-    buf_addf(out, "/%s%s", mark, name);
-}
-
-char *xsd_place(const xmlNode *node)
-{
-    const xmlNode *levels[LEVELS_MAX];
-    struct buf out;
-    int count = 0;
-
-    for (; node && count < LEVELS_MAX && (node->type == XML_ELEMENT_NODE || node->type == XML_ATTRIBUTE_NODE);
-         node = node->parent)
-        levels[count++] = node;
-    buf_init(&out, PLACE_MAX);
-    while (count-- > 0 && !out.overflow) {
-        if (levels[count]->type == XML_ATTRIBUTE_NODE) {
-            add_name(&out, "@", levels[count]);
-            continue;
-        }
-        long number = number_of(levels[count]);
-        add_name(&out, "", levels[count]);
-        if (number)
-            buf_addf(&out, "[%ld]", number);
-    }
-    char *place = out.overflow ? xasprintf("%s/...", out.data) : xstrdup(out.data);
-    buf_release(&out);
-    return text_printable(place);
-}
-
-/* --- sentences --- */
+enum { MESSAGE_MAX = 600 };
 
 /* Behind "Element 'price': ", "Element 'price', attribute 'id': ", whose attribute is at `name` then. Names
  * have no quotes in them. */
@@ -82,24 +34,21 @@ static const char *skip_prefix(const char *text, const char **name)
     return at && text_starts_with(at, "': ") ? at + 3 : text;
 }
 
-char *xsd_error_place(const xmlError *error)
+const char *xsd_attribute(const xmlError *error, size_t *size)
 {
     const char *name = NULL;
-    char *element = xsd_place(error->node);
 
     if (error->message)
         skip_prefix(error->message, &name);
-    if (!name || strlen(element) > PLACE_MAX)
-        return element;
-    size_t size = strcspn(name, "'");
-    const char *local = memrchr(name, '}', size);
+    if (!name)
+        return NULL;
+    *size = strcspn(name, "'");
+    const char *local = memrchr(name, '}', *size);
     if (local) {
-        size -= (size_t)(local + 1 - name);
+        *size -= (size_t)(local + 1 - name);
         name = local + 1;
     }
-    char *place = xasprintf("%s/@%.*s", element, size < NAME_MAX_SHOWN ? (int)size : NAME_MAX_SHOWN, name);
-    free(element);
-    return text_printable(place);
+    return name;
 }
 
 /* The last place of `part` in `text`, so that a value which holds the part itself is cut as a whole. */

@@ -9,6 +9,7 @@
 #ifndef DIST_XSD_PARTS_H
 #define DIST_XSD_PARTS_H
 
+#include <stdint.h>
 #include <libxml/tree.h>
 #include <libxml/xmlerror.h>
 #include <libxml/xmlschemas.h>
@@ -32,6 +33,7 @@ struct xsd {
     bool broken;       /* a lead leads nowhere, its own or of one that it leads to */
     bool has_patterns; /* xs:pattern; when it is compiled: in those that it leads to too */
     bool hide_values;  /* the set's */
+    int64_t cpu_ms;    /* likewise */
     size_t walk;       /* the last one that came by */
     xmlSchema *schema; /* NULL: it does not stand alone */
     char *complaint;   /* why */
@@ -40,10 +42,9 @@ struct xsd {
 /* What is told of a schema document, once it is XML: the leads, patterns, and counts that are too large. */
 int xsd_scan(struct xsd *xsd, const xmlNode *root, struct fault *fault);
 
-/* "/order/item[3]/price" or "/order/@id"; printable, cut where it is long. The caller frees. */
-char *xsd_place(const xmlNode *node);
-/* The same of an error, with the attribute that it is about. */
-char *xsd_error_place(const xmlError *error);
+/* The name of the attribute that an error is about, without its namespace, and not ended; or NULL. Borrowed.
+ */
+const char *xsd_attribute(const xmlError *error, size_t *size);
 /* What an error says beside the place, without values of the document if those are to be hidden; the caller
  * frees. */
 char *xsd_message(const xmlError *error, bool hide_values);

@@ -34,9 +34,12 @@ static void note(void *arg, const char *name, const char *text)
     buf_addf(arg, "%s: %s\n", name, text);
 }
 
+/* The most that checks take, in tests that are not about it: as long as a busy machine needs. */
+static int64_t cpu_ms = 60000;
+
 static struct xsd_set *set_of(bool hide, const struct file *files, size_t count, struct buf *mistakes)
 {
-    struct xsd_set *set = xsd_set_new(hide);
+    struct xsd_set *set = xsd_set_new(hide, cpu_ms);
     struct fault fault = {0};
     for (size_t i = 0; i < count; i++)
         if (xsd_set_add(set, files[i].name, files[i].text, strlen(files[i].text), &fault))
@@ -428,9 +431,28 @@ static void patterns_end(void **state)
     assert_non_null(strstr(errors_of(true, schema, shorter.data, shorter.len), "/a: "));
     assert_true(clock_mono_ms() - begin_ms < 60000);
     assert_string_equal(errors_of(true, schema, longer.data, longer.len),
-                        "/a: a text of more than 10000 bytes is not matched with patterns (s.xsd)\n");
+                        "line 1: a text of more than 10000 bytes is not matched with patterns (s.xsd)\n");
     buf_release(&shorter);
     buf_release(&longer);
+}
+
+/* libxml2 tries each way through counts within counts: minutes, where nothing looks at the time. */
+static void a_check_has_a_time(void **state)
+{
+    static const char schema[] =
+        SCHEMA("", "<xs:element name='r'><xs:complexType><xs:sequence><xs:sequence minOccurs='0' "
+                   "maxOccurs='unbounded'><xs:sequence minOccurs='0' maxOccurs='100'><xs:element name='k' "
+                   "minOccurs='0' maxOccurs='100'/></xs:sequence></xs:sequence><xs:element name='y'/>"
+                   "</xs:sequence></xs:complexType></xs:element>");
+    struct buf document = many("<r>", "<k/>", 200000, "<y/></r>");
+    int64_t begin_ms = clock_mono_ms();
+    (void)state;
+    cpu_ms = 100;
+    assert_string_equal(errors_of(true, schema, document.data, document.len),
+                        "line 1: the check takes more than 100 ms (s.xsd)\n");
+    cpu_ms = 60000;
+    assert_true(clock_mono_ms() - begin_ms < 60000);
+    buf_release(&document);
 }
 
 int main(void)
@@ -450,6 +472,7 @@ int main(void)
         cmocka_unit_test(entities_and_document_types_are_refused),
         cmocka_unit_test(depth_and_size_have_ceilings),
         cmocka_unit_test(patterns_end),
+        cmocka_unit_test(a_check_has_a_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
