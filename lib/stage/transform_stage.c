@@ -43,7 +43,7 @@ static struct destination *resolve(const struct transform_stage *stage, struct d
 static void transform(const struct destination *destination, struct delivery *delivery)
 {
     struct fault problem = {0};
-    if (transform_delivery(destination, delivery, &problem) < 0)
+    if (transform_delivery(destination->rendering, delivery, &problem) < 0)
         die(delivery, DEAD_TRANSFORM, &problem);
 }
 
@@ -139,7 +139,7 @@ static int load_bodies(struct transform_stage *stage, struct batch *batch, struc
     int result = 0;
 
     for (size_t i = 0; i < batch->count; i++)
-        if (batch->destinations[i] && transform_needs_body(batch->destinations[i])) {
+        if (batch->destinations[i] && transform_needs_body(batch->destinations[i]->rendering)) {
             ids[count] = batch->ids[i];
             places[count++] = i;
         }
@@ -166,7 +166,7 @@ static void plan_one(struct batch *batch, size_t i, const struct queue_claim *cl
         batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
         return;
     }
-    if (destination && delivery->status != DELIVERY_DEAD && transform_needs_body(destination) &&
+    if (destination && delivery->status != DELIVERY_DEAD && transform_needs_body(destination->rendering) &&
         !delivery->job->body) {
         batch->released[batch->released_count++] = claim;
         return;
