@@ -21,6 +21,7 @@ struct group {
 struct catalog {
     struct strmap destinations; /* struct destination * */
     struct strmap groups;       /* struct group * */
+    struct strmap programs;     /* char *: texts of transforms.d, by the names of their files */
 };
 struct catalog *catalog_new(void);
 void catalog_free(struct catalog *catalog);
@@ -30,7 +31,14 @@ void catalog_free(struct catalog *catalog);
  */
 int catalog_add(struct catalog *catalog, const char *text, size_t size, const char *stem, const char *origin,
                 struct fault *fault);
-/* Members of groups exist and are no groups; call it when all files are added. Class INPUT. */
+/* A program that renderings name; takes `text`. */
+void catalog_add_program(struct catalog *catalog, const char *name, char *text);
+/* The text of a rendering's program, borrowed; NULL where it has none. -1, class INPUT, with the JSON pointer
+ * behind `path`: there is no such file, with the nearest name. */
+int catalog_program(const struct catalog *catalog, const struct rendering *rendering, const char *path,
+                    const char **text, struct fault *fault);
+/* Members of groups exist and are no groups, and so do programs; call it when all files are added. Class
+ * INPUT. */
 int catalog_check(const struct catalog *catalog, struct fault *fault);
 struct destination *catalog_destination(const struct catalog *catalog,
                                         const char *name);                    /* borrowed, or NULL */

@@ -125,6 +125,12 @@ void delivery_drop_outputs(struct delivery *delivery)
     delivery->output_count = 0;
 }
 
+void delivery_drop_output(struct delivery *delivery, struct output *output)
+{
+    output_release(output);
+    *output = delivery->outputs[--delivery->output_count];
+}
+
 const char *delivery_body(const struct delivery *delivery, size_t *size)
 {
     const struct output *output = delivery_output(delivery);

@@ -66,6 +66,7 @@ struct output *delivery_output(const struct delivery *delivery);
 /* Takes all of it, in place of an earlier one for the same destination. */
 void delivery_add_output(struct delivery *delivery, struct output *output);
 void delivery_drop_outputs(struct delivery *delivery);
+void delivery_drop_output(struct delivery *delivery, struct output *output); /* one of its own */
 void output_release(struct output *output);
 /* Content type and body that are sent. */
 const char *delivery_content_type(const struct delivery *delivery);

@@ -233,7 +233,7 @@ static void note_mistake(struct reading *reading, const struct fault *fault)
 
 /* A FIFO or a device in a form's place must not stop the process: hence O_NONBLOCK, and regular files only.
  */
-static int read_regular(const char *path, struct buf *text, struct fault *fault)
+int tool_read_regular(const char *path, struct buf *text, struct fault *fault)
 {
     struct stat status;
     int fd = fdio_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, fault);
@@ -260,7 +260,7 @@ static void read_form(struct reading *reading, const char *folder, const char *f
     char *stem = xmemdupz(file, strlen(file) - strlen(".json"));
 
     buf_init(&text, LIMIT_CONFIG_FILE);
-    if (read_regular(path, &text, &fault) < 0) {
+    if (tool_read_regular(path, &text, &fault) < 0) {
         note_mistake(reading, &fault);
     } else if (catalog_add(reading->catalog, text.data, text.len, stem, origin, &fault) < 0) {
         fault_wrap(&fault, "%s", path);
@@ -286,6 +286,7 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
     struct reading reading = {.catalog = catalog_new(), .mistake = mistake, .arg = arg};
     struct fault problem = {0};
 
+    reading.mistakes = tool_programs(tool, reading.catalog, mistake, arg);
     int count = scandir(folder, &entries, is_form, alphasort);
     if (count < 0 && errno != ENOENT) {
         fault_errno(&problem, errno, "cannot read %s", folder);
@@ -302,6 +303,8 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
         fault_wrap(&problem, "%s", folder);
         note_mistake(&reading, &problem);
     }
+    if (!reading.mistakes && tool->examine)
+        reading.mistakes = (int)tool->examine(tool->examine_arg, reading.catalog, mistake, arg);
     if (reading.mistakes) {
         fault_set(fault, FAULT_CONFIG, "%s has %d mistake%s", folder, reading.mistakes,
                   reading.mistakes == 1 ? "" : "s");

@@ -23,6 +23,11 @@ struct tool {
     const struct tool_options *options;
     struct conf *conf;
     int exit_code;
+    /* What a program asks of a catalog beyond its forms before tool_catalog() gives it: each mistake goes to
+     * `mistake`; their number. NULL: nothing. */
+    size_t (*examine)(void *arg, const struct catalog *catalog,
+                      void (*mistake)(void *mistake_arg, const char *text), void *mistake_arg);
+    void *examine_arg;
 };
 
 /*
@@ -58,12 +63,18 @@ struct queue *tool_queue(const struct tool *tool);
 struct queue *tool_queue_beside(const struct tool *tool, const struct queue *queue);
 
 /*
- * The forms in destinations.d below the configuration folder, regular files all. Every mistake goes to
+ * The forms in destinations.d below the configuration folder, and the programs in transforms.d, regular files
+ * all. Every mistake goes to
  * `mistake` with its file; if there was one, the result is NULL and the fault (CONFIG) says how many. So it
  * is where DIST_CONFIG_DIR names a folder that is not there (any more); no destinations.d is none.
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);
+/* A regular file whole, into `text` with its ceiling. */
+int tool_read_regular(const char *path, struct buf *text, struct fault *fault);
+/* The programs in transforms.d for the catalog; mistakes as there, and their number. */
+int tool_programs(const struct tool *tool, struct catalog *catalog,
+                  void (*mistake)(void *arg, const char *text), void *arg);
 /* For `mistake`: an error line each. */
 void tool_mistake(void *arg, const char *text);
 

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "msg.h"
+#include "render.h"
 #include "rng.h"
 #include "route.h"
 #include "secret.h"
@@ -275,24 +276,6 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->handle = adapter->start(&attempt->stage->adapters, &attempt->attempt, on_outcome, attempt);
 }
 
-/*
- * Bytes that were to become others are not sent: the delivery was transformed for another candidate, or under
- * another configuration.
- */
-static bool is_ready(const struct delivery *delivery, const struct destination *destination)
-{
-    struct rendering *merged;
-
-    if (delivery_output(delivery))
-        return true;
-    if (!delivery->rendering)
-        return rendering_is_plain(destination->rendering);
-    merged = rendering_merge(destination->rendering, delivery->rendering, NULL);
-    bool ready = merged && rendering_is_plain(merged);
-    rendering_free(merged);
-    return ready;
-}
-
 struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const struct delivery *delivery,
                                             deliver_done done, void *arg)
 {
@@ -325,7 +308,8 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
                      "this version has no adapter for the destination's protocol");
     else if (attempt->destination->disabled)
         settle_later(attempt, held, OUTCOME_REJECTED, "the destination is disabled");
-    else if (!is_ready(delivery, attempt->destination))
+    else if (!delivery_output(delivery) && render_makes_output(attempt->destination, delivery))
+        /* it was transformed for another candidate, or under another configuration */
         settle_later(attempt, unready, OUTCOME_REJECTED,
                      "the body is still to be transformed for the destination by dist-transform");
     else if (choose_policy(attempt, &problem) == 0 && load_secret(attempt, &problem) == 0)
