@@ -272,13 +272,31 @@ static void report_rendering(void *arg, const struct fault *fault)
     mistake_fault(reading, reading->path, fault);
 }
 
+/* Its program is there, and is one. */
+static void check_program(struct reading *reading, const char *path)
+{
+    const struct rule_checks *checks = reading->checks;
+    struct rendering *rendering = rendering_parse(reading->rule->rendering, path, false, NULL);
+    const char *text = rendering->program;
+    struct fault fault = {0};
+    char *own = xasprintf("%s/transform", path);
+
+    if (checks && checks->catalog && catalog_program(checks->catalog, rendering, path, &text, &fault))
+        mistake_fault(reading, own, &fault);
+    else if (text && checks && checks->when && checks->when(checks->when_arg, text, &fault))
+        tell(reading, own, fault.text);
+    free(own);
+    rendering_free(rendering);
+}
+
 static void read_rendering(struct reading *reading)
 {
     const struct rule *rule = reading->rule;
     char *path = xasprintf("%s/rendering", reading->path);
 
     if (rule->rendering) {
-        rendering_check(rule->rendering, path, false, report_rendering, reading);
+        if (rendering_check(rule->rendering, path, false, report_rendering, reading) == 0)
+            check_program(reading, path);
         if (!rule->to_count)
             mistake(reading, "/rendering", "the rule has no 'to', and so no deliveries to render");
     }

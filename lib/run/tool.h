@@ -14,7 +14,10 @@
 #include "destination.h"
 #include "fault.h"
 #include "options.h"
+#include "program.h"
 #include "queue.h"
+#include "render.h"
+#include "rulebook.h"
 #include "store.h"
 
 enum { EXIT_REJECTED = 1 };
@@ -23,11 +26,6 @@ struct tool {
     const struct tool_options *options;
     struct conf *conf;
     int exit_code;
-    /* What a program asks of a catalog beyond its forms before tool_catalog() gives it: each mistake goes to
-     * `mistake`; their number. NULL: nothing. */
-    size_t (*examine)(void *arg, const struct catalog *catalog,
-                      void (*mistake)(void *mistake_arg, const char *text), void *mistake_arg);
-    void *examine_arg;
 };
 
 /*
@@ -70,11 +68,24 @@ struct queue *tool_queue_beside(const struct tool *tool, const struct queue *que
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);
-/* A regular file whole, into `text` with its ceiling. */
-int tool_read_regular(const char *path, struct buf *text, struct fault *fault);
 /* The programs in transforms.d for the catalog; mistakes as there, and their number. */
-int tool_programs(const struct tool *tool, struct catalog *catalog,
-                  void (*mistake)(void *arg, const char *text), void *arg);
+size_t tool_programs(const struct tool *tool, struct catalog *catalog,
+                     void (*mistake)(void *arg, const char *text), void *arg);
+/*
+ * The rules of these sources, by the settings of routing; see rulebook.h. Every mistake goes to `mistake`; if
+ * there was one, the result is NULL and the fault (CONFIG) says how many.
+ */
+struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *catalog,
+                               struct programs *programs, const struct rules_source *sources, size_t count,
+                               void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
+/* The same of rules.d below the configuration folder; no rules.d is no rules. */
+struct rulebook *tool_rules(const struct tool *tool, const struct catalog *catalog, struct programs *programs,
+                            void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
+/* What renders bodies, within the limits of the settings; no process is made before it is needed. */
+struct render *tool_render(const struct tool *tool);
+/* Whether a distribution that names no destination may be routed here: there are files of rules, which are
+ * not read, or a default target. */
+bool tool_routes(const struct tool *tool);
 /* For `mistake`: an error line each. */
 void tool_mistake(void *arg, const char *text);
 

@@ -1,5 +1,6 @@
 /*
- * tool_programs - the programs that renderings name: transforms.d of the configuration folder
+ * tool_programs - the programs that renderings name: transforms.d of the configuration folder; and their
+ * limits
  */
 #include "tool.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "ceilings.h"
+#include "config_files.h"
 #include "rendering.h"
 #include "text.h"
 #include "xalloc.h"
@@ -17,7 +19,7 @@ struct reading {
     struct catalog *catalog;
     void (*mistake)(void *arg, const char *text);
     void *arg;
-    int mistakes;
+    size_t mistakes;
 };
 
 static void note(struct reading *reading, const struct fault *fault)
@@ -40,7 +42,7 @@ static void read_program(struct reading *reading, const char *folder, const char
     char *path = xasprintf("%s/%s", folder, file);
 
     buf_init(&text, RENDERING_PROGRAM_MAX);
-    if (tool_read_regular(path, &text, &fault) < 0 || check_text(&text, path, &fault) < 0)
+    if (config_file_read(path, &text, &fault) < 0 || check_text(&text, path, &fault) < 0)
         note(reading, &fault);
     else
         catalog_add_program(reading->catalog, file, buf_steal(&text, NULL));
@@ -54,8 +56,8 @@ static int is_program(const struct dirent *entry)
     return text_is_name(entry->d_name);
 }
 
-int tool_programs(const struct tool *tool, struct catalog *catalog,
-                  void (*mistake)(void *arg, const char *text), void *arg)
+size_t tool_programs(const struct tool *tool, struct catalog *catalog,
+                     void (*mistake)(void *arg, const char *text), void *arg)
 {
     char *folder = xasprintf("%s/transforms.d", conf_dir(tool->conf));
     struct reading reading = {.catalog = catalog, .mistake = mistake, .arg = arg};
@@ -78,4 +80,13 @@ int tool_programs(const struct tool *tool, struct catalog *catalog,
     free(entries);
     free(folder);
     return reading.mistakes;
+}
+
+struct render *tool_render(const struct tool *tool)
+{
+    struct program_limits limits = program_limits_default;
+
+    limits.run_ms = conf_duration_ms(tool->conf, "DIST_TRANSFORM_TIMEOUT");
+    limits.memory_bytes = conf_size(tool->conf, "DIST_TRANSFORM_MEMORY");
+    return render_new(&limits, conf_size(tool->conf, "DIST_TRANSFORM_OUTPUT"));
 }

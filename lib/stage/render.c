@@ -11,6 +11,7 @@
 #include <string.h>
 #include "ceilings.h"
 #include "clock.h"
+#include "form.h"
 #include "gzip.h"
 #include "json.h"
 #include "strmap.h"
@@ -74,6 +75,15 @@ bool render_makes_output(const struct destination *destination, const struct del
     const bool makes = !merged || !rendering_is_plain(merged);
     rendering_free(merged);
     return makes;
+}
+
+struct destination *render_stand_in(const char *name)
+{
+    json_t *form = json_pack("{s:s}", "protocol", protocol_names[PROTOCOL_NULL]);
+    struct destination *destination = form_destination(name, form, NULL, "option", NULL);
+
+    json_decref(form);
+    return destination;
 }
 
 /* --- programs ------------------------------------------------------------------------------------------ */

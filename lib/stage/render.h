@@ -36,6 +36,10 @@ bool render_makes_output(const struct destination *destination, const struct del
 int render_delivery(struct render *render, const struct catalog *catalog,
                     const struct destination *destination, struct delivery *delivery, struct fault *fault);
 
+/* A destination without a place: what is made for one of that name that is not configured. The caller's
+ * reference. */
+struct destination *render_stand_in(const char *name);
+
 /* Compiles the programs of all destinations; the mistakes, each a line. Their number. */
 size_t render_check(struct render *render, const struct catalog *catalog,
                     void (*mistake)(void *arg, const char *text), void *arg);

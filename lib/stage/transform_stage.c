@@ -12,7 +12,6 @@
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
-#include "form.h"
 #include "route.h"
 #include "strmap.h"
 #include "text.h"
@@ -97,16 +96,6 @@ static int render_others(const struct transform_stage *stage, struct delivery *d
     return result;
 }
 
-/* One without a place: what is made for a destination of that name that is not known here. */
-static struct destination *stand_in(const char *name)
-{
-    json_t *form = json_pack("{s:s}", "protocol", protocol_names[PROTOCOL_NULL]);
-    struct destination *destination = form_destination(name, form, NULL, "option", NULL);
-
-    json_decref(form);
-    return destination;
-}
-
 /* The options' members in front of those that a rule gave it. */
 static void lay_over(const struct transform_stage *stage, struct delivery *delivery)
 {
@@ -124,7 +113,7 @@ static struct destination *destination_of(const struct transform_stage *stage, s
 
     if (stage->rendering && candidate && !delivery->inline_form &&
         !catalog_destination(stage->catalog, candidate))
-        return stand_in(candidate);
+        return render_stand_in(candidate);
     return resolve(stage, delivery);
 }
 

@@ -78,6 +78,7 @@ static struct delivery *read_delivery(const PGresult *result, int row, struct jo
     json_t *outputs = store_read_json(result, row, FIRST + 14);
     store_read_outputs(delivery, outputs);
     json_decref(outputs);
+    delivery->rule = pg_text_copy(result, row, FIRST + 17);
     return delivery;
 }
 
