@@ -6,7 +6,6 @@
 #include "dead_call.h"
 #include "dead_letters.h"
 #include "dead_select.h"
-#include "schema_folder.h"
 #include "status.h"
 #include "ceilings.h"
 #include "tool.h"
@@ -98,28 +97,20 @@ static int run_store(const struct tool *tool, struct fault *fault)
 static int run_ids(const struct tool *tool, struct fault *fault)
 {
     const struct dead_replay *replay = &letters.replay;
-    bool edited = replay->edited || replay->edit;
     struct catalog *catalog = NULL;
-    struct schema_set *schemas = NULL;
     int result = 0;
 
-    if (replay->to || edited) {
+    if (replay->to || replay->edited || replay->edit) {
         catalog = tool_catalog(tool, tool_mistake, NULL, fault);
         result = catalog ? 0 : -1;
     }
-    if (edited) {
-        schemas = schema_folder_load(tool, tool_mistake, NULL, fault);
-        result = catalog && schemas ? 0 : -1;
-    }
     letters.catalog = catalog;
-    letters.schemas = schemas;
     if (!replay->max_replays)
         letters.replay.max_replays = MAX_REPLAYS;
     if (!replay->timeout_ms)
         letters.replay.timeout_ms = CANARY_MS;
     if (result == 0)
         result = letters.file ? dead_letters_file(&letters, fault) : run_store(tool, fault);
-    schema_set_free(schemas);
     catalog_free(catalog);
     return result;
 }

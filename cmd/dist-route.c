@@ -24,10 +24,12 @@ static const struct tool_options tool_options = {
              "envelopes on standard output.",
 };
 
-static void attach(void *arg, const struct catalog *catalog, struct store *store, struct queue *queue)
+static void attach(void *arg, const struct catalog *catalog, void *part, struct store *store,
+                   struct queue *queue)
 {
     struct route_stage *stage = arg;
-    stage->catalog = catalog;
+    (void)catalog; /* the rulebook has it */
+    route_stage_attach(stage, part);
     stage->store = store;
     stage->queue = queue;
 }
@@ -52,8 +54,22 @@ static int poison(void *stage, const struct queue_claim *claim, const char *why,
     return route_stage_poison(stage, claim, why, fault);
 }
 
+static void *load_rules(void *programs, const struct tool *tool, const struct catalog *catalog,
+                        struct fault *fault)
+{
+    return tool_rules(tool, catalog, programs, tool_mistake, NULL, fault);
+}
+
+static void release_rules(void *book)
+{
+    rulebook_free(book);
+}
+
 static int run(const struct tool *tool, struct fault *fault)
 {
+    struct programs *programs = programs_new(&program_limits_default);
+    const struct service_part rules = {
+        .name = "rules", .load = load_rules, .release = release_rules, .arg = programs};
     struct route_stage stage = {
         .max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
@@ -61,6 +77,7 @@ static int run(const struct tool *tool, struct fault *fault)
     };
     struct pump pump = {
         .stage = &stage,
+        .part = &rules,
         .attach = attach,
         .line = line,
         .max_line = LIMIT_ENVELOPE(stage.max_payload),
@@ -70,7 +87,10 @@ static int run(const struct tool *tool, struct fault *fault)
         .tick = tick,
         .poison = poison,
     };
-    return pump_run(&pump, tool, stream, fault);
+    int result = pump_run(&pump, tool, stream, fault);
+    route_stage_release(&stage);
+    programs_free(programs);
+    return result;
 }
 
 int main(int argc, char **argv)

@@ -13,7 +13,6 @@
 #include "num.h"
 #include "period.h"
 #include "retry.h"
-#include "schema_folder.h"
 #include "spool.h"
 #include "status.h"
 #include "tool.h"
@@ -210,13 +209,7 @@ static int open_servers(const struct tool *tool, struct servers *servers, struct
     return 0;
 }
 
-/* What reports are held against. */
-struct checks {
-    struct catalog *catalog;
-    struct schema_set *schemas;
-};
-
-static int run_submit(const struct tool *tool, const struct servers *servers, const struct checks *checks,
+static int run_submit(const struct tool *tool, const struct servers *servers, const struct catalog *catalog,
                       int operands, char **files, struct fault *fault)
 {
     static char dash[] = "-";
@@ -226,16 +219,16 @@ static int run_submit(const struct tool *tool, const struct servers *servers, co
     intake.sink = pipe_out ? INTAKE_PIPE : dry_run ? INTAKE_DRY_RUN : INTAKE_STORE;
     intake.defaults.to = to.items;
     intake.defaults.to_count = to.count;
+    intake.defaults.routed = tool_routes(tool);
     intake.defaults.metadata = metadata;
     intake.defaults.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD");
     if (!intake.defaults.tenant_id)
         intake.defaults.tenant_id = conf_text(tool->conf, "DIST_DEFAULT_TENANT");
     intake.wait_ms = wait_ms;
     intake.spool = servers->spool;
-    submit_init(&intake.submit, checks->catalog, servers->store, servers->queue,
+    submit_init(&intake.submit, catalog, servers->store, servers->queue,
                 conf_duration_ms(tool->conf, "DIST_MAX_AGE"),
                 conf_duration_ms(tool->conf, "DIST_IDEMPOTENCY_WINDOW"));
-    intake.submit.schemas = checks->schemas;
     intake.submit.window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW");
     result = operands ? intake_run(&intake, files, operands, fault)
                       : intake_run(&intake, standard_input, 1, fault);
@@ -243,16 +236,15 @@ static int run_submit(const struct tool *tool, const struct servers *servers, co
     return result;
 }
 
-static int run_flush(const struct tool *tool, const struct servers *servers, const struct checks *checks,
+static int run_flush(const struct tool *tool, const struct servers *servers, const struct catalog *catalog,
                      struct fault *fault)
 {
     struct flush flush = {.spool = servers->spool, .json = intake.json, .quiet = intake.quiet};
     int result;
 
-    submit_init(&flush.submit, checks->catalog, servers->store, servers->queue,
+    submit_init(&flush.submit, catalog, servers->store, servers->queue,
                 conf_duration_ms(tool->conf, "DIST_MAX_AGE"),
                 conf_duration_ms(tool->conf, "DIST_IDEMPOTENCY_WINDOW"));
-    flush.submit.schemas = checks->schemas;
     flush.submit.window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW");
     flush.submit.spooled = true;
     result = flush_run(&flush, fault);
@@ -269,17 +261,9 @@ static int run_cancel(const struct tool *tool, int operands, char **ids, struct 
     return result;
 }
 
-/* Of both every mistake is told. */
-static int load_checks(const struct tool *tool, struct checks *checks, struct fault *fault)
-{
-    checks->catalog = tool_catalog(tool, tool_mistake, NULL, fault);
-    checks->schemas = schema_folder_load(tool, tool_mistake, NULL, fault);
-    return checks->catalog && checks->schemas ? 0 : -1;
-}
-
 static int run(struct tool *tool, int operands, char **files, struct fault *fault)
 {
-    struct checks checks = {0};
+    struct catalog *catalog = NULL;
     struct servers servers = {0};
     int result = -1;
 
@@ -293,17 +277,17 @@ static int run(struct tool *tool, int operands, char **files, struct fault *faul
         return run_cancel(tool, operands, files, fault);
     if (flush_spool && !conf_text(tool->conf, "DIST_SPOOL_DIR"))
         return fault_set(fault, FAULT_CONFIG, "DIST_SPOOL_DIR is not set: there is no spool");
-    result = load_checks(tool, &checks, fault);
-    if (result == 0 && !pipe_out && !dry_run)
-        result = open_servers(tool, &servers, fault);
+    catalog = tool_catalog(tool, tool_mistake, NULL, fault);
+    if (!catalog)
+        return -1;
+    result = pipe_out || dry_run ? 0 : open_servers(tool, &servers, fault);
     if (result == 0)
-        result = flush_spool ? run_flush(tool, &servers, &checks, fault)
-                             : run_submit(tool, &servers, &checks, operands, files, fault);
+        result = flush_spool ? run_flush(tool, &servers, catalog, fault)
+                             : run_submit(tool, &servers, catalog, operands, files, fault);
     spool_close(servers.spool);
     queue_free(servers.queue);
     store_free(servers.store);
-    schema_set_free(checks.schemas);
-    catalog_free(checks.catalog);
+    catalog_free(catalog);
     return result;
 }
 

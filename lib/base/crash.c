@@ -17,8 +17,8 @@ const char *const crash_points[] = {
     "submit:written",     "submit:committed",     "submit:published", "route:claimed",
     "route:saved",        "route:hopped",         "route:given-up",   "pump:claimed",
     "pump:published",     "pump:epoch",           "pump:recalled",    "transform:claimed",
-    "transform:saved",    "transform:settled",    "transform:hopped", "transform:finished",
-    "transform:given-up", "deliver:claimed",      "deliver:sending",  "deliver:sent",
+    "transform:kept",     "transform:saved",      "transform:settled", "transform:hopped",
+    "transform:finished", "transform:given-up", "deliver:claimed",      "deliver:sending",  "deliver:sent",
     "deliver:recorded",   "deliver:acknowledged", "settle:single",    "replay:chosen",
     "replay:committed",   "drop:chosen",          "drop:committed",   NULL,
 };

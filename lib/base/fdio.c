@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CHUNK = 64 * 1024 }; /* what a pipe of Linux holds by default */
@@ -123,28 +122,6 @@ int fdio_read_file(const char *path, size_t max_bytes, struct buf *out, struct f
     /* open(2) takes a directory, and read(2) refuses it. */
     if (error == EISDIR)
         return fail_path(fault, path, error);
-    return fault_wrap(fault, "%s", path);
-}
-
-int fdio_read_regular(const char *path, size_t max_bytes, struct buf *out, struct fault *fault)
-{
-    struct stat status;
-    int fd = fdio_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, fault);
-    int result;
-
-    buf_init(out, max_bytes);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &status) < 0)
-        result = fault_errno(fault, errno, "cannot be examined");
-    else if (!S_ISREG(status.st_mode))
-        result = fault_set(fault, FAULT_INPUT, "is no regular file");
-    else
-        result = fdio_read_all(fd, out, fault);
-    close(fd);
-    if (result == 0)
-        return 0;
-    buf_release(out);
     return fault_wrap(fault, "%s", path);
 }
 

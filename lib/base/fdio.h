@@ -28,8 +28,6 @@ int fdio_read_all(int fd, struct buf *out, struct fault *fault);
  * fdio_open() and fdio_read_all(), with the path in front.
  */
 int fdio_read_file(const char *path, size_t max_bytes, struct buf *out, struct fault *fault);
-/* The same of a regular file alone: a FIFO or a device in its place is class INPUT, and is not waited for. */
-int fdio_read_regular(const char *path, size_t max_bytes, struct buf *out, struct fault *fault);
 int fdio_write_all(int fd, const void *data, size_t size, struct fault *fault);
 /* Ignores SIGPIPE; called once by every tool. A child inherits this across exec(2): reset it there. */
 void fdio_ignore_sigpipe(void);

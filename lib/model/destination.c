@@ -3,14 +3,26 @@
  */
 #include "destination.h"
 #include <stdlib.h>
+#include <string.h>
 
 const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC", NULL};
-const char *const body_format_names[] = {"identity", "raw", "json", NULL};
 
 struct destination *destination_ref(struct destination *destination)
 {
     destination->references++;
     return destination;
+}
+
+bool destination_allows(const struct destination *destination, const char *tenant)
+{
+    json_t *name;
+    size_t index;
+
+    json_array_foreach (destination->tenants, index, name) {
+        if (strcmp(json_string_value(name), tenant) == 0)
+            return true;
+    }
+    return destination->tenants == NULL;
 }
 
 double destination_burst(const struct destination *destination)
@@ -24,6 +36,7 @@ void destination_unref(struct destination *destination)
 {
     if (!destination || --destination->references > 0)
         return;
+    rendering_free(destination->rendering);
     json_decref(destination->form);
     free(destination->name);
     free(destination->origin);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "fault.h"
+#include "rendering.h"
 #include "retry.h"
 
 enum protocol {
@@ -22,17 +23,15 @@ enum protocol {
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
 
-enum body_format { FORMAT_IDENTITY, FORMAT_RAW, FORMAT_JSON, FORMAT_COUNT };
-extern const char *const body_format_names[FORMAT_COUNT + 1]; /* "identity", "raw", "json" */
-
 struct destination {
     char *name;
     char *origin; /* where it was defined: "destinations.d/ops.json", "request" */
     json_t *form; /* as it was read; the strings below borrow from it */
     enum protocol protocol;
-    enum body_format format;
-    const char *credentials; /* reference, or NULL */
+    struct rendering *rendering; /* what bodies become for it */
+    const char *credentials;     /* reference, or NULL */
     char *tenant;       /* of a destination that a request brought along: whose credentials it may name */
+    json_t *tenants;    /* names of the tenants that may use it; NULL: all */
     bool allow_private; /* private, loopback and link-local addresses may be connected to */
     bool disabled;
     int64_t timeout_ms;   /* of one attempt, look-up to last byte; default 30 s, 100 ms to 1 h */
@@ -56,6 +55,8 @@ struct destination {
 
 struct destination *destination_ref(struct destination *destination);
 void destination_unref(struct destination *destination);
+/* Whether distributions of this tenant may go there. */
+bool destination_allows(const struct destination *destination, const char *tenant);
 /* Attempts that may begin at once after a pause: what a second allows, and at least 1. 0: no limit. */
 double destination_burst(const struct destination *destination);
 

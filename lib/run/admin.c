@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "json.h"
 #include "msg.h"
-#include "schema_folder.h"
 #include "table.h"
 #include "xalloc.h"
 
@@ -116,35 +115,4 @@ int admin_config(const struct tool *tool, bool json, struct fault *fault)
         result = table_print(&table, fault);
     table_release(&table);
     return result;
-}
-
-static int check_destinations(const struct tool *tool, struct fault *fault)
-{
-    return admin_destination_check(tool, NULL, 0, fault);
-}
-
-static int check_schemas(const struct tool *tool, struct fault *fault)
-{
-    struct schema_set *schemas = schema_folder_load(tool, tool_mistake, NULL, fault);
-
-    schema_set_free(schemas);
-    return schemas ? 0 : -1;
-}
-
-int admin_config_check(const struct tool *tool, struct fault *fault)
-{
-    static int (*const checks[])(const struct tool *, struct fault *) = {check_destinations, check_schemas,
-                                                                         tool_redis_check};
-    int result = 0;
-
-    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) { /* all that is wrong is to be seen */
-        struct fault problem = {0};
-        if (checks[i](tool, &problem) == 0)
-            continue;
-        if (result < 0)
-            tool_mistake(NULL, fault->text);
-        *fault = problem;
-        result = -1;
-    }
-    return result ? result : print_text(fault, "%s: no mistakes\n", conf_dir(tool->conf));
 }

@@ -2,8 +2,7 @@
  * admin_folders - see admin.h: the configuration folder
  *
  * What is there stays as it is. The modes are set explicitly, since the tools run with a mask that keeps
- * others away from reports: destinations and schemas are for everybody to read, settings and credentials are
- * not.
+ * others away from reports: destinations are for everybody to read, settings and credentials are not.
  */
 #include "admin.h"
 
@@ -92,7 +91,11 @@ int admin_folders(const struct tool *tool, struct fault *fault)
     static const struct {
         const char *name;
         mode_t mode;
-    } folders[] = {{"", 0755}, {"/destinations.d", 0755}, {"/schemas.d", 0755}, {"/credentials.d", 0750}};
+    } folders[] = {{"", 0755},
+                   {"/destinations.d", 0755},
+                   {"/rules.d", 0755},
+                   {"/schemas.d", 0755},
+                   {"/credentials.d", 0750}};
 
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char *path = xasprintf("%s%s", conf_dir(tool->conf), folders[i].name);

@@ -93,6 +93,8 @@ static int redirect(const struct dead_request *letters, struct delivery *deliver
     json_decref(candidates);
     json_decref(delivery->inline_form);
     delivery->inline_form = NULL;
+    json_decref(delivery->rendering);
+    delivery->rendering = NULL;
     return 0;
 }
 
@@ -101,6 +103,7 @@ static int replay_one(const struct dead_request *letters, struct delivery *deliv
 {
     if (letters->replay.to && redirect(letters, delivery, fault) < 0)
         return -1;
+    delivery_drop_outputs(delivery); /* what they were made with may have been mended */
     delivery->status = DELIVERY_QUEUED;
     delivery->budget_start = delivery->attempts;
     free(delivery->last_error);

@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "catalog.h"
-#include "schema_set.h"
 #include "store.h"
 
 enum dead_action {
@@ -42,8 +41,7 @@ struct dead_request {
     bool yes;                  /* replay, drop: more than one */
     bool all;                  /* replay, drop: without ids and without filters */
     struct dead_replay replay;
-    const struct catalog *catalog;    /* where there is something to route: --to, --edited, --edit */
-    const struct schema_set *schemas; /* what an edited body must fit */
+    const struct catalog *catalog; /* where there is something to route: --to, --edited, --edit */
     uint64_t max_payload;
 };
 

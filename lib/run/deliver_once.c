@@ -152,7 +152,7 @@ static int deliver(struct one *one, const struct destination *destination, struc
     struct fault problem = {0};
     int code;
 
-    if (transform_delivery(destination, delivery, &problem) < 0) {
+    if (transform_delivery(destination->rendering, delivery, &problem) < 0) {
         msg(MSG_ERROR, "%s", problem.text);
         delivery->status = DELIVERY_DEAD;
         delivery->dead_reason = DEAD_TRANSFORM;

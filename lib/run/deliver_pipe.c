@@ -216,7 +216,7 @@ static void on_done(void *arg, struct settlement *settlement, const struct deliv
     } else if (delivery->status == DELIVERY_WAITING &&
                settlement->kind == OUTCOME_REJECTED) { /* not in this run */
         delivery->status = DELIVERY_DEAD;
-        delivery->dead_reason = DEAD_UNROUTABLE;
+        delivery->dead_reason = settlement->verdict.reason;
     }
     if (delivery->status == DELIVERY_WAITING) {
         heap_push(&run->waiting, clock_mono_ms() + settlement->verdict.delay_ms, held);

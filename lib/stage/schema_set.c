@@ -209,7 +209,7 @@ static int check_type(const char *name, const char *content_type, struct fault *
 int schema_set_check_value(const struct schema_set *set, const char *name, const json_t *value,
                            struct fault *fault)
 {
-    const struct schema *schema = schemas_find(set->json, name);
+    const struct schema *schema = set ? schemas_find(set->json, name) : NULL;
 
     return schema ? check_json(schema, value, fault) : no_schema(name, fault);
 }
@@ -220,7 +220,7 @@ int schema_set_check(const struct schema_set *set, const char *name, const char 
     if (check_type(name, content_type, fault))
         return -1;
     if (schema_name_language(name) == SCHEMA_LANGUAGE_XML) {
-        const struct xsd *xsd = xsd_set_find(set->xml, name, NULL);
+        const struct xsd *xsd = set ? xsd_set_find(set->xml, name, NULL) : NULL;
         return xsd ? check_xml(xsd, body, size, fault) : no_schema(name, fault);
     }
     json_t *value = json_read(body, size, fault);

@@ -39,7 +39,8 @@ int schema_set_named(const struct schema_set *set, const char *path, const char 
  * Whether something fits the schema of that name. -1, class INPUT: it does not, and as many mistakes as there
  * is room for are told: "/items/3/price: is a string, a number is wanted
  * (report.json#/properties/price/type);
- * ..."; or it is not what the schema is for (JSON, XML), or there is no such schema (any more).
+ * ..."; or it is not what the schema is for (JSON, XML), or there is no such schema (any more). `set`
+ * may be NULL: there are none.
  */
 int schema_set_check(const struct schema_set *set, const char *name, const char *content_type,
                      const char *body, size_t size, struct fault *fault);

@@ -16,14 +16,12 @@
 #include "fault.h"
 #include "job.h"
 #include "queue.h"
-#include "schema_set.h"
 #include "store.h"
 
 enum { SUBMIT_BATCH = 500, SUBMIT_BATCH_BYTES = 32 * 1024 * 1024 };
 
 struct submit {
     const struct catalog *catalog;
-    const struct schema_set *schemas; /* what reports must fit; borrowed; NULL: nothing */
     struct store *store;
     struct queue *queue;
     int64_t max_age_ms;

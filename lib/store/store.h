@@ -103,13 +103,24 @@ struct routing {
     struct delivery_list deliveries;
     bool saved; /* out: false where another router was faster: nothing of this one was written */
 };
-/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead). lease_ms: see
+/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead); of a job that is `ruled` also
+ * what rules may set: priority, retry policy, metadata, and the expiry if it has a timeout_ms. lease_ms: see
  * store_overdue(). */
 int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
                         struct fault *fault);
 
+/* Text and size of the jobs' bodies; those that have one keep it. */
+int store_load_bodies(struct store *store, struct job *const *jobs, size_t count, struct fault *fault);
+/* How many deliveries wait for each destination, counted up to its limit. */
+struct waiting_count {
+    const char *destination;
+    int64_t limit;
+    int64_t count; /* out */
+};
+int store_count_waiting(struct store *store, struct waiting_count *items, size_t count, struct fault *fault);
+
 /* The pending job cannot be routed: it ends as failed with `why`, and with a dead delivery of reason `poison`
- * for each of its destinations, which a replay routes. */
+ * for each of its destinations, which a replay routes; or one of target ROUTE_NO_TARGET. */
 int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault);
 
 /* --- transform, deliver --- */
@@ -117,8 +128,9 @@ int store_fail_job(struct store *store, const char *job_id, const char *why, str
 /*
  * out[i]: the delivery of ids[i] with its job, or NULL where it is not `queued` any more (its entry is to be
  * dropped). Deliveries of one job share it. With `body_budget` > 0 bodies are loaded, as many as fit (at
- * least one); a delivery whose body did not fit has job->body NULL and is to be handed back to the queue. The
- * body of a callback is the response document.
+ * least one): what delivery_body() gives, so the output where there is one, and not the job's body then. One
+ * whose body did not fit has none, and is to be handed back to the queue. Without a budget outputs have their
+ * sizes alone. The body of a callback is the response document.
  */
 int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
                           struct delivery **out, struct fault *fault);
@@ -126,6 +138,10 @@ int store_load_deliveries(struct store *store, const char *const *ids, size_t co
  * (status DEAD). */
 int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
                            struct fault *fault);
+
+/* The output of each of them for its candidate, which must be there: kept until the delivery ends. Nothing
+ * happens to one that is not queued any more, or has an output for that destination. */
+int store_save_outputs(struct store *store, struct delivery *const *items, size_t count, struct fault *fault);
 
 /* An attempt that was made, or a death without one (number 0), and what becomes of the delivery. */
 struct settlement {

@@ -59,11 +59,11 @@ int store_fixture_empty(void **state)
 {
     const struct store_fixture *fixture = *state;
 
-    pg_server_run(
-        &fixture->server,
-        "TRUNCATE distribution_jobs, distribution_deliveries, distribution_attempts, distribution_keys,"
-        " dist_state, replay_batches; DELETE FROM tenants WHERE tenant_id <> 'acme';"
-        " UPDATE tenants SET disabled = false");
+    pg_server_run(&fixture->server,
+                  "TRUNCATE distribution_jobs, distribution_deliveries, distribution_outputs, "
+                  "distribution_attempts, distribution_keys,"
+                  " dist_state, replay_batches; DELETE FROM tenants WHERE tenant_id <> 'acme';"
+                  " UPDATE tenants SET disabled = false");
     return 0;
 }
 

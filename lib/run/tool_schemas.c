@@ -1,7 +1,7 @@
 /*
- * schema_folder - see schema_folder.h
+ * tool_schemas - the schemas of the configuration: schemas.d, and schemas.json, which says who needs them
  */
-#include "schema_folder.h"
+#include "tool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +10,8 @@
 #include <unistd.h>
 
 #include "ceilings.h"
-#include "fdio.h"
+#include "config_files.h"
+#include "schema_set.h"
 #include "xalloc.h"
 
 struct reading {
@@ -60,7 +61,8 @@ static void read_schema(struct reading *reading, const char *name)
     struct fault fault = {0};
     struct buf text;
 
-    if (fdio_read_regular(path, LIMIT_CONFIG_FILE, &text, &fault) < 0)
+    buf_init(&text, LIMIT_CONFIG_FILE);
+    if (config_file_read(path, &text, &fault) < 0)
         note(reading, fault.text);
     else if (schema_set_add(reading->set, name, text.data, text.len, &fault) < 0)
         note_schema(reading, name, fault.text);
@@ -93,17 +95,35 @@ static void read_requirements(struct reading *reading)
 
     if (access(reading->path, F_OK) < 0 && errno == ENOENT)
         return;
-    if (fdio_read_regular(reading->path, LIMIT_CONFIG_FILE, &text, &fault) < 0)
+    buf_init(&text, LIMIT_CONFIG_FILE);
+    if (config_file_read(reading->path, &text, &fault) < 0)
         note(reading, fault.text);
     else
         schema_set_require(reading->set, text.data, text.len, note_requirement, reading);
     buf_release(&text);
 }
 
-struct schema_set *schema_folder_load(const struct tool *tool, void (*mistake)(void *arg, const char *text),
-                                      void *arg, struct fault *fault)
+/* Destinations name schemas that are there. */
+static void check_destinations(struct reading *reading, const struct catalog *catalog)
 {
-    bool hide = strcmp(conf_text(tool->conf, "DIST_SCHEMA_VALUES"), "show") != 0;
+    size_t count;
+    const char **names = catalog_names(catalog, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct destination *destination = catalog_destination(catalog, names[i]);
+        struct fault fault = {0};
+        if (catalog_schema(catalog, destination->rendering, "", &fault) == 0)
+            continue;
+        fault_wrap(&fault, "%s: destination '%s'", destination->origin, destination->name);
+        note(reading, fault.text);
+    }
+    free(names);
+}
+
+size_t tool_schemas(const struct tool *tool, struct catalog *catalog,
+                    void (*mistake)(void *arg, const char *text), void *arg)
+{
+    const bool hide = strcmp(conf_text(tool->conf, "DIST_SCHEMA_VALUES"), "show") != 0;
     char *folder = xasprintf("%s/schemas.d", conf_dir(tool->conf));
     char *path = xasprintf("%s/schemas.json", conf_dir(tool->conf));
     struct reading reading = {
@@ -111,13 +131,10 @@ struct schema_set *schema_folder_load(const struct tool *tool, void (*mistake)(v
 
     read_folder(&reading);
     read_requirements(&reading);
-    if (reading.mistakes) {
-        fault_set(fault, FAULT_CONFIG, "%s and %s have %zu mistake%s", folder, path, reading.mistakes,
-                  reading.mistakes == 1 ? "" : "s");
-        schema_set_free(reading.set);
-        reading.set = NULL;
-    }
+    catalog->schemas =
+        (struct catalog_schemas){.set = reading.set, .free = schema_set_free, .named = schema_set_named};
+    check_destinations(&reading, catalog);
     free(path);
     free(folder);
-    return reading.set;
+    return reading.mistakes;
 }
