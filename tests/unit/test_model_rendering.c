@@ -58,6 +58,8 @@ static void what_keeps_the_bytes_is_plain(void **state)
         {"{'compress':'none'}", true, false},
         {"{'compress':'gzip'}", false, false},
         {"{'format':'json','compress':'gzip'}", false, false},
+        {"{'schema':'order.json'}", false, false},
+        {"{'format':'json','schema':'order.xsd'}", false, false},
         {"{'format':{'type':'json'}}", false, true},
         {"{'format':'json','charset':'us-ascii'}", false, true},
         {"{'format':'csv'}", false, true},
