@@ -151,6 +151,7 @@ stored() {
     run -0 dist-admin config --check
     printf '{\n"type": "nubmer"}' | schema a.json
     schema b.xsd <<<'<xs:schema xmlns:xs="http://www.w3.org/2001/XMLSchema"><xs:include schemaLocation="http://127.0.0.1:1/c.xsd"/></xs:schema>'
+    # shellcheck disable=SC2016 # of JSON
     schema c.json <<<'{"$ref": "file:///etc/passwd"}'
     echo 'no schema' >"$DIST_CONFIG_DIR/schemas.d/README"
     mkfifo "$DIST_CONFIG_DIR/schemas.d/d.json"
@@ -159,6 +160,7 @@ stored() {
     run -78 --separate-stderr dist-admin config --check
     [[ $stderr == *'schemas.d/a.json: line 2: /type: "nubmer" is no type; did you mean '"'number'?"* ]]
     [[ $stderr == *'schemas.d/b.xsd: line 1: schemaLocation "http://127.0.0.1:1/c.xsd" is none of'* ]]
+    # shellcheck disable=SC2016 # of JSON
     [[ $stderr == *'schemas.d/c.json: line 1: /$ref: no schema is known as "file:///etc/passwd"'* ]]
     [[ $stderr == *"schemas.d/d.json: is no regular file"* ]]
     [[ $stderr == *"schemas.json: line 1: /0/schema: the name of a file of schemas.d is wanted"* ]]
@@ -246,8 +248,7 @@ did you mean 'order.json'?"* ]]
     reload
     run -0 dist-dlq replay "$delivery"
     run -0 dist-status --wait --timeout 20s "$id"
-    [ "$(receiver_requests /in/strict | jq -r .body)" = '[{"price":"SECRET"}]' ] ||
-        fail "$(receiver_requests /in/strict)"
+    [ "$(receiver_requests /in/strict | jq -r .body_sha256)" = "$(printf '[{"price":"SECRET"}]' | sha256sum | cut -d' ' -f1)" ]
     run ! grep -h SECRET "$BATS_FILE_TMPDIR"/services/*.log
 }
 
