@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "catalog.h"
-#include "ceilings.h"
 #include "pump.h"
 #include "tool.h"
 #include "transform_check.h"
@@ -101,7 +100,7 @@ static int run(const struct tool *tool, struct render *render, struct fault *fau
         .max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
     };
-    const size_t max_line = LIMIT_DELIVERY(stage.max_payload, render_max_output(render));
+    const size_t max_line = tool_max_delivery(tool);
     struct pump pump = {
         .stage = &stage,
         .part = &programs,

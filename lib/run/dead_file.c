@@ -135,7 +135,7 @@ static int record(void *arg, char *line, size_t size, uint64_t number, struct bu
         if (letters->action == DEAD_LIST)
             result = list_one(reading, delivery, fault);
         else if (letters->action == DEAD_SHOW)
-            result = dead_show(delivery, NULL, letters->json, letters->body, letters->max_payload, fault);
+            result = dead_show(delivery, NULL, letters->json, letters->body, letters->max_delivery, fault);
         else if (letters->action == DEAD_EXPORT)
             result = envelope_write_delivery(delivery, out, fault);
         else if (letters->dry_run)
@@ -210,8 +210,8 @@ int dead_letters_file(const struct dead_request *letters, struct fault *fault)
     struct lines lines = {
         .out = STDOUT_FILENO,
         .name = letters->file,
-        .max_line = LIMIT_ENVELOPE(letters->max_payload),
-        .max_pending = LIMIT_ENVELOPE(letters->max_payload),
+        .max_line = letters->max_delivery,
+        .max_pending = letters->max_delivery,
         .record = record,
         .arg = &reading,
     };

@@ -15,8 +15,8 @@
 #include "deliver_pipe.h"
 #include "fdio.h"
 #include "msg.h"
+#include "render.h"
 #include "text.h"
-#include "transform.h"
 #include "xalloc.h"
 
 #define NOBODY "once" /* tenant and data type where none is given */
@@ -152,7 +152,11 @@ static int deliver(struct one *one, const struct destination *destination, struc
     struct fault problem = {0};
     int code;
 
-    if (transform_delivery(destination->rendering, delivery, &problem) < 0) {
+    if (render_delivery(one->once->render, one->once->stage->catalog, destination, delivery, &problem) < 0) {
+        if (problem.class != FAULT_INPUT) {
+            *fault = problem;
+            return -1;
+        }
         msg(MSG_ERROR, "%s", problem.text);
         delivery->status = DELIVERY_DEAD;
         delivery->dead_reason = DEAD_TRANSFORM;

@@ -84,6 +84,8 @@ struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *ca
 /* The same of rules.d below the configuration folder; no rules.d is no rules. */
 struct rulebook *tool_rules(const struct tool *tool, const struct catalog *catalog, struct programs *programs,
                             void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
+/* The most bytes of a delivery's envelope, by the settings. */
+size_t tool_max_delivery(const struct tool *tool);
 /* What renders bodies, within the limits of the settings; no process is made before it is needed. */
 struct render *tool_render(const struct tool *tool);
 /* Whether a distribution that names no destination may be routed here: there are files of rules, which are

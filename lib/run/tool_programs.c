@@ -90,3 +90,9 @@ struct render *tool_render(const struct tool *tool)
     limits.memory_bytes = conf_size(tool->conf, "DIST_TRANSFORM_MEMORY");
     return render_new(&limits, conf_size(tool->conf, "DIST_TRANSFORM_OUTPUT"));
 }
+
+size_t tool_max_delivery(const struct tool *tool)
+{
+    return LIMIT_DELIVERY(conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
+                          conf_size(tool->conf, "DIST_TRANSFORM_OUTPUT"));
+}
