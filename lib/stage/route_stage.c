@@ -11,9 +11,9 @@
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
+#include "render.h"
 #include "route.h"
 #include "strmap.h"
-#include "transform.h"
 #include "xalloc.h"
 
 /* Bytes of bodies that are in memory for rules at once, beside the one that is larger. */
@@ -315,7 +315,7 @@ static bool needs_nothing(const struct route_stage *stage, const struct delivery
         delivery->inline_form ? NULL
                               : catalog_destination(stage->book->catalog, delivery_candidate(delivery));
 
-    return destination && !destination->disabled && !transform_needs_body(destination);
+    return destination && !destination->disabled && !render_needs_body(destination, delivery);
 }
 
 /* What a job has just become goes to dist-transform, or to its lanes where none of it needs that. */
