@@ -150,7 +150,7 @@ static int run(const struct tool *tool, struct fault *fault)
     struct catalog *catalog = NULL;
     int result = -1;
 
-    if (stream ? service_begin(&service, tool, fault) == 0
+    if (stream ? service_begin(&service, tool, NULL, fault) == 0
                : (catalog = tool_catalog(tool, tool_mistake, NULL, fault)) != NULL) {
         if (deliver_stage_init(&stage, stream ? service.catalog : catalog, conf_dir(tool->conf),
                                conf_text(tool->conf, "DIST_RETRY_POLICY"),

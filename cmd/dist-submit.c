@@ -219,6 +219,7 @@ static int run_submit(const struct tool *tool, const struct servers *servers, co
     intake.sink = pipe_out ? INTAKE_PIPE : dry_run ? INTAKE_DRY_RUN : INTAKE_STORE;
     intake.defaults.to = to.items;
     intake.defaults.to_count = to.count;
+    intake.defaults.routed = tool_routes(tool);
     intake.defaults.metadata = metadata;
     intake.defaults.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD");
     if (!intake.defaults.tenant_id)

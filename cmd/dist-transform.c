@@ -24,9 +24,11 @@ static const struct tool_options tool_options = {
              "body ready to send on standard output.",
 };
 
-static void attach(void *arg, const struct catalog *catalog, struct store *store, struct queue *queue)
+static void attach(void *arg, const struct catalog *catalog, void *part, struct store *store,
+                   struct queue *queue)
 {
     struct transform_stage *stage = arg;
+    (void)part;
     stage->catalog = catalog;
     stage->store = store;
     stage->queue = queue;

@@ -11,8 +11,6 @@
 #include "text.h"
 #include "xalloc.h"
 
-static const char *const group_policies[] = {"failover", NULL};
-
 static void group_free(void *pointer)
 {
     struct group *group = pointer;
@@ -21,6 +19,7 @@ static void group_free(void *pointer)
     for (size_t i = 0; i < group->member_count; i++)
         free(group->members[i]);
     free(group->members);
+    json_decref(group->form);
     free(group->name);
     free(group->origin);
     free(group);
@@ -39,11 +38,20 @@ static int add_member(struct group *group, const char *member, struct fault *fau
     return 0;
 }
 
-/* {"name": "eu", "group": ["a", "b"], "policy": "failover"} */
-static struct group *group_new(const char *name, const json_t *form, const char *origin, struct fault *fault)
+static int add_members(struct group *group, const json_t *members, struct fault *fault)
 {
-    json_t *members = NULL;
-    const char *policy = NULL;
+    group->members = xcalloc(json_array_size(members), sizeof *group->members);
+    for (size_t i = 0; i < json_array_size(members); i++)
+        if (add_member(group, json_string_value(json_array_get(members, i)), fault))
+            return -1;
+    return 0;
+}
+
+/* {"name": "eu", "group": ["a", "b"], "policy": "weighted", "weights": {"a": 3}, "max_queue": 500} */
+static int read_group(struct group *group, struct fault *fault)
+{
+    json_t *members = NULL, *weights = NULL;
+    const char *policy = NULL, *hash_on = NULL;
     const struct json_field fields[] = {
         {.name = "name", .kind = JSON_KIND_IGNORED},
         {.name = "description", .kind = JSON_KIND_IGNORED},
@@ -53,22 +61,33 @@ static struct group *group_new(const char *name, const json_t *form, const char 
          .target = &members,
          .min = 1,
          .max = LIMIT_CANDIDATES},
-        {.name = "policy", .kind = JSON_KIND_WORD, .target = &policy, .words = group_policies},
+        {.name = "policy", .kind = JSON_KIND_STRING, .target = &policy},
+        {.name = "weights", .kind = JSON_KIND_ANY, .target = &weights},
+        {.name = "hash_on", .kind = JSON_KIND_STRING, .target = &hash_on},
+        {.name = "max_queue",
+         .kind = JSON_KIND_INT,
+         .target = &group->max_queue,
+         .min = 1,
+         .max = GROUP_QUEUE_MAX},
         {0},
     };
-    if (json_fields(form, "", fields, fault))
-        return NULL;
+    if (json_fields(group->form, "", fields, fault) || add_members(group, members, fault))
+        return -1;
+    return balance_plan_read(policy, weights, hash_on, (const char *const *)group->members,
+                             group->member_count, &group->plan, fault);
+}
+
+static struct group *group_new(const char *name, const json_t *form, const char *origin, struct fault *fault)
+{
     struct group *group = xcalloc(1, sizeof *group);
+
     group->name = xstrdup(name);
     group->origin = xstrdup(origin);
-    group->members = xcalloc(json_array_size(members), sizeof *group->members);
-    for (size_t i = 0; i < json_array_size(members); i++) {
-        if (add_member(group, json_string_value(json_array_get(members, i)), fault)) {
-            group_free(group);
-            return NULL;
-        }
-    }
-    return group;
+    group->form = json_deep_copy(form);
+    if (read_group(group, fault) == 0)
+        return group;
+    group_free(group);
+    return NULL;
 }
 
 static void unref(void *destination)
@@ -213,6 +232,13 @@ const char *catalog_nearest(const struct catalog *catalog, const char *name)
 const char **catalog_names(const struct catalog *catalog, size_t *count)
 {
     struct names names = collect(catalog, true, false);
+    *count = names.count;
+    return names.items;
+}
+
+const char **catalog_group_names(const struct catalog *catalog, size_t *count)
+{
+    struct names names = collect(catalog, false, true);
     *count = names.count;
     return names.items;
 }

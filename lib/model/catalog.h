@@ -1,21 +1,29 @@
 /*
  * catalog - all destinations and groups of one configuration
  *
- * A group is {"group": ["a", "b"], "policy": "failover"}: destinations in the order in which they are tried.
+ * A group is {"group": ["a", "b"], "policy": "weighted", "weights": {"a": 3}}: destinations, and the policy
+ * by which they are put into an order for each delivery; see balance.h.
  */
 #ifndef DIST_CATALOG_H
 #define DIST_CATALOG_H
 
 #include <stddef.h>
+#include <stdint.h>
+#include "balance.h"
 #include "destination.h"
 #include "fault.h"
 #include "strmap.h"
 
+enum { GROUP_QUEUE_MAX = 100000 };
+
 struct group {
     char *name;
     char *origin;
+    json_t *form; /* as it was read; the plan borrows from it */
     size_t member_count;
-    char **members; /* names of destinations, in the order in which they are tried */
+    char **members; /* names of destinations, as they are listed */
+    struct balance_plan plan;
+    int64_t max_queue; /* a member with more deliveries waiting than that is not fit; 0: no limit */
 };
 
 struct catalog {
@@ -39,5 +47,6 @@ struct group *catalog_group(const struct catalog *catalog, const char *name); /*
 const char *catalog_nearest(const struct catalog *catalog, const char *name);
 /* All names of destinations (not groups), sorted; the array is the caller's, the strings the catalog's. */
 const char **catalog_names(const struct catalog *catalog, size_t *count);
+const char **catalog_group_names(const struct catalog *catalog, size_t *count); /* likewise, of groups */
 
 #endif

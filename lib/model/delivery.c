@@ -26,6 +26,7 @@ void delivery_free(struct delivery *delivery)
         return;
     job_unref(delivery->job);
     free(delivery->target);
+    free(delivery->rule);
     for (size_t i = 0; i < delivery->candidate_count; i++)
         free(delivery->candidates[i]);
     free(delivery->candidates);

@@ -14,7 +14,8 @@
 struct delivery {
     char id[UID_TEXT_SIZE]; /* also the message id: the same on every attempt (Idempotency-Key, webhook-id) */
     struct job *job;        /* a reference */
-    char *target;           /* what the request named: a destination or a group */
+    char *target;           /* what the request or a rule named: a destination or a group */
+    char *rule;             /* that named it; NULL: the request did, or nobody */
     char **candidates; /* destinations in the order in which they are tried; one unless target is a group */
     size_t candidate_count;
     json_t *inline_form; /* the form that the request brought along, or NULL where the name is configured */

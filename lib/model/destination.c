@@ -3,6 +3,7 @@
  */
 #include "destination.h"
 #include <stdlib.h>
+#include <string.h>
 
 const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC", NULL};
 const char *const body_format_names[] = {"identity", "raw", "json", NULL};
@@ -11,6 +12,18 @@ struct destination *destination_ref(struct destination *destination)
 {
     destination->references++;
     return destination;
+}
+
+bool destination_allows(const struct destination *destination, const char *tenant)
+{
+    json_t *name;
+    size_t index;
+
+    json_array_foreach (destination->tenants, index, name) {
+        if (strcmp(json_string_value(name), tenant) == 0)
+            return true;
+    }
+    return destination->tenants == NULL;
 }
 
 double destination_burst(const struct destination *destination)

@@ -33,6 +33,7 @@ struct destination {
     enum body_format format;
     const char *credentials; /* reference, or NULL */
     char *tenant;       /* of a destination that a request brought along: whose credentials it may name */
+    json_t *tenants;    /* names of the tenants that may use it; NULL: all */
     bool allow_private; /* private, loopback and link-local addresses may be connected to */
     bool disabled;
     int64_t timeout_ms;   /* of one attempt, look-up to last byte; default 30 s, 100 ms to 1 h */
@@ -56,6 +57,8 @@ struct destination {
 
 struct destination *destination_ref(struct destination *destination);
 void destination_unref(struct destination *destination);
+/* Whether distributions of this tenant may go there. */
+bool destination_allows(const struct destination *destination, const char *tenant);
 /* Attempts that may begin at once after a pause: what a second allows, and at least 1. 0: no limit. */
 double destination_burst(const struct destination *destination);
 

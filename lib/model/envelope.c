@@ -190,6 +190,7 @@ int envelope_write_delivery(const struct delivery *delivery, struct buf *out, st
     add_job(out, delivery->job);
     add_text(out, "delivery_id", delivery->id);
     add_text(out, "target", delivery->target);
+    add_text(out, "rule", delivery->rule);
     add_candidates(out, delivery);
     if (delivery->inline_form)
         add_value(out, "destination", delivery->inline_form);

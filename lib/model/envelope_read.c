@@ -175,7 +175,7 @@ out:
 
 /* The delivery's own members; strings and values borrow from the document. */
 struct delivery_line {
-    const char *id, *target, *status, *dead_reason, *error, *content_type;
+    const char *id, *target, *rule, *status, *dead_reason, *error, *content_type;
     int64_t attempts, budget_start;
     json_t *candidates, *form;
 };
@@ -185,6 +185,7 @@ static void delivery_line_fields(struct delivery_line *line, struct json_field *
     const struct json_field fields[] = {
         {"delivery_id", JSON_KIND_STRING, .required = true, .target = &line->id},
         {"target", JSON_KIND_NAME, .required = true, .target = &line->target},
+        {"rule", JSON_KIND_NAME, .target = &line->rule},
         {"candidates", JSON_KIND_ARRAY, .required = true, .target = &line->candidates,
          .max = LIMIT_CANDIDATES},
         {"destination", JSON_KIND_OBJECT, .target = &line->form},
@@ -255,6 +256,7 @@ static struct delivery *delivery_of_line(struct job *job, const struct delivery_
     text_copy(delivery->id, sizeof delivery->id, line->id);
     for (size_t i = 0; i < json_array_size(line->candidates); i++)
         delivery_add_candidate(delivery, json_string_value(json_array_get(line->candidates, i)));
+    delivery->rule = xstrdup_null(line->rule);
     delivery->inline_form = json_incref(line->form);
     delivery->attempts = (int)line->attempts;
     delivery->budget_start = (int)line->budget_start;

@@ -6,9 +6,11 @@
  * No fault quotes a value that may hold a secret.
  */
 #include <ctype.h>
+#include <stdio.h>
 #include <strings.h>
 #include "form.h"
 #include "form_parts.h"
+#include "job.h"
 #include "json.h"
 #include "num.h"
 #include "status.h"
@@ -27,7 +29,8 @@ enum {
     CONCURRENCY_DEFAULT = 20,
     CONCURRENCY_MAX = 1000,
     RATE_MAX = 1000000, /* in any unit */
-    HOST_MAX = 253,     /* RFC 1035 section 2.3.4, as text */
+    TENANTS_MAX = 1000,
+    HOST_MAX = 253, /* RFC 1035 section 2.3.4, as text */
 };
 
 size_t form_add_fields(struct json_field *out, const struct json_field *fields)
@@ -57,6 +60,11 @@ static size_t common_fields(struct form *form, struct json_field *out)
         {.name = "protocol", .kind = JSON_KIND_IGNORED},
         {.name = "format", .kind = JSON_KIND_WORD, .target = &form->format, .words = body_format_names},
         {.name = "credentials", .kind = JSON_KIND_STRING, .target = &destination->credentials},
+        {.name = "tenants",
+         .kind = JSON_KIND_ARRAY,
+         .target = &destination->tenants,
+         .min = 1,
+         .max = TENANTS_MAX},
         {.name = "disabled", .kind = JSON_KIND_BOOL, .target = &destination->disabled},
         {.name = "timeout",
          .kind = JSON_KIND_SECONDS,
@@ -102,6 +110,25 @@ static int parse_rate(const char *text, double *per_s, struct fault *fault)
                      RATE_MAX, text_printable(cut));
 }
 
+/* Who a destination is for is the operator's to say. */
+static int check_tenants(const struct destination *destination, struct fault *fault)
+{
+    json_t *name;
+    size_t index;
+    char path[40];
+
+    if (destination->tenants && destination->tenant)
+        return fault_set(fault, FAULT_DENIED, "/tenants: it is for configured destinations");
+    json_array_foreach (destination->tenants, index, name) {
+        snprintf(path, sizeof path, "/tenants/%zu", index);
+        if (!json_is_string(name))
+            return fault_set(fault, FAULT_INPUT, "%s: the name of a tenant is wanted", path);
+        if (job_check_name(path, json_string_value(name), fault))
+            return -1;
+    }
+    return 0;
+}
+
 static int check_common(struct form *form, struct fault *fault)
 {
     struct destination *destination = form->destination;
@@ -120,6 +147,8 @@ static int check_common(struct form *form, struct fault *fault)
         return fault_set(fault, FAULT_DENIED,
                          "/allow_private: only the operator may open private networks, in a configured "
                          "destination");
+    if (check_tenants(destination, fault))
+        return -1;
     return retry_policy_refine(retry_policy_by_name("exponential_backoff"), destination->retry_policy,
                                "/retry_policy", &refined, fault);
 }

@@ -229,8 +229,8 @@ int job_set_destinations(struct job *job, const json_t *array, const char *path,
     size_t index;
     int status = -1;
 
-    if (json_array_size(array) < 1 || json_array_size(array) > LIMIT_TARGETS)
-        return fault_set(fault, FAULT_INPUT, "%s: %zu destinations, where 1 to %d are wanted", path,
+    if (json_array_size(array) > LIMIT_TARGETS)
+        return fault_set(fault, FAULT_INPUT, "%s: %zu destinations, where at most %d are wanted", path,
                          json_array_size(array), LIMIT_TARGETS);
     destinations = json_array();
     strmap_init(&names);

@@ -46,6 +46,7 @@ struct job {
     int64_t delay_ms;         /* the same as a duration from the acceptance; 0: none */
     int64_t expires_at_us;    /* that was given as a time; 0: none */
     int64_t timeout_ms;       /* the same as a duration from the schedule, or the acceptance; 0: none */
+    bool ruled;               /* rules set some of it: see route_job() */
     unsigned references;
 };
 
@@ -65,6 +66,7 @@ struct job_defaults {
     const char *idempotency_key, *callback_url, *retry_policy, *once_per, *supersede_key;
     const char *const *to; /* names of destinations or groups */
     size_t to_count;
+    bool routed;            /* rules or a default target say where to: a destination need not be named */
     const json_t *metadata; /* object */
     int64_t expires_at_us, expires_in_ms;
     int64_t scheduled_at_us, delay_ms;
@@ -87,7 +89,8 @@ int job_from_request(const char *text, size_t size, const struct job_defaults *d
                      struct job **job, struct fault *fault);
 
 /*
- * A bare payload with everything else from the defaults (tenant, type and a destination are required).
+ * A bare payload with everything else from the defaults (tenant, type and, unless it is routed, a destination
+ * are required).
  * A body whose content type is JSON (application/json or ...+json) must pass json_check().
  */
 int job_from_payload(const char *body, size_t size, const struct job_defaults *defaults, int64_t now_us,
@@ -128,7 +131,8 @@ int job_set_body(struct job *job, const char *path, const void *body, size_t siz
                  struct fault *fault);
 int job_set_body_base64(struct job *job, const char *path, const char *text, uint64_t max_payload,
                         struct fault *fault);
-/* `array` holds names and objects with "name"; each name once. The elements are shared, not copied. */
+/* `array` holds names and objects with "name", at most LIMIT_TARGETS; each name once. The elements are
+ * shared, not copied. */
 int job_set_destinations(struct job *job, const json_t *array, const char *path, struct fault *fault);
 
 #endif

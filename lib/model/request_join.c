@@ -206,6 +206,9 @@ static int take_destinations(struct job *job, const struct request *request,
     int status;
 
     if (request->destinations) {
+        if (!json_array_size(request->destinations) && !defaults->routed)
+            return fault_set(fault, FAULT_INPUT, "/destinations: none, where 1 to %d are wanted",
+                             LIMIT_TARGETS);
         if (job_set_destinations(job, request->destinations, "/destinations", fault))
             return -1;
         for (size_t i = 0; i < defaults->to_count; i++) {
@@ -218,6 +221,8 @@ static int take_destinations(struct job *job, const struct request *request,
                              json_array_size(job->destinations), defaults->to_count);
         return 0;
     }
+    if (!defaults->to_count && defaults->routed)
+        return 0;
     if (!defaults->to_count)
         return fault_set(fault, FAULT_INPUT, "no destination: give --to or destinations");
     given = json_array();

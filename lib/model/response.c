@@ -34,6 +34,7 @@ void delivery_view_release(struct delivery_view *view)
     free(view->destination);
     free(view->dead_reason);
     free(view->error);
+    free(view->rule);
     free(view->replayed_as);
     for (size_t i = 0; i < view->attempt_count; i++)
         attempt_view_release(&view->attempt_items[i]);
@@ -119,6 +120,8 @@ static json_t *destination_value(const struct delivery_view *delivery)
     json_object_set_new(value, "name", text_value(delivery->target));
     if (delivery->destination && delivery->target && strcmp(delivery->destination, delivery->target))
         json_object_set_new(value, "destination", text_value(delivery->destination));
+    if (delivery->rule)
+        json_object_set_new(value, "rule", text_value(delivery->rule));
     json_object_set_new(value, "status", json_string(delivery_status_response(delivery->status)));
     json_object_set_new(value, "attempts", json_integer(delivery->attempts));
     json_object_set_new(value, "delivered_at", time_value(delivery->delivered_at_us));

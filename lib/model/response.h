@@ -25,6 +25,7 @@ struct delivery_view {
     char *id, *target, *destination; /* destination: the candidate of the last or next attempt */
     enum delivery_status status;
     char *dead_reason, *error;
+    char *rule;        /* that named the target, or NULL */
     char *replayed_as; /* the distribution that has an edited body in its place, or NULL */
     int attempts;
     int64_t due_at_us, delivered_at_us, updated_at_us;
@@ -51,12 +52,12 @@ void job_view_release(struct job_view *view); /* the fields, not the struct */
 /*
  * distribution-response-v1; the caller's. Members of the specification that have no value yet are null:
  * completed_at, delivered_at, response, and the metrics that need the end. "name" is the target; where that
- * is a group, "destination" is the member. "scheduled_at" is there where there is a schedule, "replay_of" and
- * "replayed_as" for edited replays. "response" is the last attempt's, "response.body" JSON where the body is
- * JSON, else a string. "errors" has one object {destination, status, reason, error} per dead or expired
- * delivery, and one without a destination for the job's own error. network_time_ms is the sum of all attempts
- * (deliveries run side by side, so it may exceed the total), processing_time_ms the rest of the total, at
- * least 0.
+ * is a group, "destination" is the member; "rule" is there where a rule named it. "scheduled_at" is there
+ * where there is a schedule, "replay_of" and "replayed_as" for edited replays. "response" is the last
+ * attempt's, "response.body" JSON where the body is JSON, else a string. "errors" has one object
+ * {destination, status, reason, error} per dead or expired delivery, and one without a destination for the
+ * job's own error. network_time_ms is the sum of all attempts (deliveries run side by side, so it may exceed
+ * the total), processing_time_ms the rest of the total, at least 0.
  */
 json_t *response_document(const struct job_view *view);
 /* The callback as an object of "destinations"; the caller's, NULL where there is none. */

@@ -116,18 +116,3 @@ int admin_config(const struct tool *tool, bool json, struct fault *fault)
     table_release(&table);
     return result;
 }
-
-int admin_config_check(const struct tool *tool, struct fault *fault)
-{
-    struct fault problem = {0};
-    int result = admin_destination_check(tool, NULL, 0, fault);
-
-    if (tool_redis_check(tool, &problem) < 0) { /* a mistake more: both are to be seen */
-        if (result < 0)
-            tool_mistake(NULL, problem.text);
-        else
-            *fault = problem;
-        return -1;
-    }
-    return result ? result : print_text(fault, "%s: no mistakes\n", conf_dir(tool->conf));
-}

@@ -29,6 +29,12 @@ static const char *place_of(const struct destination *destination)
     return "";
 }
 
+static void forget_mistake(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
 static int list_one(const struct destination *destination, bool json, struct table *table,
                     struct fault *fault)
 {
@@ -137,6 +143,42 @@ int admin_destination_check(const struct tool *tool, char **names, int count, st
         return 0;
     return fault_set(fault, FAULT_CONFIG, "%zu of %zu destinations cannot be delivered to", checking.mistakes,
                      checking.total);
+}
+
+/* Also where the destinations have mistakes: what is wrong with the rules alone is to be seen in the same
+ * run. */
+static int check_rules(const struct tool *tool, struct fault *fault)
+{
+    struct fault ignored = {0};
+    struct programs *programs = programs_new(&program_limits_default);
+    struct catalog *catalog = tool_catalog(tool, forget_mistake, NULL, &ignored);
+    struct rulebook *book = tool_rules(tool, catalog, programs, tool_mistake, NULL, fault);
+    int result = book ? 0 : -1;
+
+    rulebook_free(book);
+    catalog_free(catalog);
+    programs_free(programs);
+    return result;
+}
+
+/* Everything is looked at, and each mistake has its line; the fault is the first one. */
+int admin_config_check(const struct tool *tool, struct fault *fault)
+{
+    struct fault problems[3] = {0};
+    const int results[] = {admin_destination_check(tool, NULL, 0, &problems[0]),
+                           check_rules(tool, &problems[1]), tool_redis_check(tool, &problems[2])};
+    int result = 0;
+
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+        if (!results[i])
+            continue;
+        if (result == 0)
+            *fault = problems[i];
+        else
+            tool_mistake(NULL, problems[i].text);
+        result = -1;
+    }
+    return result ? result : print_text(fault, "%s: no mistakes\n", conf_dir(tool->conf));
 }
 
 static int examine_store(const struct tool *tool, struct fault *fault)
@@ -248,10 +290,17 @@ static int examine_destinations(const struct tool *tool, struct fault *fault)
     return print_text(fault, "ok       %s/destinations.d\n", conf_dir(tool->conf));
 }
 
+static int examine_rules(const struct tool *tool, struct fault *fault)
+{
+    if (check_rules(tool, fault) < 0)
+        return -1;
+    return print_text(fault, "ok       %s/rules.d\n", conf_dir(tool->conf));
+}
+
 int admin_doctor(const struct tool *tool, struct fault *fault)
 {
-    static int (*const examinations[])(const struct tool *, struct fault *) = {examine_store, examine_redis,
-                                                                               examine_destinations};
+    static int (*const examinations[])(const struct tool *, struct fault *) = {
+        examine_store, examine_redis, examine_destinations, examine_rules};
     int worst = 0;
 
     for (size_t i = 0; i < sizeof examinations / sizeof *examinations; i++) {

@@ -29,15 +29,15 @@ enum {
 static const char *const action_names[DEAD_ACTION_COUNT] = {"list",   "show", "export",
                                                             "replay", "drop", "batches"};
 
-struct rule {
+struct call_rule {
     const char *option;
     bool given;
     unsigned actions;      /* that take it */
     unsigned file_actions; /* those of them that take it for a file */
 };
 
-static int check_rule(const struct tool *tool, const struct rule *rule, const struct dead_request *letters,
-                      struct fault *fault)
+static int check_rule(const struct tool *tool, const struct call_rule *rule,
+                      const struct dead_request *letters, struct fault *fault)
 {
     struct buf names;
     int result = 0;
@@ -62,7 +62,7 @@ static int check_rules(const struct tool *tool, const struct dead_request *lette
 {
     const struct dead_filter *filter = &letters->filter;
     const struct dead_replay *replay = &letters->replay;
-    const struct rule rules[] = {
+    const struct call_rule rules[] = {
         {"json", letters->json, ANY & ~(unsigned)EXPORT, LIST | SHOW},
         {"body", letters->body, SHOW, SHOW},
         {"dry-run", letters->dry_run, REPLAY | DROP, REPLAY},

@@ -55,12 +55,12 @@ static bool stuck(const struct engine *engine, int64_t now_ms)
 
 void engine_follow_reload(struct engine *engine)
 {
-    struct catalog *old;
+    struct service_old old;
 
     if (!service_reload(engine->stream->service, &old))
         return;
     engine->stream->stage->catalog = engine->stream->service->catalog;
-    catalog_free(old); /* attempts in flight hold their destinations */
+    service_old_free(engine->stream->service, &old); /* attempts in flight hold their destinations */
 }
 
 /* Signals, the watchdog's sign (none from a service that hangs), a reload. */

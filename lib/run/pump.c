@@ -245,12 +245,13 @@ static int run_batch(struct work *work, struct fault *fault)
 
 static void follow_reload(struct work *work)
 {
-    struct catalog *old;
+    struct service_old old;
 
     if (!service_reload(work->service, &old))
         return;
-    work->pump->attach(work->pump->stage, work->service->catalog, work->store, work->queue);
-    catalog_free(old);
+    work->pump->attach(work->pump->stage, work->service->catalog, work->service->loaded, work->store,
+                       work->queue);
+    service_old_free(work->service, &old);
 }
 
 /* One turn. *wait_ms: how long the bell may be waited for, 0 where there was work. */
@@ -351,8 +352,8 @@ static int run_service(const struct pump *pump, const struct tool *tool, struct 
     int result = -1;
 
     share_init(&work.share);
-    if (service_begin(&service, tool, fault) == 0) {
-        pump->attach(pump->stage, service.catalog, work.store, work.queue);
+    if (service_begin(&service, tool, pump->part, fault) == 0) {
+        pump->attach(pump->stage, service.catalog, service.loaded, work.store, work.queue);
         result = pump_streams(&work, fault);
         service_end(&service);
     }
@@ -362,15 +363,24 @@ static int run_service(const struct pump *pump, const struct tool *tool, struct 
     return result;
 }
 
-int pump_run(const struct pump *pump, const struct tool *tool, bool stream, struct fault *fault)
+static int run_filter(const struct pump *pump, const struct tool *tool, struct fault *fault)
 {
-    if (stream)
-        return run_service(pump, tool, fault);
+    const struct service_part *part = pump->part;
     struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
-    if (!catalog)
-        return -1;
-    pump->attach(pump->stage, catalog, NULL, NULL);
-    int result = pump_lines(pump, fault);
+    void *loaded = catalog && part ? part->load(part->arg, tool, catalog, fault) : NULL;
+    int result = -1;
+
+    if (catalog && (!part || loaded)) {
+        pump->attach(pump->stage, catalog, loaded, NULL, NULL);
+        result = pump_lines(pump, fault);
+    }
+    if (loaded)
+        part->release(loaded);
     catalog_free(catalog);
     return result;
+}
+
+int pump_run(const struct pump *pump, const struct tool *tool, bool stream, struct fault *fault)
+{
+    return stream ? run_service(pump, tool, fault) : run_filter(pump, tool, fault);
 }

@@ -14,14 +14,17 @@
 #include "buf.h"
 #include "fault.h"
 #include "queue.h"
+#include "service.h"
 #include "store.h"
 #include "tool.h"
 
 struct pump {
     void *stage;
-    /* What the stage works with: the catalog at the start and after every reload, the servers as a service
-     * only. */
-    void (*attach)(void *stage, const struct catalog *catalog, struct store *store, struct queue *queue);
+    const struct service_part *part; /* of the configuration, beside the catalog; or NULL */
+    /* What the stage works with: catalog and part at the start and after every reload, the servers as a
+     * service only. */
+    void (*attach)(void *stage, const struct catalog *catalog, void *part, struct store *store,
+                   struct queue *queue);
 
     /* As a filter: one record to its lines. */
     int (*line)(void *stage, const char *line, size_t size, struct buf *out, struct fault *fault);

@@ -33,21 +33,56 @@ static int handle(int signal_number, void (*handler)(int), struct fault *fault)
     return 0;
 }
 
-int service_begin(struct service *service, const struct tool *tool, struct fault *fault)
+/* The destinations and the part, or neither. */
+static int load(const struct service *service, struct service_old *out, struct fault *fault)
 {
-    *service = (struct service){.tool = tool};
+    const struct service_part *part = service->part;
+
+    *out = (struct service_old){.catalog = tool_catalog(service->tool, tool_mistake, NULL, fault)};
+    if (!out->catalog)
+        return -1;
+    if (!part)
+        return 0;
+    out->loaded = part->load(part->arg, service->tool, out->catalog, fault);
+    if (out->loaded)
+        return 0;
+    catalog_free(out->catalog);
+    out->catalog = NULL;
+    return -1;
+}
+
+void service_old_free(const struct service *service, struct service_old *old)
+{
+    if (service->part && old->loaded)
+        service->part->release(old->loaded);
+    catalog_free(old->catalog);
+    *old = (struct service_old){0};
+}
+
+int service_begin(struct service *service, const struct tool *tool, const struct service_part *part,
+                  struct fault *fault)
+{
+    struct service_old first;
+
+    *service = (struct service){.tool = tool, .part = part};
     if (handle(SIGTERM, on_stop, fault) < 0 || handle(SIGINT, on_stop, fault) < 0 ||
         handle(SIGHUP, on_reload, fault) < 0)
         return -1;
-    service->catalog = tool_catalog(tool, tool_mistake, NULL, fault);
-    return service->catalog ? 0 : -1;
+    if (load(service, &first, fault) < 0)
+        return -1;
+    service->catalog = first.catalog;
+    service->loaded = first.loaded;
+    return 0;
 }
 
 void service_end(struct service *service)
 {
+    struct service_old last = {.catalog = service->catalog, .loaded = service->loaded};
+
     notify_stopping();
-    catalog_free(service->catalog);
+    service_old_free(service, &last);
     service->catalog = NULL;
+    service->loaded = NULL;
 }
 
 bool service_stopping(void)
@@ -65,23 +100,27 @@ void service_turn(struct service *service)
     service->alive_at_ms = now_ms + notify_watchdog_ms() / 4;
 }
 
-bool service_reload(struct service *service, struct catalog **old)
+bool service_reload(struct service *service, struct service_old *old)
 {
     struct fault fault = {0};
+    struct service_old fresh;
+    const char *name = service->part ? service->part->name : NULL;
 
     if (!reload_flag)
         return false;
     reload_flag = 0;
     notify_reloading();
-    struct catalog *fresh = tool_catalog(service->tool, tool_mistake, NULL, &fault);
+    int result = load(service, &fresh, &fault);
     notify_ready();
-    if (!fresh) {
-        msg(MSG_ERROR, "%s: the destinations in force stay", fault.text);
+    if (result < 0) {
+        msg(MSG_ERROR, "%s: the destinations%s%s in force stay", fault.text, name ? " and " : "",
+            name ? name : "");
         return false;
     }
-    msg(MSG_INFO, "the destinations have been read again");
-    *old = service->catalog;
-    service->catalog = fresh;
+    msg(MSG_INFO, "the destinations%s%s have been read again", name ? " and " : "", name ? name : "");
+    *old = (struct service_old){.catalog = service->catalog, .loaded = service->loaded};
+    service->catalog = fresh.catalog;
+    service->loaded = fresh.loaded;
     return true;
 }
 

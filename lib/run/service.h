@@ -2,7 +2,7 @@
  * service - what every long-running program does alike: signals, supervisor, patience with servers
  *
  * SIGTERM and SIGINT: stop taking, finish or hand back what is in hand, exit 0. SIGHUP: read the
- * destinations again; all of the new ones are good, or the old ones stay. A server that is away is waited for
+ * configuration again; all of it is good, or the old one stays. A server that is away is waited for
  * with growing pauses, said once when it goes and once when it is back.
  */
 #ifndef DIST_SERVICE_H
@@ -15,17 +15,30 @@
 #include "fault.h"
 #include "tool.h"
 
+/* What a program makes of a configuration beside the destinations, as rules. */
+struct service_part {
+    const char *name; /* for messages: "rules" */
+    /* NULL with the fault: there was a mistake, and nothing of the configuration is taken. Mistakes have had
+     * their lines. The catalog outlives what is made. */
+    void *(*load)(void *arg, const struct tool *tool, const struct catalog *catalog, struct fault *fault);
+    void (*release)(void *part);
+    void *arg;
+};
+
 struct service {
     const struct tool *tool;
-    struct catalog *catalog; /* the one in force */
-    bool ready;              /* the supervisor has been told */
-    int failures;            /* calls that failed since the last good one */
+    const struct service_part *part; /* or NULL */
+    struct catalog *catalog;         /* the one in force */
+    void *loaded;                    /* the part of it */
+    bool ready;                      /* the supervisor has been told */
+    int failures;                    /* calls that failed since the last good one */
     int64_t retry_at_ms;
     int64_t alive_at_ms;
 };
 
-/* Installs the handlers and loads the destinations. */
-int service_begin(struct service *service, const struct tool *tool, struct fault *fault);
+/* Installs the handlers and loads the destinations, and the part if there is one. */
+int service_begin(struct service *service, const struct tool *tool, const struct service_part *part,
+                  struct fault *fault);
 void service_end(struct service *service);
 
 bool service_stopping(void); /* SIGTERM or SIGINT came */
@@ -33,11 +46,16 @@ bool service_stopping(void); /* SIGTERM or SIGINT came */
 /* A turn of the loop: the watchdog's sign. */
 void service_turn(struct service *service);
 /*
- * The reload, if SIGHUP came: true where the catalog changed; the old one is then given to the caller through
- * `old` for catalog_free() when nothing uses it. To be asked between the taking of work and its beginning
- * too: what was submitted after the signal is done by what was read after it.
+ * The reload, if SIGHUP came: true where the catalog and the part changed; the old ones are then given to the
+ * caller through `old`, for service_old_free() when nothing uses them. To be asked between the taking of work
+ * and its beginning too: what was submitted after the signal is done by what was read after it.
  */
-bool service_reload(struct service *service, struct catalog **old);
+struct service_old {
+    struct catalog *catalog;
+    void *loaded;
+};
+bool service_reload(struct service *service, struct service_old *old);
+void service_old_free(const struct service *service, struct service_old *old);
 
 /* The servers answered: ready, and the end of any trouble. */
 void service_good(struct service *service);

@@ -4,7 +4,6 @@
 #include "catalog.h"
 #include "tool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -14,11 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config_files.h"
 #include "crash.h"
 #include "fdio.h"
 #include "ceilings.h"
 #include "msg.h"
 #include "rng.h"
+#include "rule_files.h"
+#include "status.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -222,7 +224,7 @@ struct reading {
     struct catalog *catalog;
     void (*mistake)(void *arg, const char *text);
     void *arg;
-    int mistakes;
+    size_t mistakes;
 };
 
 static void note_mistake(struct reading *reading, const struct fault *fault)
@@ -231,83 +233,99 @@ static void note_mistake(struct reading *reading, const struct fault *fault)
     reading->mistakes++;
 }
 
-/* A FIFO or a device in a form's place must not stop the process: hence O_NONBLOCK, and regular files only.
- */
-static int read_regular(const char *path, struct buf *text, struct fault *fault)
+static int refuse(const char *folder, size_t mistakes, struct fault *fault)
 {
-    struct stat status;
-    int fd = fdio_open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0, fault);
-    int result;
-
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &status) < 0)
-        result = fault_errno(fault, errno, "cannot be examined");
-    else if (!S_ISREG(status.st_mode))
-        result = fault_set(fault, FAULT_INPUT, "is no regular file");
-    else
-        result = fdio_read_all(fd, text, fault);
-    close(fd);
-    return result == 0 ? 0 : fault_wrap(fault, "%s", path);
+    return fault_set(fault, FAULT_CONFIG, "%s has %zu mistake%s", folder, mistakes, mistakes == 1 ? "" : "s");
 }
 
-static void read_form(struct reading *reading, const char *folder, const char *file)
+static void read_form(void *arg, const struct config_file *file)
 {
+    struct reading *reading = arg;
     struct fault fault = {0};
     struct buf text;
-    char *path = xasprintf("%s/%s", folder, file);
-    char *origin = xasprintf("destinations.d/%s", file);
-    char *stem = xmemdupz(file, strlen(file) - strlen(".json"));
+    char *origin = xasprintf("destinations.d/%s", file->name);
 
     buf_init(&text, LIMIT_CONFIG_FILE);
-    if (read_regular(path, &text, &fault) < 0) {
+    if (config_file_read(file->path, &text, &fault) < 0) {
         note_mistake(reading, &fault);
-    } else if (catalog_add(reading->catalog, text.data, text.len, stem, origin, &fault) < 0) {
-        fault_wrap(&fault, "%s", path);
+    } else if (catalog_add(reading->catalog, text.data, text.len, file->stem, origin, &fault) < 0) {
+        fault_wrap(&fault, "%s", file->path);
         note_mistake(reading, &fault);
     }
     buf_release(&text);
-    free(stem);
     free(origin);
-    free(path);
-}
-
-static int is_form(const struct dirent *entry)
-{
-    size_t size = strlen(entry->d_name);
-    return entry->d_name[0] != '.' && size > 5 && !strcmp(entry->d_name + size - 5, ".json");
 }
 
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault)
 {
     char *folder = xasprintf("%s/destinations.d", conf_dir(tool->conf));
-    struct dirent **entries = NULL;
     struct reading reading = {.catalog = catalog_new(), .mistake = mistake, .arg = arg};
     struct fault problem = {0};
 
-    int count = scandir(folder, &entries, is_form, alphasort);
-    if (count < 0 && errno != ENOENT) {
-        fault_errno(&problem, errno, "cannot read %s", folder);
+    int count = config_folder_each(folder, read_form, &reading, &problem);
+    if (count < 0 || (count == 0 && tool_folder(tool, &problem) < 0))
         note_mistake(&reading, &problem);
-    } else if (count < 0 && tool_folder(tool, &problem) < 0) {
-        note_mistake(&reading, &problem);
-    }
-    for (int i = 0; i < count; i++) {
-        read_form(&reading, folder, entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
     if (!reading.mistakes && catalog_check(reading.catalog, &problem) < 0) {
         fault_wrap(&problem, "%s", folder);
         note_mistake(&reading, &problem);
     }
     if (reading.mistakes) {
-        fault_set(fault, FAULT_CONFIG, "%s has %d mistake%s", folder, reading.mistakes,
-                  reading.mistakes == 1 ? "" : "s");
+        refuse(folder, reading.mistakes, fault);
         catalog_free(reading.catalog);
         reading.catalog = NULL;
     }
     free(folder);
     return reading.catalog;
+}
+
+static void note_rule(void *arg, const struct rules_mistake *mistake)
+{
+    struct reading *reading = arg;
+    char *text = rule_files_mistake(mistake);
+
+    reading->mistake(reading->arg, text);
+    reading->mistakes++;
+    free(text);
+}
+
+struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *catalog,
+                               struct programs *programs, const struct rules_source *sources, size_t count,
+                               void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault)
+{
+    const int mode = status_index(route_mode_names, conf_text(tool->conf, "DIST_ROUTE_MODE"));
+    const struct rulebook_settings settings = {
+        .mode = (enum route_mode)mode, .default_target = conf_text(tool->conf, "DIST_DEFAULT_TARGET")};
+    struct reading reading = {.mistake = mistake, .arg = arg};
+    struct rulebook *book = rulebook_new(catalog, sources, count, &settings, programs, note_rule, &reading);
+
+    if (!book)
+        refuse("the set of rules", reading.mistakes, fault);
+    return book;
+}
+
+struct rulebook *tool_rules(const struct tool *tool, const struct catalog *catalog, struct programs *programs,
+                            void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault)
+{
+    char *folder = xasprintf("%s/rules.d", conf_dir(tool->conf));
+    struct rule_files files = {0};
+    struct rulebook *book = NULL;
+    size_t mistakes = rule_files_add_folder(&files, folder, mistake, arg);
+
+    if (mistakes)
+        refuse(folder, mistakes, fault);
+    else
+        book = tool_rulebook(tool, catalog, programs, files.items, files.count, mistake, arg, fault);
+    rule_files_release(&files);
+    free(folder);
+    return book;
+}
+
+bool tool_routes(const struct tool *tool)
+{
+    char *folder = xasprintf("%s/rules.d", conf_dir(tool->conf));
+    int count = config_folder_each(folder, NULL, NULL, NULL);
+
+    free(folder);
+    return count > 0 || conf_text(tool->conf, "DIST_DEFAULT_TARGET");
 }

@@ -14,7 +14,9 @@
 #include "destination.h"
 #include "fault.h"
 #include "options.h"
+#include "program.h"
 #include "queue.h"
+#include "rulebook.h"
 #include "store.h"
 
 enum { EXIT_REJECTED = 1 };
@@ -64,6 +66,19 @@ struct queue *tool_queue_beside(const struct tool *tool, const struct queue *que
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);
+/*
+ * The rules of these sources, by the settings of routing; see rulebook.h. Every mistake goes to `mistake`; if
+ * there was one, the result is NULL and the fault (CONFIG) says how many.
+ */
+struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *catalog,
+                               struct programs *programs, const struct rules_source *sources, size_t count,
+                               void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
+/* The same of rules.d below the configuration folder; no rules.d is no rules. */
+struct rulebook *tool_rules(const struct tool *tool, const struct catalog *catalog, struct programs *programs,
+                            void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
+/* Whether a distribution that names no destination may be routed here: there are files of rules, which are
+ * not read, or a default target. */
+bool tool_routes(const struct tool *tool);
 /* For `mistake`: an error line each. */
 void tool_mistake(void *arg, const char *text);
 

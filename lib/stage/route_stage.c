@@ -8,11 +8,29 @@
 
 #include <stdlib.h>
 
+#include "clock.h"
 #include "crash.h"
 #include "envelope.h"
 #include "route.h"
 #include "strmap.h"
+#include "transform.h"
 #include "xalloc.h"
+
+/* Bytes of bodies that are in memory for rules at once, beside the one that is larger. */
+enum { BODY_BUDGET = 32 * 1024 * 1024 };
+
+void route_stage_attach(struct route_stage *stage, struct rulebook *book)
+{
+    stage->book = book;
+    health_release(&stage->health);
+    health_init(&stage->health, book->catalog);
+}
+
+void route_stage_release(struct route_stage *stage)
+{
+    health_release(&stage->health);
+    stage->book = NULL;
+}
 
 int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
                      struct fault *fault)
@@ -23,7 +41,7 @@ int route_stage_line(struct route_stage *stage, const char *line, size_t size, s
 
     if (envelope_read_request(line, size, stage->max_payload, &job, fault) < 0)
         return -1;
-    if (route_job(stage->catalog, job, &deliveries, fault) < 0)
+    if (rulebook_route(stage->book, job, clock_wall_us(), NULL, &deliveries, NULL, fault) < 0)
         goto out;
     for (size_t i = 0; i < deliveries.count; i++)
         if (envelope_write_delivery(deliveries.items[i], out, fault) < 0)
@@ -45,7 +63,7 @@ struct batch {
     size_t routing_count;
     struct due_list *again; /* deliveries of jobs that were routed before */
     char **lanes;           /* of the jobs, and so of their deliveries in dist-transform */
-    struct queue_hop *hops;
+    struct queue_hop *hops; /* the lanes of their items are owned */
 };
 
 static void batch_init(struct batch *batch, const struct queue_claims *claims)
@@ -71,6 +89,8 @@ static void batch_release(struct batch *batch, size_t count)
         job_unref(batch->jobs[i]);
         due_list_release(&batch->again[i]);
         free(batch->lanes[i]);
+        for (size_t k = 0; k < batch->hops[i].count; k++)
+            free((char *)batch->hops[i].items[k].lane);
         free((void *)batch->hops[i].items);
     }
     for (size_t i = 0; i < batch->routing_count; i++)
@@ -85,18 +105,75 @@ static void batch_release(struct batch *batch, size_t count)
     free(batch->hops);
 }
 
-static int route_all(const struct route_stage *stage, struct batch *batch, size_t count, struct fault *fault)
+static void drop_body(struct job *job)
 {
-    for (size_t i = 0; i < count; i++) {
-        batch->routing_of[i] = SIZE_MAX;
-        if (!batch->jobs[i])
+    free(job->body); /* its size stays: events have it */
+    job->body = NULL;
+}
+
+/*
+ * The bodies that rules look at, of jobs[from] and of those behind it as far as they fit; returns where they
+ * end. Only JSON can be looked at. What is loaded is dropped when the job has been routed: its deliveries do
+ * without.
+ */
+static int load_bodies(const struct route_stage *stage, const struct batch *batch, size_t from, size_t count,
+                       size_t *end, struct fault *fault)
+{
+    struct job **jobs = xcalloc(count, sizeof *jobs);
+    uint64_t bytes = 0;
+    size_t wanted = 0, i;
+    int result = 0;
+
+    for (i = from; i < count; i++) {
+        struct job *job = batch->jobs[i];
+
+        if (!job || !job_content_is_json(job->content_type))
             continue;
-        struct routing *routing = &batch->routings[batch->routing_count];
-        batch->routing_of[i] = batch->routing_count++;
-        routing->job = batch->jobs[i];
-        batch->lanes[i] = job_lane(batch->jobs[i]);
-        if (route_job(stage->catalog, batch->jobs[i], &routing->deliveries, fault) < 0)
-            return fault_wrap(fault, "%s", batch->jobs[i]->distribution_id);
+        if (wanted && bytes + job->body_size > BODY_BUDGET)
+            break;
+        bytes += job->body_size;
+        jobs[wanted++] = job;
+    }
+    *end = i;
+    if (wanted)
+        result = store_load_bodies(stage->store, jobs, wanted, fault);
+    free(jobs);
+    return result;
+}
+
+static int route_one(struct route_stage *stage, struct batch *batch, size_t i, int64_t now_us,
+                     struct fault *fault)
+{
+    struct route_health health = health_for_routing(&stage->health);
+    struct routing *routing = &batch->routings[batch->routing_count];
+    struct job *job = batch->jobs[i];
+    int result = rulebook_route(stage->book, job, now_us, &health, &routing->deliveries, NULL, fault);
+
+    drop_body(job);
+    if (result < 0)
+        return fault_wrap(fault, "%s", job->distribution_id);
+    batch->routing_of[i] = batch->routing_count++;
+    routing->job = job;
+    batch->lanes[i] = job_lane(job); /* behind the rules: they may set the priority */
+    for (size_t k = 0; k < routing->deliveries.count; k++)
+        health_count(&stage->health, routing->deliveries.items[k]);
+    return 0;
+}
+
+static int route_all(struct route_stage *stage, struct batch *batch, size_t count, struct fault *fault)
+{
+    const int64_t now_us = clock_wall_us();
+    size_t end = stage->book->ask_payload ? 0 : count;
+
+    if (health_refresh(&stage->health, stage->queue, stage->store, clock_mono_ms(), fault) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        batch->routing_of[i] = SIZE_MAX;
+    for (size_t i = 0; i < count; i++) {
+        if (i == end && load_bodies(stage, batch, i, count, &end, fault) < 0)
+            return -1;
+        if (batch->jobs[i] && route_one(stage, batch, i, now_us, fault) < 0)
+            return -1;
     }
     return 0;
 }
@@ -172,31 +249,60 @@ static int choose_queued(const struct route_stage *stage, struct batch *batch,
     return result;
 }
 
+/* Its destination takes the bytes as they came: there is nothing that dist-transform would do. */
+static bool needs_nothing(const struct route_stage *stage, const struct delivery *delivery)
+{
+    const struct destination *destination =
+        delivery->inline_form ? NULL
+                              : catalog_destination(stage->book->catalog, delivery_candidate(delivery));
+
+    return destination && !destination->disabled && !transform_needs_body(destination);
+}
+
+/* What a job has just become goes to dist-transform, or to its lanes where none of it needs that. */
+static void collect_saved(const struct route_stage *stage, const struct routing *routing, const char *lane,
+                          struct queue_hop *hop)
+{
+    const struct delivery_list *list = &routing->deliveries;
+    struct queue_item *items = xcalloc(list->count, sizeof *items);
+    bool straight = true;
+
+    for (size_t k = 0; k < list->count; k++)
+        if (list->items[k]->status == DELIVERY_QUEUED)
+            straight = straight && needs_nothing(stage, list->items[k]);
+    for (size_t k = 0; k < list->count; k++)
+        if (list->items[k]->status == DELIVERY_QUEUED)
+            items[hop->count++] = (struct queue_item){
+                .id = list->items[k]->id,
+                .lane = straight ? delivery_lane(list->items[k]) : xstrdup(lane),
+            };
+    hop->items = items;
+    hop->stage = straight ? QUEUE_READY : QUEUE_ROUTED;
+}
+
 /* The ids that one job publishes: what was saved now, or what is still queued of an earlier time. */
 static int collect(struct route_stage *stage, struct batch *batch, size_t i, struct fault *fault)
 {
     const struct routing *routing =
         batch->routing_of[i] == SIZE_MAX ? NULL : &batch->routings[batch->routing_of[i]];
-    struct queue_item *items = NULL;
-    size_t count = 0;
+    struct queue_hop *hop = &batch->hops[i];
 
+    hop->stage = QUEUE_ROUTED;
     if (routing && routing->saved) {
-        items = xcalloc(routing->deliveries.count, sizeof *items);
-        for (size_t k = 0; k < routing->deliveries.count; k++)
-            if (routing->deliveries.items[k]->status == DELIVERY_QUEUED)
-                items[count++] =
-                    (struct queue_item){.id = routing->deliveries.items[k]->id, .lane = batch->lanes[i]};
+        collect_saved(stage, routing, batch->lanes[i], hop);
     } else if (routing || batch->routed[i]) {
         struct due_list *again = &batch->again[i];
+        struct queue_item *items;
+
         if (store_queued_of_job(stage->store, batch->ids[i], again, fault) < 0)
             return -1;
-        items = xcalloc(again->count, sizeof *items);
-        for (size_t k = 0; k < again->count; k++)
-            items[count++] = (struct queue_item){.id = again->items[k].id, .lane = again->items[k].lane};
+        hop->items = items = xcalloc(again->count, sizeof *items);
+        for (; hop->count < again->count; hop->count++)
+            items[hop->count] = (struct queue_item){
+                .id = again->items[hop->count].id,
+                .lane = xstrdup(again->items[hop->count].lane),
+            };
     }
-    batch->hops[i].items = items;
-    batch->hops[i].count = count;
-    batch->hops[i].stage = QUEUE_ROUTED;
     return 0;
 }
 

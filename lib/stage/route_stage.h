@@ -1,7 +1,7 @@
 /*
  * route_stage - jobs in, deliveries out
  *
- * One record: route_job() of model/route.h. Here it is put between its two kinds of source and sink: an
+ * One record: rulebook_route(). Here it is put between its two kinds of source and sink: an
  * envelope that becomes lines, and a batch of claimed jobs that becomes rows and then entries of Redis.
  */
 #ifndef DIST_ROUTE_STAGE_H
@@ -9,29 +9,35 @@
 
 #include <stdint.h>
 #include "buf.h"
-#include "catalog.h"
-#include "destination.h"
 #include "due.h"
 #include "fault.h"
+#include "health.h"
 #include "queue.h"
+#include "rulebook.h"
 #include "store.h"
 
 struct route_stage {
-    const struct catalog *catalog;
+    struct rulebook *book; /* see route_stage_attach() */
     uint64_t max_payload;
     struct store *store; /* NULL in a pipe */
     struct queue *queue; /* likewise */
     int64_t lease_ms;
     size_t window;  /* entries of a lane in Redis */
     struct due due; /* the pump that the service runs beside its batches */
+    struct health health;
 };
+
+/* What the stage goes by from now on; borrowed until the next call. */
+void route_stage_attach(struct route_stage *stage, struct rulebook *book);
+void route_stage_release(struct route_stage *stage);
 
 /* A request envelope to delivery envelopes. INPUT: the envelope is refused. */
 int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
                      struct fault *fault);
 
 /* Claimed job ids: deliveries are committed, then published, then the jobs' entries go, in one hop each.
- * Every step may be repeated, by this process or another. */
+ * Every step may be repeated, by this process or another. A job whose deliveries need no transformation goes
+ * straight to their lanes. */
 int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct fault *fault);
 
 /* The due pump's turn: see due.h. */

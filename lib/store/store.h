@@ -103,13 +103,24 @@ struct routing {
     struct delivery_list deliveries;
     bool saved; /* out: false where another router was faster: nothing of this one was written */
 };
-/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead). lease_ms: see
+/* Inserts the deliveries, sets the job `routed` (or ended, where all are dead); of a job that is `ruled` also
+ * what rules may set: priority, retry policy, metadata, and the expiry if it has a timeout_ms. lease_ms: see
  * store_overdue(). */
 int store_save_routings(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
                         struct fault *fault);
 
+/* Text and size of the jobs' bodies; those that have one keep it. */
+int store_load_bodies(struct store *store, struct job *const *jobs, size_t count, struct fault *fault);
+/* How many deliveries wait for each destination, counted up to its limit. */
+struct waiting_count {
+    const char *destination;
+    int64_t limit;
+    int64_t count; /* out */
+};
+int store_count_waiting(struct store *store, struct waiting_count *items, size_t count, struct fault *fault);
+
 /* The pending job cannot be routed: it ends as failed with `why`, and with a dead delivery of reason `poison`
- * for each of its destinations, which a replay routes. */
+ * for each of its destinations, which a replay routes; or one of target ROUTE_NO_TARGET. */
 int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault);
 
 /* --- transform, deliver --- */

@@ -74,6 +74,7 @@ static struct delivery *read_delivery(const PGresult *result, int row, struct jo
     delivery->status = status < 0 ? DELIVERY_QUEUED : (enum delivery_status)status;
     delivery->dead_reason = reason < 0 ? DEAD_REJECTED : (enum dead_reason)reason;
     delivery->last_error = pg_text_copy(result, row, FIRST + 12);
+    delivery->rule = pg_text_copy(result, row, FIRST + 15);
     return delivery;
 }
 

@@ -89,16 +89,13 @@ void store_read_due(const PGresult *result, struct due_list *list);
 int store_load_views(struct store *store, const char *const *ids, size_t count, bool attempts,
                      struct job_view *views, struct fault *fault);
 
-/* Sets text and size of the job's body: for store_load_deliveries() and store_dead_load(). */
-int store_load_bodies(struct store *store, struct job *const *jobs, size_t count, struct fault *fault);
-
 /* The deliveries of the result of a query with STORE_DELIVERY_COLUMNS; out in the order of the rows. */
 #define STORE_DELIVERY_COLUMNS                                                                               \
     STORE_JOB_COLUMNS                                                                                        \
     ", d.id, d.kind, d.target, d.candidates, d.inline_form, d.content_type, d.attempts, "                    \
     "d.budget_start, d.skipped, d.own_key, d.status, d.dead_reason, d.last_error, "                          \
     "dist_us(coalesce(d.replayed_at, d.created_at) + greatest(j.lifetime, interval '1 day')), "              \
-    "dist_us(now())"
+    "dist_us(now()), d.rule"
 /* Reads them, sharing jobs, with expiries by our clock: call it as soon as the result is there. The bodies
  * are still missing. `callbacks[i]` tells which ones are callbacks. */
 void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks);

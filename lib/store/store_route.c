@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "route.h"
 #include "store_parts.h"
 #include "text.h"
 #include "xalloc.h"
@@ -19,31 +20,44 @@ static const char queued_sql[] =
     "SELECT id, job_id, tenant_id, priority FROM distribution_deliveries"
     " WHERE job_id = $1::uuid AND status = 'queued' ORDER BY id";
 
+static const char waiting_sql[] =
+    "SELECT i.place, (SELECT count(*) FROM (SELECT 1 FROM distribution_deliveries d"
+    "                 WHERE d.destination = i.destination AND d.status = 'waiting' LIMIT i.most) AS w)"
+    " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (destination, most, place)";
+
 static const char save_sql[] =
     "WITH mine AS MATERIALIZED ("
     "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
     "    ORDER BY id FOR NO KEY UPDATE"
+    "), ruled AS ("
+    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy, metadata = r.metadata,"
+    "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
+    "        lifetime = coalesce(r.timeout, j.lifetime)"
+    "    FROM (SELECT u.id, u.priority, u.retry_policy, u.metadata, u.timeout_ms * interval '1 millisecond' AS timeout"
+    "          FROM unnest($14::uuid[], $15::text[], $16::text[], $17::jsonb[], $18::bigint[])"
+    "               AS u (id, priority, retry_policy, metadata, timeout_ms)) AS r"
+    "    JOIN mine ON mine.id = r.id WHERE j.id = r.id"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
-    "        own_key, content_type, status, due_at, dead_reason, last_error)"
+    "        own_key, content_type, status, due_at, dead_reason, last_error, rule)"
     "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form,"
     "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
-    "        CASE r.status WHEN 'queued' THEN now() + $13::bigint * interval '1 millisecond'"
+    "        CASE r.status WHEN 'queued' THEN now() + $19::bigint * interval '1 millisecond'"
     "                                WHEN 'waiting' THEN now() END,"
-    "        r.dead_reason, r.last_error"
+    "        r.dead_reason, r.last_error, r.rule"
     "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
-    "                $9::text[], $10::text[], $11::text[], $12::text[])"
+    "                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])"
     "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, content_type, status,"
-    "               dead_reason, last_error)"
+    "               dead_reason, last_error, rule)"
     "    JOIN mine ON mine.id = r.job_id"
     "    ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING"
     "    RETURNING job_id"
     ") SELECT DISTINCT job_id FROM added";
 
 /*
- * A dead delivery for each destination, so that the dead letters tell of it and a replay has something to open:
- * without candidates, they are routed then. The trigger counts them after this statement, and finds the job failed. The
- * callback is inserted here too, for a job that names no destination.
+ * A dead delivery for each destination, or one for a job that names none, so that the dead letters tell of it and a
+ * replay has something to open: without candidates, they are routed then. The trigger counts them after this statement,
+ * and finds the job failed. The callback is inserted here too.
  */
 static const char fail_sql[] =
     "WITH job AS MATERIALIZED ("
@@ -58,7 +72,8 @@ static const char fail_sql[] =
     " SELECT dist_uuid(), job.id, 'target', job.tenant_id, job.priority, e.element ->> 'name', '[]'::jsonb,"
     "     e.form, dist_own_key(job.tenant_id, e.form::text), 'dead', NULL, 'poison', $2::text"
     " FROM job CROSS JOIN LATERAL (SELECT element, CASE WHEN element - 'name' <> '{}' THEN element END AS form"
-    "     FROM jsonb_array_elements(job.destinations) AS element) AS e"
+    "     FROM jsonb_array_elements(CASE job.destinations WHEN '[]' THEN '[{\"name\": \"" ROUTE_NO_TARGET "\"}]'"
+    "                               ELSE job.destinations END) AS element) AS e"
     " UNION ALL"
     " SELECT dist_uuid(), job.id, 'callback', job.tenant_id, job.priority, 'callback', '[\"callback\"]', NULL,"
     "     dist_own_key(job.tenant_id, job.callback_url), 'waiting', now(), NULL, NULL"
@@ -122,6 +137,30 @@ int store_queued_of_job(struct store *store, const char *job_id, struct due_list
     return 0;
 }
 
+int store_count_waiting(struct store *store, struct waiting_count *items, size_t count, struct fault *fault)
+{
+    struct store_arrays arrays;
+    struct pg_params params;
+    PGresult *result = NULL;
+
+    store_arrays_init(&arrays, 2);
+    pg_params_init(&params);
+    for (size_t i = 0; i < count; i++) {
+        items[i].count = 0;
+        pg_array_add(&arrays.items[0], items[i].destination);
+        pg_array_add_int(&arrays.items[1], items[i].limit);
+    }
+    if (!store_arrays_bind(&arrays, &params, fault))
+        result = store_run(store, "count_waiting", waiting_sql, &params, fault);
+    store_arrays_release(&arrays);
+    if (!result)
+        return -1;
+    for (int row = 0; row < PQntuples(result); row++)
+        items[pg_int(result, row, 0) - 1].count = pg_int(result, row, 1);
+    PQclear(result);
+    return 0;
+}
+
 static void add_delivery(struct store_arrays *arrays, const struct job *job, const struct delivery *delivery)
 {
     struct buf *item = &arrays->items[1];
@@ -140,8 +179,21 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
     store_array_add_clean(item++, delivery->content_type);
     pg_array_add(item++, delivery_status_names[delivery->status]);
     pg_array_add(item++, dead ? dead_reason_names[delivery->dead_reason] : NULL);
-    store_array_add_clean(item, delivery->last_error);
+    store_array_add_clean(item++, delivery->last_error);
+    pg_array_add(item, delivery->rule);
     json_decref(candidates);
+}
+
+/* What rules set of the job. */
+static void add_ruled(struct store_arrays *arrays, const struct job *job)
+{
+    struct buf *item = &arrays->items[13];
+
+    pg_array_add(item++, job->id);
+    pg_array_add(item++, priority_names[job->priority]);
+    pg_array_add(item++, job->retry_policy);
+    store_array_add_json(item++, job->metadata);
+    pg_array_add_nonzero(item, job->timeout_ms);
 }
 
 static int save_some(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
@@ -152,10 +204,12 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     struct strmap saved; /* ids of jobs */
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 12);
+    store_arrays_init(&arrays, 18);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], items[i].job->id);
+        if (items[i].job->ruled)
+            add_ruled(&arrays, items[i].job);
         for (size_t k = 0; k < items[i].deliveries.count; k++)
             add_delivery(&arrays, items[i].job, items[i].deliveries.items[k]);
     }

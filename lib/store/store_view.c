@@ -28,7 +28,7 @@ static const char deliveries_sql[] =
     "SELECT d.job_id, d.id, d.target,"
     "    coalesce(d.last_destination, dist_candidate(d.candidates, d.attempts, d.budget_start, d.skipped)),"
     "    d.status, d.dead_reason, d.last_error, d.attempts, dist_us(d.due_at), dist_us(d.delivered_at),"
-    "    dist_us(d.updated_at), d.replayed_as, d.kind = 'callback'"
+    "    dist_us(d.updated_at), d.replayed_as, d.kind = 'callback', d.rule"
     " FROM distribution_deliveries d WHERE d.job_id = ANY ($1::uuid[])"
     " ORDER BY d.job_id, d.kind DESC, d.id";
 
@@ -105,6 +105,7 @@ static void read_delivery(const PGresult *result, int row, struct delivery_view 
         .delivered_at_us = pg_int(result, row, 9),
         .updated_at_us = pg_int(result, row, 10),
         .replayed_as = pg_text_copy(result, row, 11),
+        .rule = pg_text_copy(result, row, 13),
     };
 }
 

@@ -31,6 +31,7 @@ enum { NAME_SIZE = 64 };
 static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "require",
                                         "verify-ca", "verify-full", NULL};
 static const char *const retry_policies[] = {"exponential_backoff", "standard_webhooks", "none", NULL};
+static const char *const route_modes[] = {"unite", "restrict", "replace", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -69,6 +70,8 @@ const struct conf_setting conf_settings[] = {
     BOOL("REDIS_CLUSTER", "0", "whether Redis is a cluster, REDIS_HOST being any of its nodes"),
 
     SIZE("DIST_MAX_PAYLOAD", "16M", 1, KIB(512) * 1024, "the largest payload that is accepted"),
+    WORD("DIST_ROUTE_MODE", "unite", route_modes, "what rules do to the destinations that a request names"),
+    NAME("DIST_DEFAULT_TARGET", NULL, "where goes what names no destination and matches no rule"),
     WORD("DIST_RETRY_POLICY", "exponential_backoff", retry_policies,
          "the retry policy of destinations that name none"),
     DURATION("DIST_MAX_AGE", "4d", SECONDS(1), DAYS(365),

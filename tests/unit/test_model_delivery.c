@@ -209,6 +209,11 @@ static const struct route_case route_cases[] = {
      "'ops' is a group, and the request brings a form of its own for it", FAULT_DENIED},
 };
 
+static void route(const struct catalog *catalog, struct job *job, struct delivery_list *list)
+{
+    route_job(&(struct router){.catalog = catalog}, job, list, NULL);
+}
+
 static void check_route(const struct catalog *catalog, const struct route_case *wanted)
 {
     char *destinations = xasprintf("[%s]", wanted->destination);
@@ -218,7 +223,7 @@ static void check_route(const struct catalog *catalog, const struct route_case *
     struct buf candidates;
     const struct delivery *delivery;
 
-    assert_int_equal(route_job(catalog, job, &list, &fault), 0);
+    route(catalog, job, &list);
     assert_int_equal(list.count, 1);
     delivery = list.items[0];
     buf_init(&candidates, 1000);
@@ -259,7 +264,7 @@ static void targets_keep_their_order_and_a_bad_one_does_not_stop_the_others(void
     struct fault fault = {0};
 
     (void)state;
-    assert_int_equal(route_job(catalog, job, &list, &fault), 0);
+    route(catalog, job, &list);
     assert_int_equal(list.count, 3);
     assert_string_equal(list.items[0]->target, "out");
     assert_null(list.items[0]->inline_form);
@@ -275,7 +280,7 @@ static void targets_keep_their_order_and_a_bad_one_does_not_stop_the_others(void
     catalog_free(catalog);
 }
 
-static void a_job_without_destinations_is_refused(void **state)
+static void a_job_without_destinations_is_one_dead_letter(void **state)
 {
     struct catalog *catalog = catalog_new();
     struct job *job = job_to("[]");
@@ -283,9 +288,17 @@ static void a_job_without_destinations_is_refused(void **state)
     struct fault fault = {0};
 
     (void)state;
-    assert_int_equal(route_job(catalog, job, &list, &fault), -1);
-    assert_int_equal(fault.class, FAULT_INPUT);
+    route(catalog, job, &list);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0]->target, ROUTE_NO_TARGET);
+    assert_int_equal(list.items[0]->status, DELIVERY_DEAD);
+    assert_int_equal(list.items[0]->dead_reason, DEAD_UNROUTABLE);
+    assert_string_equal(
+        list.items[0]->last_error,
+        "the request names no destination, there are no rules, and there is no default target");
+    delivery_list_release(&list);
     assert_int_equal(route_check(catalog, job, &fault), -1);
+    assert_int_equal(fault.class, FAULT_INPUT);
     job_unref(job);
     catalog_free(catalog);
 }
@@ -383,7 +396,7 @@ int main(void)
         cmocka_unit_test(the_verdict_follows_its_table),
         cmocka_unit_test(every_target_becomes_one_delivery_and_the_check_agrees),
         cmocka_unit_test(targets_keep_their_order_and_a_bad_one_does_not_stop_the_others),
-        cmocka_unit_test(a_job_without_destinations_is_refused),
+        cmocka_unit_test(a_job_without_destinations_is_one_dead_letter),
         cmocka_unit_test(resolving_gives_the_configured_one_or_the_requests_own),
         cmocka_unit_test(identity_and_raw_send_what_came),
         cmocka_unit_test(only_json_looks_at_the_body),

@@ -558,7 +558,11 @@ static void wrong_files_are_refused(void **state)
         {"{'group':'a'}", "g", "/group: an array"},
         {"{'group':['a','a']}", "g", "/group/1: 'a' is there twice"},
         {"{'group':['a',5]}", "g", "/group/1: the name of a destination is wanted"},
-        {"{'group':['a'],'policy':'random'}", "g", "/policy: 'failover' is wanted, not 'random'"},
+        {"{'group':['a'],'policy':'random'}", "g", "/policy: unknown policy 'random'"},
+        {"{'group':['a','b'],'policy':'weighted','weights':{'c':2}}", "g",
+         "/weights: 'c' is no member of the group"},
+        {"{'group':['a'],'policy':'consistent_hash'}", "g", "'hash_on' is missing"},
+        {"{'group':['a'],'max_queue':0}", "g", "/max_queue: a whole number from 1 to 100000 is wanted"},
         {"{'group':['a'],'protocol':'null'}", "g", "unknown member 'protocol'"},
     };
     struct catalog *catalog = catalog_new();

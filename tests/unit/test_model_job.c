@@ -244,7 +244,7 @@ static void what_is_wrong_in_a_request_is_named(void **state)
         {"\"data_type\":\"-x\"", "/data_type: '-x' is not a name: ..."},
         {"\"timestamp\":\"yesterday\"", "/timestamp: ..."},
         {"\"content_type\":\"csv\"", "/content_type: 'csv' is not a content type ..."},
-        {"\"destinations\":[]", "/destinations: 0 destinations, where 1 to 1000 are wanted"},
+        {"\"destinations\":[]", "/destinations: none, where 1 to 1000 are wanted"},
         {"\"destinations\":{}", "/destinations: ..."},
         {"\"destinations\":[\"a\",\"b\",{\"name\":\"a\"}]",
          "/destinations/2: destination 'a' is named twice"},

@@ -48,7 +48,7 @@ destinations() {
     destination exec '{"protocol": "exec", "command":
         ["/bin/sh", "-c", "cat >/dev/null; echo $DIST_DELIVERY_ID >>'"$log"'"]}'
     destination null '{"protocol": "null"}'
-    for group in rest file exec null; do
+    for group in rest poison file exec null; do
         destination "$group-json" "$(jq -c '. + {format: "json"}' "$DIST_CONFIG_DIR/destinations.d/$group.json")"
     done
 }
@@ -165,15 +165,18 @@ submit_cell() {
 }
 
 stage_cell() {
-    local tool=${1%%:*} passes='' bad=0
+    local tool=${1%%:*} passes='' bad=0 target=$group
     [[ $tool != pump ]] || tool=route
     [[ $tool != deliver ]] || passes=:2
     service_stop "$tool-$group" KILL # it is idle, and that is quicker
     [[ $1 != pump:epoch ]] || redis -n "$REDIS_DB" FLUSHDB
     armed "$1$passes" "dist-$tool" --stream
-    submit 4 "$group"
     if [[ $tool == transform ]]; then
         bad=1
+        target=$group-json # what needs no transformation is not seen there
+    fi
+    submit 4 "$target"
+    if ((bad)); then
         echo '<no json>' | dist-submit --tenant acme --type "$type" --to "$group-json" --content-type text/plain --quiet
     fi
     crashed
@@ -212,9 +215,10 @@ dead_cell() {
 
 # Three processes die over one entry; the fourth gives it up, and dies of that too.
 given_up() {
-    local tool=${1%%:*}
+    local tool=${1%%:*} target=$group
+    [[ $tool != transform ]] || target=$group-json
     service_stop "$tool-$group" KILL # it is idle, and that is quicker
-    submit 1 "$group"
+    submit 1 "$target"
     for _ in 1 2 3; do
         armed "$tool:claimed" "dist-$tool" --stream
         crashed

@@ -1,17 +1,14 @@
 /*
- * route - targets to deliveries
- *
- * Hard rule: a target never vanishes. What cannot be routed becomes a dead delivery that says why.
+ * route_resolve - names to destinations; route_job.c makes the deliveries of a job
  */
 #include <stdlib.h>
 #include <string.h>
 #include "catalog.h"
 #include "form.h"
-#include "route.h"
+#include "route_parts.h"
 #include "xalloc.h"
 
-/* The form that an element of a job's destinations brings along, or NULL where it only names one. */
-static json_t *brought_form(json_t *element)
+json_t *route_form(json_t *element)
 {
     return json_object_size(element) > 1 ? element : NULL;
 }
@@ -44,6 +41,10 @@ struct destination *route_resolve(const struct catalog *catalog, const char *nam
     struct destination *configured = catalog_destination(catalog, name);
     bool has_form = json_object_size(inline_form) > (json_object_get(inline_form, "name") ? 1 : 0);
 
+    if (configured && !destination_allows(configured, tenant)) {
+        fault_set(fault, FAULT_DENIED, "destination '%s' is not for tenant '%s'", name, tenant);
+        return NULL;
+    }
     if (configured) {
         if (!has_form || form_agrees(configured->form, inline_form))
             return destination_ref(configured);
@@ -76,93 +77,82 @@ static int check_protocol(const struct destination *destination, struct fault *f
                      destination->name, protocol_names[destination->protocol]);
 }
 
-/* One candidate of a delivery; -1 where nothing can deliver to it. */
-static int add_candidate(const struct catalog *catalog, struct delivery *delivery, const char *name,
-                         json_t *form, struct fault *fault)
+int route_can_deliver(const struct catalog *catalog, const char *name, const json_t *form, const char *tenant,
+                      bool *disabled, struct fault *fault)
 {
-    struct destination *destination = route_resolve(catalog, name, form, delivery->job->tenant_id, fault);
+    struct destination *destination = route_resolve(catalog, name, form, tenant, fault);
     int status;
 
     if (!destination)
         return -1;
     status = check_protocol(destination, fault);
-    if (!status)
-        delivery_add_candidate(delivery, name);
+    *disabled = destination->disabled;
     destination_unref(destination);
     return status;
 }
 
-static int add_members(const struct catalog *catalog, struct delivery *delivery, const struct group *group,
-                       struct fault *fault)
+/* The one candidate of a delivery that is not to a group; a disabled one is waited for. */
+static int add_candidate(const struct catalog *catalog, struct delivery *delivery, struct fault *fault)
 {
-    struct fault reason = {0};
+    bool disabled;
 
-    for (size_t i = 0; i < group->member_count; i++)
-        add_candidate(catalog, delivery, group->members[i], NULL, &reason);
-    if (delivery->candidate_count)
-        return 0;
-    return fault_set(fault, FAULT_INPUT, "group '%s': %s", group->name, reason.text);
+    if (route_can_deliver(catalog, delivery->target, delivery->inline_form, delivery->job->tenant_id,
+                          &disabled, fault))
+        return -1;
+    delivery_add_candidate(delivery, delivery->target);
+    return 0;
+}
+
+int route_target(struct routing_of *routing, struct delivery *delivery, json_t *form,
+                 struct route_choice *choice, struct fault *fault)
+{
+    const struct catalog *catalog = routing->router->catalog;
+    const struct group *group = catalog_group(catalog, delivery->target);
+    bool disabled;
+
+    if (group && !form)
+        return route_group(routing, delivery, group, choice, fault);
+    if (form && !catalog_destination(catalog, delivery->target)) {
+        delivery->inline_form = json_incref(form);
+        return add_candidate(catalog, delivery, fault);
+    }
+    if (route_can_deliver(catalog, delivery->target, form, delivery->job->tenant_id, &disabled, fault))
+        return -1;
+    delivery_add_candidate(delivery, delivery->target);
+    return 0;
 }
 
 int route_delivery(const struct catalog *catalog, struct delivery *delivery, struct fault *fault)
 {
     const struct group *group = catalog_group(catalog, delivery->target);
+    struct fault reason = {0};
+    bool disabled;
 
-    if (group && !delivery->inline_form)
-        return add_members(catalog, delivery, group, fault);
-    return add_candidate(catalog, delivery, delivery->target, delivery->inline_form, fault);
-}
-
-/* The delivery to one element of a job's destinations; -1 where it is unroutable, with its candidates empty.
- */
-static int route_target(const struct catalog *catalog, struct job *job, json_t *element,
-                        struct delivery **delivery, struct fault *fault)
-{
-    const char *name = json_string_value(json_object_get(element, "name"));
-    const struct group *group = catalog_group(catalog, name);
-    json_t *form = brought_form(element);
-
-    *delivery = delivery_new(job, name);
-    if (group && !form)
-        return add_members(catalog, *delivery, group, fault);
-    if (form && !catalog_destination(catalog, name))
-        (*delivery)->inline_form = json_incref(form);
-    return add_candidate(catalog, *delivery, name, form, fault);
-}
-
-int route_job(const struct catalog *catalog, struct job *job, struct delivery_list *deliveries,
-              struct fault *fault)
-{
-    json_t *element;
-    size_t index;
-
-    if (!json_array_size(job->destinations))
-        return fault_set(fault, FAULT_INPUT, "the distribution has no destination");
-    json_array_foreach (job->destinations, index, element) {
-        struct delivery *delivery;
-        struct fault reason = {0};
-
-        if (route_target(catalog, job, element, &delivery, &reason)) {
-            delivery->status = DELIVERY_DEAD;
-            delivery->dead_reason = DEAD_UNROUTABLE;
-            delivery->last_error = xstrdup(reason.text);
-        }
-        delivery_list_add(deliveries, delivery);
-    }
-    return 0;
+    if (!group || delivery->inline_form)
+        return add_candidate(catalog, delivery, fault);
+    for (size_t i = 0; i < group->member_count; i++)
+        if (!route_can_deliver(catalog, group->members[i], NULL, delivery->job->tenant_id, &disabled,
+                               &reason))
+            delivery_add_candidate(delivery, group->members[i]);
+    if (delivery->candidate_count)
+        return 0;
+    return fault_set(fault, reason.class, "group '%s': %s", group->name, reason.text);
 }
 
 int route_check(const struct catalog *catalog, const struct job *job, struct fault *fault)
 {
+    const struct router router = {.catalog = catalog};
+    /* A delivery holds a reference of its job for as long as it lives, which is this call. */
+    struct routing_of routing = {.router = &router, .job = (struct job *)job};
     json_t *element;
     size_t index;
 
     if (!json_array_size(job->destinations))
         return fault_set(fault, FAULT_INPUT, "the distribution has no destination");
     json_array_foreach (job->destinations, index, element) {
-        struct delivery *delivery;
-        /* A delivery holds a reference of its job for as long as it lives, which is this call. */
-        int status = route_target(catalog, (struct job *)job, element, &delivery, fault);
+        const char *name = json_string_value(json_object_get(element, "name"));
+        struct delivery *delivery = delivery_new(routing.job, name);
+        int status = route_target(&routing, delivery, route_form(element), NULL, fault);
 
         delivery_free(delivery);
         if (status)

@@ -1,0 +1,234 @@
+/*
+ * rulebook - see rulebook.h
+ *
+ * The one hard rule: a program that could not be run is not a program that said no. A worker that was ended
+ * from outside fails the call, and the distribution is routed again.
+ */
+#include "rulebook.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "buf.h"
+#include "json.h"
+#include "xalloc.h"
+
+enum { RESULT_MAX = 64 * 1024 }; /* bytes of what a "when" or "hash_on" says */
+
+/* --- building --- */
+
+struct building {
+    struct rulebook *book;
+    rules_report *report;
+    void *arg;
+    size_t mistakes;
+};
+
+static void note_mistake(struct building *building, const char *origin, const char *path, const char *text)
+{
+    const struct rules_mistake mistake = {.origin = origin, .path = path, .text = text};
+
+    building->mistakes++;
+    building->report(building->arg, &mistake);
+}
+
+static int compile(struct rulebook *book, const char *text, struct fault *fault)
+{
+    struct program *program;
+
+    if (strmap_get(&book->compiled, text))
+        return 0;
+    program = program_compile(book->programs, text, strlen(text), PROGRAM_ARRAY, fault);
+    if (!program && fault->class == FAULT_TEMP)
+        program = program_compile(book->programs, text, strlen(text), PROGRAM_ARRAY, fault);
+    if (!program)
+        return -1;
+    strmap_put(&book->compiled, text, program);
+    return 0;
+}
+
+static int check_when(void *arg, const char *program, struct fault *fault)
+{
+    return compile(arg, program, fault);
+}
+
+static void add_groups(struct building *building)
+{
+    struct rulebook *book = building->book;
+    size_t count;
+    const char **names = catalog_group_names(book->catalog, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct group *group = catalog_group(book->catalog, names[i]);
+        struct fault fault = {0};
+
+        strmap_put(&book->turns, group->name, xcalloc(1, sizeof(struct balance)));
+        if (!group->plan.hash_on)
+            continue;
+        book->ask_payload = true;
+        if (compile(book, group->plan.hash_on, &fault) < 0) {
+            fault_wrap(&fault, "group '%s'", group->name);
+            note_mistake(building, group->origin, "/hash_on", fault.text);
+        }
+    }
+    free(names);
+}
+
+static void check_default(struct building *building)
+{
+    const struct rulebook *book = building->book;
+    const char *name = book->default_target, *nearest;
+    struct fault fault;
+
+    if (!name || catalog_destination(book->catalog, name) || catalog_group(book->catalog, name))
+        return;
+    nearest = catalog_nearest(book->catalog, name);
+    fault_set(&fault, FAULT_CONFIG, "no destination or group is named '%s'%s%s%s", name,
+              nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    note_mistake(building, "DIST_DEFAULT_TARGET", "", fault.text);
+}
+
+struct rulebook *rulebook_new(const struct catalog *catalog, const struct rules_source *sources, size_t count,
+                              const struct rulebook_settings *settings, struct programs *programs,
+                              rules_report *report, void *arg)
+{
+    struct rulebook *book = xcalloc(1, sizeof *book);
+    struct building building = {.book = book, .report = report, .arg = arg};
+    const struct rule_checks checks = {.catalog = catalog, .when = check_when, .when_arg = book};
+
+    book->catalog = catalog;
+    book->mode = settings->mode;
+    book->default_target = xstrdup_null(settings->default_target);
+    book->programs = programs;
+    strmap_init(&book->compiled);
+    strmap_init(&book->turns);
+    book->rules = rules_new(sources, count, &checks, report, arg);
+    if (catalog) {
+        add_groups(&building);
+        check_default(&building);
+    }
+    if (!book->rules || building.mistakes) {
+        rulebook_free(book);
+        return NULL;
+    }
+    book->ask_payload = book->ask_payload || book->rules->ask_payload;
+    return book;
+}
+
+static void free_program(void *program)
+{
+    program_free(program);
+}
+
+void rulebook_free(struct rulebook *book)
+{
+    if (!book)
+        return;
+    rules_free(book->rules);
+    strmap_release(&book->compiled, free_program);
+    strmap_release(&book->turns, free);
+    free(book->default_target);
+    free(book);
+}
+
+/* --- asking --- */
+
+/* One distribution that is being routed. */
+struct asking {
+    const struct rulebook *book;
+    const struct job *job;
+    struct buf event;     /* as text, once a program wants it; the event does not change */
+    struct fault trouble; /* a program could not be run, for no fault of its own */
+};
+
+/* What a program says of the event: an array of its results, the caller's. */
+static json_t *run_program(struct asking *asking, const char *text, const json_t *event, struct fault *fault)
+{
+    struct program *program = strmap_get(&asking->book->compiled, text);
+    const struct program_variables variables = {.tenant = asking->job->tenant_id,
+                                                .distribution = asking->job->distribution_id};
+    struct buf output;
+    json_t *results = NULL;
+    int status = -1;
+
+    if (!program) {
+        fault_set(fault, FAULT_BUG, "the program was not compiled");
+        return NULL;
+    }
+    if (!asking->event.len && json_write(event, &asking->event)) {
+        fault_set(fault, FAULT_INPUT, "the event is larger than a program may see");
+        return NULL;
+    }
+    buf_init(&output, RESULT_MAX);
+    for (int tries = 0; status < 0 && tries < 2; tries++) {
+        status = program_run(program, &variables, asking->event.data, asking->event.len, &output, fault);
+        if (status < 0 && fault->class != FAULT_TEMP)
+            break;
+    }
+    if (status < 0 && fault->class != FAULT_INPUT)
+        asking->trouble = *fault;
+    else if (status == 0)
+        results = json_read(output.data, output.len, fault);
+    buf_release(&output);
+    return results;
+}
+
+/* It holds where the program has results, and none of them is false or null. */
+static int run_when(void *arg, const char *text, const json_t *event, bool *holds, struct fault *fault)
+{
+    json_t *results = run_program(arg, text, event, fault), *result;
+    size_t index;
+
+    if (!results)
+        return -1;
+    *holds = json_array_size(results) > 0;
+    json_array_foreach (results, index, result)
+        *holds = *holds && !json_is_false(result) && !json_is_null(result);
+    json_decref(results);
+    return 0;
+}
+
+/* The first result as a text; none, null and false are no key. */
+static char *run_key(void *arg, const char *text, const json_t *event, struct fault *fault)
+{
+    json_t *results = run_program(arg, text, event, fault);
+    const json_t *first = json_array_get(results, 0);
+    char *key = NULL;
+
+    if (json_is_string(first))
+        key = xstrdup(json_string_value(first));
+    else if (first && !json_is_null(first) && !json_is_false(first))
+        key = json_text(first);
+    json_decref(results);
+    return key;
+}
+
+int rulebook_route(struct rulebook *book, struct job *job, int64_t now_us, const struct route_health *health,
+                   struct delivery_list *deliveries, struct route_explanation *explanation,
+                   struct fault *fault)
+{
+    struct asking asking = {.book = book, .job = job};
+    const struct router router = {
+        .catalog = book->catalog,
+        .rules = book->rules->count ? book->rules : NULL,
+        .mode = book->mode,
+        .default_target = book->default_target,
+        .ask_payload = book->ask_payload,
+        .turns = &book->turns,
+        .now_us = now_us,
+        .health = health,
+        .when = run_when,
+        .key = run_key,
+        .arg = &asking,
+    };
+
+    buf_init(&asking.event, PROGRAM_INPUT_MAX);
+    route_job(&router, job, deliveries, explanation);
+    buf_release(&asking.event);
+    if (!asking.trouble.class)
+        return 0;
+    delivery_list_release(deliveries);
+    if (explanation)
+        route_explanation_release(explanation);
+    *fault = asking.trouble;
+    return -1;
+}
