@@ -59,6 +59,7 @@ lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
 tool_programs := $(tools:%=$(B)/cmd/%)
 receiver := $(B)/tests/receiver/dist-receiver
 pace := $(B)/tests/bench/pace
+stages := $(B)/tests/bench/stages
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 server_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/servers/test_*.c))
 server_shared := $(patsubst %.c,$(B)/%.o,$(filter-out tests/servers/test_%.c,$(wildcard tests/servers/*.c)))
@@ -109,6 +110,8 @@ $(receiver): $(receiver_objects)
 	$(CC) $(ldflags) -o $@ $^ $(libs)
 $(pace): %: %.o
 	$(CC) $(ldflags) -o $@ $<
+$(stages): %: %.o $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
 
 # What reads the texts of others, by itself: it needs no server, and so only the floors that know none.
 fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_read.o,$(lib_objects))
@@ -119,7 +122,7 @@ $(fuzz_programs): %: %.o $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a
 	$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a \
 		$(shell $(PKG_CONFIG) --libs jansson libcrypto libpcre2-8 libxml-2.0) -lm
 
-test-programs: all $(receiver) $(pace) $(unit_tests) $(server_tests)
+test-programs: all $(receiver) $(pace) $(stages) $(unit_tests) $(server_tests)
 
 check: test-programs
 	scripts/run-tests --build $(B) unit servers e2e
@@ -127,7 +130,7 @@ check-unit: $(unit_tests)
 	scripts/run-tests --build $(B) unit
 check-servers: $(server_tests) $(receiver)
 	scripts/run-tests --build $(B) servers
-check-e2e: all $(receiver) $(pace)
+check-e2e: all $(receiver) $(pace) $(stages)
 	scripts/run-tests --build $(B) e2e
 valgrind: test-programs
 	scripts/run-tests --build $(B) --valgrind unit servers
@@ -141,7 +144,7 @@ coverage:
 	scripts/run-tests --build build/coverage unit servers e2e
 	scripts/coverage build/coverage
 
-bench: all $(receiver) $(pace)
+bench: all $(receiver) $(pace) $(stages)
 	scripts/bench --build $(B) $(BENCH)
 
 chaos: all $(receiver)
