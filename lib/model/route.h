@@ -40,6 +40,7 @@ struct route_health {
 struct router {
     const struct catalog *catalog;
     const struct rules *rules;
+    const char *refused; /* why nothing can be said of the job, and it is unroutable; NULL: it can */
     enum route_mode mode;
     const char *default_target;
     bool ask_payload;     /* the event has the payload: the job has its body */

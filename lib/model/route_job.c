@@ -231,6 +231,7 @@ static void make_delivery(struct routing_of *routing, const struct target *targe
     int status = -1;
 
     delivery->rule = xstrdup_null(target->rule ? target->rule->name : NULL);
+    delivery->rendering = target->rule ? json_incref(target->rule->rendering) : NULL;
     if (target->refused) {
         /* with its form: a replay routes it by that */
         if (target->form && !catalog_destination(routing->router->catalog, target->name))
@@ -260,6 +261,7 @@ static struct router without_rules(const struct router *router)
     struct router own = *router;
 
     own.rules = NULL;
+    own.refused = NULL;
     own.mode = ROUTE_UNITE;
     return own;
 }
@@ -273,8 +275,10 @@ void route_job(const struct router *router, struct job *job, struct delivery_lis
     struct targets targets = {0};
     struct fault reason = {0};
 
-    if (own.rules && (ask_rules(&routing, explanation != NULL, &decision, &reason) ||
-                      apply_settings(&own, &decision, job, &reason))) {
+    if (own.refused) {
+        refuse_all(job, own.refused, &targets);
+    } else if (own.rules && (ask_rules(&routing, explanation != NULL, &decision, &reason) ||
+                             apply_settings(&own, &decision, job, &reason))) {
         refuse_all(job, reason.text, &targets);
     } else {
         choose_targets(&own, job, &decision, &targets, &reason);
