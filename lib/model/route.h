@@ -27,9 +27,6 @@
 enum route_mode { ROUTE_UNITE, ROUTE_RESTRICT, ROUTE_REPLACE, ROUTE_MODE_COUNT };
 extern const char *const route_mode_names[ROUTE_MODE_COUNT + 1]; /* "unite", "restrict", "replace" */
 
-/* The target of the dead letter of a job that has none. */
-#define ROUTE_NO_TARGET "unrouted"
-
 /* What is known about destinations now; both functions must be there. */
 struct route_health {
     /* Why it should not be sent to now, "its breaker is open": borrowed until the next call; NULL: it is fit.

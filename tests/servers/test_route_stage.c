@@ -208,7 +208,7 @@ static void what_has_nowhere_to_go_is_a_dead_letter(void **state)
     rules_are(r, "[{'name':'r','match':{'payload':{'n':[7]}},'to':['b']}]", ROUTE_UNITE);
     submit_and_route(r, "", "{\"n\": 8}", id);
     assert_int_equal(deliveries(r, id,
-                                "target = '" ROUTE_NO_TARGET "' AND status = 'dead' AND dead_reason ="
+                                "target = '" CATALOG_NO_TARGET "' AND status = 'dead' AND dead_reason ="
                                 " 'unroutable' AND last_error LIKE '%no rule matches%'"),
                      1);
     assert_int_equal(job_is(r, id, "status = 'failed'"), 1);
@@ -217,8 +217,21 @@ static void what_has_nowhere_to_go_is_a_dead_letter(void **state)
     submit(r, "", "{}", id);
     assert_int_equal(fetch(r->s, r->s->a, QUEUE_SUBMITTED, 1), 1);
     ok(route_stage_poison(&r->stage, &r->s->claims.items[0], "workers crashed on it", &problem));
-    assert_int_equal(deliveries(r, id, "target = '" ROUTE_NO_TARGET "' AND dead_reason = 'poison'"), 1);
+    assert_int_equal(deliveries(r, id, "target = '" CATALOG_NO_TARGET "' AND dead_reason = 'poison'"), 1);
     check_counters(r->f);
+}
+
+static void an_edited_dead_letter_is_not_asked_about_again(void **state)
+{
+    struct routed *r = *state;
+    char id[UID_TEXT_SIZE];
+
+    rules_are(r, "[{'name':'r','to':['b'],'set':{'priority':'high'}}]", ROUTE_UNITE);
+    submit(r, "a", "{}", id);
+    run_sql(r->f, "UPDATE distribution_jobs SET replay_of = dist_uuid() WHERE id = '%s'", id);
+    route_all(r);
+    assert_int_equal(deliveries(r, id, "true"), 1);
+    assert_int_equal(deliveries(r, id, "target = 'a' AND rule IS NULL AND priority = 'normal'"), 1);
 }
 
 static int count_break(void *arg, const struct audit_break *broken)
@@ -393,6 +406,7 @@ int main(void)
         test(what_rules_set_is_in_the_rows_and_in_the_lane),
         test(a_repeated_batch_keeps_what_the_first_one_decided),
         test(what_has_nowhere_to_go_is_a_dead_letter),
+        test(an_edited_dead_letter_is_not_asked_about_again),
         test(the_audit_knows_what_rules_added_and_replaced),
         test(a_member_whose_breaker_is_open_stands_last),
         test(a_member_for_which_too_much_waits_stands_last),
