@@ -135,6 +135,9 @@ static int add_form(struct catalog *catalog, const json_t *form, const char *ste
     if (!name || !text_is_name(name))
         return fault_set(fault, FAULT_INPUT, "%sa name of letters, digits, '.', '_' and '-' is wanted",
                          own ? "/name: " : "for the destination of this file ");
+    if (strcmp(name, CATALOG_NO_TARGET) == 0)
+        return fault_set(fault, FAULT_INPUT, "'%s' is the target of what has nowhere to go: take another",
+                         name);
     struct destination *destination = catalog_destination(catalog, name);
     struct group *group = catalog_group(catalog, name);
     if (destination || group)

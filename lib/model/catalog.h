@@ -14,6 +14,10 @@
 #include "fault.h"
 #include "strmap.h"
 
+/* No destination and no group has this name: it is the target of the dead letter of what has nowhere to go.
+ */
+#define CATALOG_NO_TARGET "unrouted"
+
 enum { GROUP_QUEUE_MAX = 100000 };
 
 struct group {

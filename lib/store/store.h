@@ -120,7 +120,7 @@ struct waiting_count {
 int store_count_waiting(struct store *store, struct waiting_count *items, size_t count, struct fault *fault);
 
 /* The pending job cannot be routed: it ends as failed with `why`, and with a dead delivery of reason `poison`
- * for each of its destinations, which a replay routes; or one of target ROUTE_NO_TARGET. */
+ * for each of its destinations, which a replay routes; or one of target CATALOG_NO_TARGET. */
 int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault);
 
 /* --- transform, deliver --- */

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "route.h"
+#include "catalog.h"
 #include "store_parts.h"
 #include "text.h"
 #include "xalloc.h"
@@ -14,7 +14,7 @@
 // clang-format off
 static const char load_sql[] =
     "SELECT j.status = 'pending' AND coalesce(j.scheduled_at <= now(), true), dist_us(now()), " STORE_JOB_COLUMNS
-    " FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
+    ", j.replay_of, dist_us(j.scheduled_at) FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
 
 static const char queued_sql[] =
     "SELECT id, job_id, tenant_id, priority FROM distribution_deliveries"
@@ -73,7 +73,7 @@ static const char fail_sql[] =
     " SELECT dist_uuid(), job.id, 'target', job.tenant_id, job.priority, e.element ->> 'name', '[]'::jsonb,"
     "     e.form, dist_own_key(job.tenant_id, e.form::text), 'dead', NULL, 'poison', $2::text"
     " FROM job CROSS JOIN LATERAL (SELECT element, CASE WHEN element - 'name' <> '{}' THEN element END AS form"
-    "     FROM jsonb_array_elements(CASE job.destinations WHEN '[]' THEN '[{\"name\": \"" ROUTE_NO_TARGET "\"}]'"
+    "     FROM jsonb_array_elements(CASE job.destinations WHEN '[]' THEN '[{\"name\": \"" CATALOG_NO_TARGET "\"}]'"
     "                               ELSE job.destinations END) AS element) AS e"
     " UNION ALL"
     " SELECT dist_uuid(), job.id, 'callback', job.tenant_id, job.priority, 'callback', '[\"callback\"]', NULL,"
@@ -115,6 +115,9 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
             continue;
         jobs[i] = store_read_job(result, row, 2);
         jobs[i]->expires_at_us = store_local_us(jobs[i]->expires_at_us, ahead_us);
+        text_copy(jobs[i]->replay_of, sizeof jobs[i]->replay_of,
+                  pg_text(result, row, 2 + STORE_JOB_COLUMN_COUNT));
+        jobs[i]->scheduled_at_us = pg_int(result, row, 3 + STORE_JOB_COLUMN_COUNT);
     }
     strmap_release(&rows, NULL);
     PQclear(result);

@@ -290,7 +290,7 @@ static void a_job_without_destinations_is_one_dead_letter(void **state)
     (void)state;
     route(catalog, job, &list);
     assert_int_equal(list.count, 1);
-    assert_string_equal(list.items[0]->target, ROUTE_NO_TARGET);
+    assert_string_equal(list.items[0]->target, CATALOG_NO_TARGET);
     assert_int_equal(list.items[0]->status, DELIVERY_DEAD);
     assert_int_equal(list.items[0]->dead_reason, DEAD_UNROUTABLE);
     assert_string_equal(

@@ -562,6 +562,7 @@ static void wrong_files_are_refused(void **state)
         {"{'group':['a','b'],'policy':'weighted','weights':{'c':2}}", "g",
          "/weights: 'c' is no member of the group"},
         {"{'group':['a'],'policy':'consistent_hash'}", "g", "'hash_on' is missing"},
+        {"{'protocol':'null'}", "unrouted", "'unrouted' is the target of what has nowhere to go"},
         {"{'group':['a'],'max_queue':0}", "g", "/max_queue: a whole number from 1 to 100000 is wanted"},
         {"{'group':['a'],'protocol':'null'}", "g", "unknown member 'protocol'"},
     };
