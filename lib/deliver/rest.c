@@ -68,8 +68,7 @@ static void mask_secrets(struct rest *rest, struct buf *said)
 
     if (!secret)
         return;
-    excerpt_mask(said, secret->token);
-    excerpt_mask(said, secret->password);
+    excerpt_mask_secret(said, secret);
     excerpt_mask(said, rest->basic);
 }
 
