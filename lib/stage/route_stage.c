@@ -253,7 +253,8 @@ static int choose_queued(const struct route_stage *stage, struct batch *batch,
 static bool needs_nothing(const struct route_stage *stage, const struct delivery *delivery)
 {
     const struct destination *destination =
-        delivery->inline_form ? NULL : catalog_destination(stage->catalog, delivery_candidate(delivery));
+        delivery->inline_form ? NULL
+                              : catalog_destination(stage->book->catalog, delivery_candidate(delivery));
 
     return destination && !destination->disabled && !transform_needs_body(destination);
 }
