@@ -43,13 +43,20 @@ void secret_wipe(char *text)
 
 #define MEMBER(name, hidden)                                                                                 \
     {                                                                                                        \
-        #name, offsetof(struct secret, name), hidden                                                         \
+#name, offsetof(struct secret, name), hidden                                                         \
     }
 const struct secret_member secret_members[] = {
-    MEMBER(token, true),         MEMBER(username, false),     MEMBER(password, true),
-    MEMBER(access_key, false),   MEMBER(secret_key, true),    MEMBER(session_token, true),
-    MEMBER(client_id, false),    MEMBER(client_secret, true), MEMBER(private_key, true),
-    MEMBER(api_key, true),       {0},
+    MEMBER(token, true),
+    MEMBER(username, false),
+    MEMBER(password, true),
+    MEMBER(access_key, false),
+    MEMBER(secret_key, true),
+    MEMBER(session_token, true),
+    MEMBER(client_id, false),
+    MEMBER(client_secret, true),
+    MEMBER(private_key, true),
+    MEMBER(api_key, true),
+    {0},
 };
 
 static char **text_of(struct secret *secret, const struct secret_member *member)
@@ -181,7 +188,11 @@ static void wipe_json(json_t *value)
 static void list_members(struct buf *out)
 {
     for (const struct secret_member *member = secret_members; member->name; member++)
-        buf_addf(out, "%s'%s'", member == secret_members ? "" : member[1].name ? ", " : " and ", member->name);
+        buf_addf(out, "%s'%s'",
+                 member == secret_members ? ""
+                 : member[1].name         ? ", "
+                                          : " and ",
+                 member->name);
 }
 
 static int refuse_members(struct fault *fault, const char *mistake)

@@ -10,7 +10,8 @@
  *
  * The content, at most SECRET_MAX bytes without a NUL, is one secret (one newline at its end is cut off), or,
  * where its first character is '{', a JSON object whose members are those of secret_members[]: texts, at
- * least one, none empty, nothing else in it. A plain secret that begins with '{' is written as {"token": "{..."}.
+ * least one, none empty, nothing else in it. A plain secret that begins with '{' is written as {"token":
+ * "{..."}.
  *
  * Faults are of the class CONFIG, an operator's business, except that a passing shortage of this system (no
  * descriptor, no memory, an input/output error) is SYSTEM: the same call may succeed later.

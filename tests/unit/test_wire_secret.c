@@ -143,7 +143,8 @@ static void every_member_is_read_and_copied(void **state)
 
     put(f, "credentials.d/key", 0600,
         "{\"token\": \"1\", \"username\": \"2\", \"password\": \"3\", \"access_key\": \"4\", \"secret_key\": "
-        "\"5\", \"session_token\": \"6\", \"client_id\": \"7\", \"client_secret\": \"8\", \"private_key\": \"9\", "
+        "\"5\", \"session_token\": \"6\", \"client_id\": \"7\", \"client_secret\": \"8\", \"private_key\": "
+        "\"9\", "
         "\"api_key\": \"10\"}");
     load_ok(f, NULL, "key");
     secret_copy(&copy, &f->secret);
