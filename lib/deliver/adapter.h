@@ -19,11 +19,13 @@
 
 struct event_base;
 struct http;
+struct crew;
 
 /* What adapters of one process share. */
 struct adapter_context {
     struct event_base *base;
     struct http *http;
+    struct crew *crew;
     bool allow_private; /* DIST_ALLOW_PRIVATE: the operator allows private addresses everywhere */
 };
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,

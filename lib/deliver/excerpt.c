@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "secret.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -198,4 +199,11 @@ void excerpt_mask(struct buf *said, const char *secret)
     }
     mask_as(said, secret, read_plain);
     mask_as(said, secret, read_escaped);
+}
+
+void excerpt_mask_secret(struct buf *said, const struct secret *secret)
+{
+    for (const struct secret_member *member = secret_members; secret && member->name; member++)
+        if (member->hidden)
+            excerpt_mask(said, secret_text(secret, member));
 }

@@ -23,5 +23,8 @@ void excerpt_last_line(const struct buf *said, char line[EXCERPT_SIZE]);
 enum { EXCERPT_SECRET_LEAST = 4 };
 #define EXCERPT_WITHHELD "(withheld: the credential is too short to be masked)"
 void excerpt_mask(struct buf *said, const char *secret);
+/* The same with all that a secret hides. */
+struct secret;
+void excerpt_mask_secret(struct buf *said, const struct secret *secret);
 
 #endif

@@ -21,3 +21,10 @@ const struct answer *outcomes_by_event(const struct outcome_table *table, enum o
 {
     return find(table->events, (int)event);
 }
+
+void outcomes_apply(const struct answer *row, int code, const char *text, struct outcome *outcome)
+{
+    outcome_set(outcome, row->kind, code, row->reason, "%s", text);
+    outcome->overload = (row->marks & OVERLOAD) != 0;
+    outcome->local = (row->marks & LOCAL) != 0;
+}

@@ -53,5 +53,7 @@ extern const struct outcome_table outcomes_rest, outcomes_exec, outcomes_file, o
 /* Never NULL: what no row is for is deferred with the reason "unknown". */
 const struct answer *outcomes_by_code(const struct outcome_table *table, int code);
 const struct answer *outcomes_by_event(const struct outcome_table *table, enum outcome_event event);
+/* Sets the outcome (outcome_set()) and the marks as the row says. */
+void outcomes_apply(const struct answer *row, int code, const char *text, struct outcome *outcome);
 
 #endif

@@ -56,9 +56,7 @@ static void set(struct pending *pending, const struct answer *row, int code, con
     char text[4 * sizeof pending->outcome.text];
 
     vsnprintf(text, sizeof text, format, arguments);
-    outcome_set(&pending->outcome, row->kind, code, row->reason, "%s", text);
-    pending->outcome.overload = (row->marks & OVERLOAD) != 0;
-    pending->outcome.local = (row->marks & LOCAL) != 0;
+    outcomes_apply(row, code, text, &pending->outcome);
 }
 
 void pending_set(struct pending *pending, const struct answer *row, int code, const char *format, ...)
@@ -86,7 +84,11 @@ void pending_set_misconfigured(struct pending *pending, const char *what, const 
 
 struct placeholders pending_placeholders(const struct pending *pending, bool with_secrets)
 {
-    const struct attempt *attempt = &pending->attempt;
+    return attempt_placeholders(&pending->attempt, with_secrets);
+}
+
+struct placeholders attempt_placeholders(const struct attempt *attempt, bool with_secrets)
+{
     const struct secret *secret = with_secrets ? attempt->secret : NULL;
 
     return (struct placeholders){
@@ -99,4 +101,27 @@ struct placeholders pending_placeholders(const struct pending *pending, bool wit
         .username = secret ? secret->username : NULL,
         .password = secret ? secret->password : NULL,
     };
+}
+
+void pending_trial_done(void *arg, struct outcome *outcome)
+{
+    struct pending_trial *trial = arg;
+    enum fault_class class = FAULT_UNAVAILABLE;
+
+    trial->done = true;
+    if (outcome->kind == OUTCOME_DELIVERED)
+        return;
+    if (outcome->kind == OUTCOME_REJECTED)
+        class = FAULT_CONFIG;
+    else if (outcome->local)
+        class = FAULT_SYSTEM;
+    trial->result = fault_set(trial->fault, class, "%s", outcome->text);
+}
+
+int pending_trial_run(struct pending_trial *trial, struct adapter_context *context)
+{
+    while (!trial->done)
+        if (event_base_loop(context->base, EVLOOP_ONCE) != 0)
+            return fault_set(trial->fault, FAULT_BUG, "the event loop has nothing to wait for");
+    return trial->result;
 }

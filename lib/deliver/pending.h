@@ -43,5 +43,19 @@ void pending_set_misconfigured(struct pending *pending, const char *what, const 
 
 /* The attempt's values; secrets only where asked for. Borrowed from the attempt. */
 struct placeholders pending_placeholders(const struct pending *pending, bool with_secrets);
+struct placeholders attempt_placeholders(const struct attempt *attempt, bool with_secrets);
+
+/*
+ * An attempt that an adapter's check() makes and waits for. The outcome as a fault: CONFIG where it is
+ * rejected, SYSTEM where it is this host's, else UNAVAILABLE.
+ */
+struct pending_trial {
+    bool done;
+    int result;
+    struct fault *fault;
+};
+void pending_trial_done(void *trial, struct outcome *outcome);
+/* Runs the loop until it is done. */
+int pending_trial_run(struct pending_trial *trial, struct adapter_context *context);
 
 #endif

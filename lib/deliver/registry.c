@@ -2,6 +2,7 @@
  * The protocols that this version delivers to, and what their adapters share.
  */
 #include "adapter.h"
+#include "crew.h"
 #include "http.h"
 
 /* Idle connections to all destinations together: some hundred destinations are kept warm. */
@@ -22,13 +23,19 @@ int adapter_context_init(struct adapter_context *context, struct event_base *bas
 {
     *context = (struct adapter_context){.base = base, .allow_private = allow_private};
     context->http = http_new(base, CONNECTIONS_KEPT, fault);
-    return context->http ? 0 : -1;
+    context->crew = context->http ? crew_new(base, fault) : NULL;
+    if (context->crew)
+        return 0;
+    adapter_context_release(context);
+    return -1;
 }
 
 void adapter_context_release(struct adapter_context *context)
 {
     if (!context)
         return;
+    crew_free(context->crew);
     http_free(context->http);
+    context->crew = NULL;
     context->http = NULL;
 }

@@ -68,8 +68,7 @@ static void mask_secrets(struct rest *rest, struct buf *said)
 
     if (!secret)
         return;
-    excerpt_mask(said, secret->token);
-    excerpt_mask(said, secret->password);
+    excerpt_mask_secret(said, secret);
     excerpt_mask(said, rest->basic);
 }
 
@@ -242,6 +241,9 @@ static struct attempt_handle *rest_start(struct adapter_context *context, const 
             .timeout_ms = destination->timeout_ms,
             .allow_private = context->allow_private || destination->allow_private,
             .version = version_of(destination->http_version),
+            .ca_file = destination->ca_file,
+            .cert_file = destination->cert_file,
+            .key_file = destination->key_file,
             .max_response = LIMIT_RESPONSE,
         };
         rest->transfer = http_start(context->http, &request, on_response, rest);

@@ -39,6 +39,13 @@ struct destination {
     double rate_per_s;    /* attempts that may begin, of all workers; 0: no limit. See destination_burst() */
     json_t *retry_policy; /* its own, for retry_policy_refine(), or NULL */
 
+    /* TLS, of protocols with a connection: absolute paths of PEM files; NULL: none, the system's authorities
+     */
+    const char *ca_file;   /* who may have signed the peer's certificate */
+    const char *cert_file; /* the certificate to show, with its chain */
+    const char *key_file;  /* its key, without a passphrase; NULL: in cert_file */
+    const char *tls_name;  /* what the peer's certificate must carry; NULL: the name that is connected to */
+
     const char *endpoint;     /* REST: http or https URL with placeholders */
     const char *method;       /* REST: default POST; GET HEAD POST PUT PATCH DELETE OPTIONS */
     json_t *headers;          /* REST: object of strings with placeholders, or NULL */

@@ -180,6 +180,22 @@ static int check_common(struct form *form, struct fault *fault)
                                "/retry_policy", &refined, fault);
 }
 
+/* "REST, file, exec or null" */
+enum { KNOWN_SIZE = 200 };
+static const char *list_protocols(char text[KNOWN_SIZE])
+{
+    size_t used = 0;
+
+    text[0] = '\0';
+    for (int i = 0; i < PROTOCOL_COUNT && used < KNOWN_SIZE; i++)
+        used += (size_t)snprintf(text + used, KNOWN_SIZE - used, "%s%s",
+                                 i == 0                   ? ""
+                                 : i + 1 < PROTOCOL_COUNT ? ", "
+                                                          : " or ",
+                                 protocol_names[i]);
+    return text;
+}
+
 /* Members of a form are read in the light of its protocol: it comes before them. */
 static int read_protocol(struct destination *destination, struct fault *fault)
 {
@@ -200,10 +216,9 @@ static int read_protocol(struct destination *destination, struct fault *fault)
             return 0;
         }
     }
-    char cut[40];
+    char cut[40], known[KNOWN_SIZE];
     text_copy(cut, sizeof cut, protocol ? protocol : "");
-    return fault_set(fault, FAULT_INPUT,
-                     "/protocol: REST, file, exec, null, AMQP or JDBC is wanted, not \"%s\"",
+    return fault_set(fault, FAULT_INPUT, "/protocol: %s is wanted, not \"%s\"", list_protocols(known),
                      text_printable(cut));
 }
 

@@ -38,8 +38,7 @@ static bool has_control(const char *text)
     return false;
 }
 
-/* An absolute path whose components are neither empty nor "." nor "..". */
-static bool path_is_plain(const char *path)
+bool form_path_is_plain(const char *path)
 {
     if (*path != '/' || has_control(path))
         return false;
@@ -68,7 +67,7 @@ static int file_check(struct form *form, struct fault *fault)
 {
     struct destination *destination = form->destination;
     destination->mode = MODE_DEFAULT;
-    if (!path_is_plain(destination->path))
+    if (!form_path_is_plain(destination->path))
         return fault_set(
             fault, FAULT_INPUT,
             "/path: an absolute path to a file is wanted, without \".\", \"..\" and empty components");
@@ -103,7 +102,7 @@ static int exec_check(struct form *form, struct fault *fault)
         if (!argument || strlen(argument) > ARGUMENT_SIZE)
             return fault_set(fault, FAULT_INPUT, "%s: a string of at most %d bytes is wanted", path,
                              ARGUMENT_SIZE);
-        if (i == 0 && (!path_is_plain(argument) || strchr(argument, '{')))
+        if (i == 0 && (!form_path_is_plain(argument) || strchr(argument, '{')))
             return fault_set(fault, FAULT_INPUT,
                              "%s: the absolute path of a program is wanted, without placeholders", path);
         if (i > 0 && placeholders_check_public(argument, path, fault))

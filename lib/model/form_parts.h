@@ -11,6 +11,7 @@
 struct form {
     struct destination *destination;
     const char *name, *rate;             /* all */
+    json_t *tls;                         /* protocols with a connection */
     const char *mode;                    /* file */
     json_t *connection;                  /* AMQP, JDBC */
     const char *exchange, *routing_key;  /* AMQP */
@@ -33,6 +34,18 @@ extern const struct form_kind form_rest, form_file, form_exec, form_null, form_a
 
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);
+/*
+ * The member "tls" (form_tls.c), for the check() of a protocol whose fields() has FORM_FIELD_TLS.
+ * `encrypted`: the rest of the form asks for TLS; without it "tls" is a mistake. `named`: it takes
+ * "server_name".
+ */
+#define FORM_FIELD_TLS(form)                                                                                 \
+    {                                                                                                        \
+        .name = "tls", .kind = JSON_KIND_OBJECT, .target = &(form)->tls                                      \
+    }
+int form_check_tls(const struct form *form, bool encrypted, bool named, struct fault *fault);
+/* An absolute path whose components are neither empty nor "." nor "..", without control characters. */
+bool form_path_is_plain(const char *path);
 /* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */
 bool form_host_is_valid(const char *host, size_t size);
 

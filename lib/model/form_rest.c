@@ -34,6 +34,7 @@ static void rest_fields(struct form *form, struct json_field out[FORM_FIELDS])
          .kind = JSON_KIND_WORD,
          .target = &destination->http_version,
          .words = http_versions},
+        FORM_FIELD_TLS(form),
         {.name = "allow_private", .kind = JSON_KIND_BOOL, .target = &destination->allow_private},
         {0},
     };
@@ -180,6 +181,8 @@ static int rest_check(struct form *form, struct fault *fault)
     if (!destination->method)
         destination->method = "POST";
     if (check_endpoint(destination, fault) || check_headers(destination->headers, fault))
+        return -1;
+    if (form_check_tls(form, strncasecmp(destination->endpoint, "https:", 6) == 0, false, fault))
         return -1;
     return check_version(destination, fault);
 }

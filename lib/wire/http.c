@@ -55,7 +55,7 @@ struct http_transfer {
     void *arg;
     struct http_response response;
     const char *refused; /* the network of the last address that the guard refused */
-    bool guarded, opened;
+    bool guarded, opened, connect_only;
     int shortage; /* errno of a socket that this system refused, or 0 */
     int status;   /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
@@ -161,7 +161,9 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
 
     curl_easy_getinfo(transfer->easy, CURLINFO_NUM_CONNECTS, &connections);
     response->reused = connections == 0 && transfer->head_bytes > 0;
-    if (transfer->status >= 200 && transfer->status <= 599) {
+    if (transfer->connect_only && code == CURLE_OK) {
+        response->result = HTTP_ANSWERED;
+    } else if (transfer->status >= 200 && transfer->status <= 599) {
         response->result = HTTP_ANSWERED;
         response->status = transfer->status;
         if (code != CURLE_OK && !left)
@@ -451,6 +453,26 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     return failed == CURLE_OK;
 }
 
+/* A key with a passphrase is refused: OpenSSL would ask the terminal for it. */
+static bool set_files(CURL *easy, const struct http_request *request)
+{
+    const char *key_file = request->key_file ? request->key_file : request->cert_file;
+    CURLcode failed = CURLE_OK;
+
+    if (request->ca_file) {
+        failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+        failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* these and no others */
+    }
+    if (request->cert_file) {
+        failed |= curl_easy_setopt(easy, CURLOPT_SSLCERT, request->cert_file);
+        failed |= curl_easy_setopt(easy, CURLOPT_SSLKEY, key_file);
+        failed |= curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
+    }
+    if (request->connect_only)
+        failed |= curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    return failed == CURLE_OK;
+}
+
 struct http_transfer *http_start(struct http *http, const struct http_request *request, http_done done,
                                  void *arg)
 {
@@ -459,6 +481,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
 
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
     transfer->guarded = !request->allow_private;
+    transfer->connect_only = request->connect_only;
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();
     transfer->response.retry_after_ms = -1;
@@ -469,7 +492,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
         return transfer;
     transfer->easy = http->idle_count ? http->idle[--http->idle_count] : curl_easy_init();
     if (!transfer->easy || !set_rules(transfer->easy, transfer) ||
-        !set_request(transfer->easy, request, transfer)) {
+        !set_request(transfer->easy, request, transfer) || !set_files(transfer->easy, request)) {
         transfer_spoil(transfer, HTTP_BAD_REQUEST, "libcurl does not take the request");
     } else if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK) {
         transfer_spoil(transfer, HTTP_BROKEN, "libcurl does not start the request");

@@ -4,7 +4,8 @@
  * One deadline covers everything from the name look-up to the last byte. Redirects are not followed. The
  * response's body is read up to a ceiling and then left; a failure while reading the body of a response
  * whose status arrived is not a failure of the request. No proxy is taken from the environment, no cookie is
- * kept, no .netrc read, only http and https, TLS 1.2 and up with the system's certificates, nothing is asked
+ * kept, no .netrc read, only http and https, TLS 1.2 and up (a request with files of its own never
+ * uses a connection that was made with others), nothing is asked
  * to be compressed. Connections are kept and reused; one that was made for a request that may use private
  * addresses never serves one that may not. Nothing blocks: names are looked up in threads of libcurl, and a
  * look-up that outlives its request is left to its thread.
@@ -65,6 +66,10 @@ struct http_request {
     int64_t timeout_ms; /* at least 1 */
     bool allow_private; /* the address guard is off */
     enum http_version version;
+    /* PEM files, as of struct tls_config (tls.h); NULL: the system's authorities, no certificate to show */
+    const char *ca_file, *cert_file, *key_file;
+    /* Nothing is sent: the connection is made, with its TLS, and closed. ANSWERED with the status 0. */
+    bool connect_only;
     size_t max_response; /* bytes of the response's body that are kept */
 };
 
@@ -81,7 +86,7 @@ enum http_result {
 
 struct http_response {
     enum http_result result;
-    int status;             /* where ANSWERED: a final status, 200 to 599; else 0 */
+    int status;             /* where ANSWERED: a final status, 200 to 599; else 0. 0 with connect_only */
     int64_t retry_after_ms; /* of Retry-After, as seconds or HTTP-date (RFC 9110 10.2.3); past and negative
                                values are 0, more than 10 years is 10 years; -1: none */
     char redirect[300]; /* of a 3xx with a Location: "https://host:port", or "another path of the same host";

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <jansson.h>
+#include "buf.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -40,13 +41,47 @@ void secret_wipe(char *text)
     free(text);
 }
 
+#define MEMBER(name, hidden)                                                                                 \
+    {                                                                                                        \
+#name, offsetof(struct secret, name), hidden                                                         \
+    }
+const struct secret_member secret_members[] = {
+    MEMBER(token, true),
+    MEMBER(username, false),
+    MEMBER(password, true),
+    MEMBER(access_key, false),
+    MEMBER(secret_key, true),
+    MEMBER(session_token, true),
+    MEMBER(client_id, false),
+    MEMBER(client_secret, true),
+    MEMBER(private_key, true),
+    MEMBER(api_key, true),
+    {0},
+};
+
+static char **text_of(struct secret *secret, const struct secret_member *member)
+{
+    return (char **)(void *)((char *)secret + member->offset);
+}
+
+const char *secret_text(const struct secret *secret, const struct secret_member *member)
+{
+    return *(char *const *)(const void *)((const char *)secret + member->offset);
+}
+
+void secret_copy(struct secret *to, const struct secret *from)
+{
+    *to = (struct secret){0};
+    for (const struct secret_member *member = secret_members; from && member->name; member++)
+        *text_of(to, member) = xstrdup_null(secret_text(from, member));
+}
+
 void secret_release(struct secret *secret)
 {
     if (!secret)
         return;
-    secret_wipe(secret->token);
-    secret_wipe(secret->username);
-    secret_wipe(secret->password);
+    for (const struct secret_member *member = secret_members; member->name; member++)
+        secret_wipe(*text_of(secret, member));
     *secret = (struct secret){0};
 }
 
@@ -149,30 +184,46 @@ static void wipe_json(json_t *value)
         wipe_json(member);
 }
 
+/* "'token', 'username' and 'password'" */
+static void list_members(struct buf *out)
+{
+    for (const struct secret_member *member = secret_members; member->name; member++)
+        buf_addf(out, "%s'%s'",
+                 member == secret_members ? ""
+                 : member[1].name         ? ", "
+                                          : " and ",
+                 member->name);
+}
+
+static int refuse_members(struct fault *fault, const char *mistake)
+{
+    struct buf known;
+    int result;
+
+    buf_init(&known, sizeof fault->text);
+    list_members(&known);
+    result = fault_set(fault, FAULT_CONFIG, "%s %s", mistake, known.data);
+    buf_release(&known);
+    return result;
+}
+
 static int take_members(json_t *object, struct secret *secret, struct fault *fault)
 {
-    const struct {
-        const char *name;
-        char **target;
-    } members[] = {
-        {"token", &secret->token}, {"username", &secret->username}, {"password", &secret->password}};
     size_t found = 0;
 
-    for (size_t i = 0; i < sizeof(members) / sizeof(*members); i++) {
-        json_t *value = json_object_get(object, members[i].name);
+    for (const struct secret_member *member = secret_members; member->name; member++) {
+        json_t *value = json_object_get(object, member->name);
 
         if (!value)
             continue;
         if (!json_is_string(value) || json_string_length(value) == 0)
-            return fault_set(fault, FAULT_CONFIG, "/%s must be a text that is not empty", members[i].name);
-        *members[i].target = take_string(value);
+            return fault_set(fault, FAULT_CONFIG, "/%s must be a text that is not empty", member->name);
+        *text_of(secret, member) = take_string(value);
         found++;
     }
     if (found != json_object_size(object))
-        return fault_set(fault, FAULT_CONFIG, "has members other than 'token', 'username' and 'password'");
-    if (found == 0)
-        return fault_set(fault, FAULT_CONFIG, "has none of 'token', 'username' and 'password'");
-    return 0;
+        return refuse_members(fault, "has members other than");
+    return found ? 0 : refuse_members(fault, "has none of");
 }
 
 static int parse_content(const char *content, struct secret *secret, struct fault *fault)

@@ -9,8 +9,9 @@
  * $CREDENTIALS_DIRECTORY, which systemd guards, neither its group nor others may have any right to it.
  *
  * The content, at most SECRET_MAX bytes without a NUL, is one secret (one newline at its end is cut off), or,
- * where its first character is '{', a JSON object with "token", "username", "password": texts, at least one,
- * none empty, nothing else in it. A plain secret that begins with '{' is written as {"token": "{..."}.
+ * where its first character is '{', a JSON object whose members are those of secret_members[]: texts, at
+ * least one, none empty, nothing else in it. A plain secret that begins with '{' is written as {"token":
+ * "{..."}.
  *
  * Faults are of the class CONFIG, an operator's business, except that a passing shortage of this system (no
  * descriptor, no memory, an input/output error) is SYSTEM: the same call may succeed later.
@@ -21,14 +22,29 @@
 #ifndef DIST_SECRET_H
 #define DIST_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "fault.h"
 
 enum { SECRET_MAX = 64 * 1024 };
 
+/* NULL where there is none; a plain content is token and password. */
 struct secret {
-    char *token, *username, *password; /* NULL where there is none; a plain content is token and password */
+    char *token, *username, *password;
+    char *access_key, *secret_key, *session_token; /* S3 */
+    char *client_id, *client_secret;               /* OAuth2 */
+    char *private_key, *api_key;
 };
+
+/* Its members, by the names that they have in a file; ended by a NULL name. */
+struct secret_member {
+    const char *name;
+    size_t offset;
+    bool hidden; /* it must be shown nowhere; the others name somebody */
+};
+extern const struct secret_member secret_members[];
+/* The text of a member, or NULL. */
+const char *secret_text(const struct secret *secret, const struct secret_member *member);
 
 /*
  * `reference`, and `tenant` where it is not NULL, must be names (text_is_name). *secret is empty after a
@@ -36,6 +52,7 @@ struct secret {
  */
 int secret_load(const char *config_dir, const char *tenant, const char *reference, struct secret *secret,
                 struct fault *fault);
+void secret_copy(struct secret *to, const struct secret *from); /* NULL: an empty one */
 void secret_release(struct secret *secret); /* wipes; NULL, zeroed and released memory are fine */
 
 /*

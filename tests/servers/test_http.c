@@ -23,6 +23,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
+#include "certificates.h"
 #include "clock.h"
 #include "fdio.h"
 #include "xalloc.h"
@@ -848,6 +849,101 @@ static void an_untrusted_certificate_is_a_tls_failure(void **state)
     free(url);
 }
 
+/* With an authority of its own; `options` are s_server's. Asks until it is there. */
+static enum http_result ask_own_server(const char *options, struct http_request *request)
+{
+    /* The port is one that the kernel gave away and took back. */
+    struct canned canned = {0};
+    enum http_result result = HTTP_CONNECT;
+
+    canned_open(&canned);
+    int free_port = (int)strtol(strrchr(canned.url, ':') + 1, NULL, 10);
+    canned_close(&canned);
+    char *serve = xasprintf("cd %s && exec openssl s_server -quiet -www -accept 127.0.0.1:%d -key server.key "
+                            "-cert server.crt %s >/dev/null 2>&1",
+                            folder, free_port, options);
+    char *url = xasprintf("https://127.0.0.1:%d/", free_port);
+    pid_t server = fork();
+    if (server == 0) {
+        execl("/bin/sh", "sh", "-c", serve, (char *)NULL);
+        _exit(127);
+    }
+    request->url = url;
+    for (int tries = 0; tries < 200 && result == HTTP_CONNECT; tries++) {
+        result = ask(request);
+        usleep(result == HTTP_CONNECT ? 50000 : 0);
+    }
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    free(serve);
+    free(url);
+    return result;
+}
+
+static void files_say_whom_to_trust_and_who_we_are(void **state)
+{
+    static const struct certificate made[] = {
+        {.name = "ca"},
+        {.name = "other-ca"},
+        {.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"},
+        {.name = "client", .issuer = "ca"},
+        {.name = "locked", .issuer = "ca", .passphrase = "sesame"},
+    };
+    static const char mutual[] = "-CAfile ca.crt -Verify 1 -verify_return_error";
+    char *ca = xasprintf("%s/ca.crt", folder), *other = xasprintf("%s/other-ca.crt", folder);
+    char *cert = xasprintf("%s/client.crt", folder), *key = xasprintf("%s/client.key", folder);
+    char *locked = xasprintf("%s/locked.crt", folder), *locked_key = xasprintf("%s/locked.key", folder);
+    struct http_request request = request_of("GET", NULL);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++)
+        certificate_make(folder, &made[i]);
+    request.ca_file = ca;
+    assert_int_equal(ask_own_server("", &request), HTTP_ANSWERED);
+    assert_int_equal(ask_own_server("-tls1_1 -cipher DEFAULT@SECLEVEL=0", &request), HTTP_TLS);
+    request.ca_file = other;
+    assert_int_equal(ask_own_server("", &request), HTTP_TLS);
+    request.ca_file = "/no/such/file";
+    assert_int_equal(ask_own_server("", &request), HTTP_TLS);
+    request.ca_file = ca;
+    assert_int_not_equal(ask_own_server(mutual, &request), HTTP_ANSWERED);
+    request.cert_file = locked;
+    request.key_file = locked_key;
+    assert_int_equal(ask_own_server(mutual, &request), HTTP_TLS); /* and nobody is asked for it */
+    request.cert_file = cert;
+    request.key_file = key;
+    assert_int_equal(ask_own_server(mutual, &request), HTTP_ANSWERED);
+    request.connect_only = true;
+    assert_int_equal(ask_own_server(mutual, &request), HTTP_ANSWERED);
+    assert_int_equal(reply.response.status, 0);
+    request.ca_file = other;
+    assert_int_equal(ask_own_server(mutual, &request), HTTP_TLS);
+    free(ca);
+    free(other);
+    free(cert);
+    free(key);
+    free(locked);
+    free(locked_key);
+}
+
+static void a_connection_alone_sends_nothing(void **state)
+{
+    struct canned canned = {0};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xstrdup(canned.url);
+    struct http_request request = request_of("POST", url);
+    request.connect_only = true;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_int_equal(reply.response.status, 0);
+    canned_close(&canned);
+    assert_int_equal(canned.connections, 1);
+    assert_int_equal(canned.requests, 0);
+    assert_int_equal(ask(&request), HTTP_CONNECT);
+    free(url);
+}
+
 /* The loop */
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -970,6 +1066,8 @@ int main(void)
         TEST(a_server_without_http2_fails_cleanly),
         TEST(tls_to_a_server_that_has_none_is_a_tls_failure),
         TEST(an_untrusted_certificate_is_a_tls_failure),
+        TEST(files_say_whom_to_trust_and_who_we_are),
+        TEST(a_connection_alone_sends_nothing),
         TEST(a_hung_look_up_holds_neither_the_deadline_nor_the_loop),
         TEST(a_cancelled_request_is_silent),
         TEST(done_may_cancel_another_request),

@@ -330,6 +330,13 @@ static void wrong_rest_members_are_refused(void **state)
         {HEADER("'content-length':'5'"),
          "/headers/content-length: this field is set by the HTTP client alone"},
         {HEADER("'Transfer-Encoding':'x'"), "/headers/Transfer-Encoding: this field is set by"},
+        {REST "'tls':{'verify':false}}", "/tls: unknown member 'verify'"},
+        {REST "'tls':{'server_name':'h'}}", "/tls: unknown member 'server_name'"},
+        {REST "'tls':{'ca_file':'ca.pem'}}", "/tls/ca_file: the absolute path of a PEM file is wanted"},
+        {REST "'tls':{'cert_file':'/a/../b'}}", "/tls/cert_file: the absolute path"},
+        {REST "'tls':{'key_file':'/key.pem'}}", "/tls/key_file: a key without 'cert_file'"},
+        {"{'protocol':'REST','endpoint':'http://h','tls':{'ca_file':'/ca'}}",
+         "/tls: the connection is not encrypted"},
         {HEADER("'X-A':'1','x-a':'2'"), "/headers/x-a: the field is there twice"},
     };
     (void)state;
@@ -425,6 +432,7 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'allow_private':true}", "/allow_private: only the operator"},
         {REST "'transform':'.'}", "/transform: only the operator names programs"},
         {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
+        {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
     };
     (void)state;
     assert_refused(cases, COUNT(cases), "acme", FAULT_DENIED);

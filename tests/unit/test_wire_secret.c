@@ -136,6 +136,33 @@ static void an_object_gives_its_members(void **state)
     assert_string_equal(f->secret.token, "{t}");
 }
 
+static void every_member_is_read_and_copied(void **state)
+{
+    struct fixture *f = *state;
+    struct secret copy;
+
+    put(f, "credentials.d/key", 0600,
+        "{\"token\": \"1\", \"username\": \"2\", \"password\": \"3\", \"access_key\": \"4\", \"secret_key\": "
+        "\"5\", \"session_token\": \"6\", \"client_id\": \"7\", \"client_secret\": \"8\", \"private_key\": "
+        "\"9\", "
+        "\"api_key\": \"10\"}");
+    load_ok(f, NULL, "key");
+    secret_copy(&copy, &f->secret);
+    for (int i = 0; i < 10; i++) {
+        char want[4];
+        snprintf(want, sizeof want, "%d", i + 1);
+        assert_string_equal(secret_text(&f->secret, &secret_members[i]), want);
+        assert_string_equal(secret_text(&copy, &secret_members[i]), want);
+        assert_ptr_not_equal(secret_text(&copy, &secret_members[i]),
+                             secret_text(&f->secret, &secret_members[i]));
+    }
+    assert_null(secret_members[10].name);
+    secret_release(&copy);
+    assert_null(copy.api_key);
+    secret_copy(&copy, NULL);
+    assert_null(copy.token);
+}
+
 static void an_object_that_is_not_strict_is_refused_without_its_text(void **state)
 {
     static const struct {
@@ -150,7 +177,7 @@ static void an_object_that_is_not_strict_is_refused_without_its_text(void **stat
         {"{\"token\": [\"hunter2\", {\"a\": \"hunter2\"}]}", "/token must be a text that is not empty"},
         {"{\"username\": \"hunter2\", \"password\": \"\"}", "/password must be a text that is not empty"},
         {"{\"token\": null}", "/token must be a text"},
-        {"{}", "has none of 'token', 'username' and 'password'"},
+        {"{}", "has none of 'token', 'username', "},
     };
     struct fixture *f = *state;
 
@@ -394,6 +421,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_plain_content_is_token_and_password),
         TEST(an_object_gives_its_members),
+        TEST(every_member_is_read_and_copied),
         TEST(an_object_that_is_not_strict_is_refused_without_its_text),
         TEST(contents_out_of_bounds_are_refused),
         TEST(a_file_that_its_group_or_others_may_use_is_refused),

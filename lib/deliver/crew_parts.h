@@ -1,0 +1,90 @@
+/*
+ * crew_parts - what the two sides of a crew share; inside of crew*.c
+ *
+ * One mutex for all: it is held for moments only, never across a call of a library or of `done`. Beside each
+ * member stands who may touch it: L the loop, T the thread of the line, M whoever holds the mutex, and C: set
+ * before the thread begins, constant from then on.
+ */
+#ifndef DIST_CREW_PARTS_H
+#define DIST_CREW_PARTS_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+#include "crew.h"
+#include "pending.h"
+
+enum errand_state { ERRAND_WAITING, ERRAND_TAKEN, ERRAND_SET };
+
+struct errand {
+    TAILQ_ENTRY(errand) link;  /* M: of its line's mail, or of crew->set */
+    struct crew_attempt *call; /* L: NULL when nobody waits for it any more */
+    struct crew_line *line;    /* M while it waits, T when it is taken */
+    enum errand_state state;   /* M */
+    bool awaited;              /* M: `call`, as the thread sees it */
+    size_t slot;               /* T: its place in line->taken */
+    bool sent;                 /* T */
+    bool probe;                /* C: opens a connection, and that is all */
+    int64_t deadline_ms;       /* C */
+    const struct adapter *adapter;
+    struct attempt attempt; /* C: its texts, body and secret are its own */
+    struct secret secret;
+    struct outcome outcome; /* T until it is set, then L */
+};
+TAILQ_HEAD(errands, errand);
+
+struct crew_line {
+    TAILQ_ENTRY(crew_line) link; /* L: of crew->lines */
+    struct crew *crew;           /* C */
+    const struct crew_kind *kind;
+    struct destination *destination; /* C: a reference */
+    bool allow_private;              /* C */
+    size_t batch;                    /* C: errands at once */
+    pthread_t thread;                /* L */
+    pthread_cond_t wake;
+    bool started;          /* L: there is a thread */
+    struct errands mail;   /* M */
+    struct errand **taken; /* T: NULL where the outcome is set */
+    size_t taken_count;    /* T */
+    size_t awaited;        /* M: errands that are taken and awaited */
+    bool busy;             /* M: the thread is in the hands of the library */
+    bool ending;           /* M: it takes no more mail */
+    bool dropped;          /* M: nobody waits for it */
+    bool ended;            /* M: it can be joined */
+    int socket;            /* M: a duplicate, or -1 */
+    void *connection;      /* T */
+    int64_t used_ms;       /* T: when the connection was known to be good */
+};
+TAILQ_HEAD(crew_lines, crew_line);
+
+struct crew {
+    struct event_base *base; /* L */
+    struct event *event;     /* L */
+    int fd;                  /* C: the eventfd that wakes the loop */
+    pthread_mutex_t mutex;
+    pthread_cond_t ended;                      /* a line has */
+    struct errands set;                        /* M: what has its outcome */
+    struct crew_lines lines;                   /* L */
+    LIST_HEAD(crew_calls, crew_attempt) calls; /* L */
+    size_t threads;                            /* L */
+    bool crowded;                              /* M: a line waits for a thread */
+    bool stopping;                             /* M */
+};
+
+/* crew_thread.c */
+void *crew_line_run(void *line);
+/* With the mutex held. */
+void crew_ring(struct crew *crew);
+/* Nobody waits for it any more: its socket is shut down. With the mutex held. */
+void crew_line_drop(struct crew_line *line);
+
+/* crew_errand.c */
+struct refusal {
+    const struct answer *row;
+    enum outcome_event event;
+    int code;
+    char text[500];
+};
+struct errand *errand_new(const struct adapter *adapter, const struct attempt *attempt);
+void errand_free(struct errand *errand);
+
+#endif
