@@ -91,6 +91,10 @@ void route_explanation_release(struct route_explanation *explanation);
 void route_job(const struct router *router, struct job *job, struct delivery_list *deliveries,
                struct route_explanation *explanation);
 
+/* Whether rules are not asked about it: it is the edited body of a dead letter, and goes where that was to
+ * go. */
+bool route_is_replay(const struct job *job);
+
 /* The candidates of a delivery that has none, in their listed order: a dead letter that was unroutable, once
  * it is replayed. -1: it still is. */
 int route_delivery(const struct catalog *catalog, struct delivery *delivery, struct fault *fault);

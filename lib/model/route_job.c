@@ -251,7 +251,7 @@ static void make_delivery(struct routing_of *routing, const struct target *targe
 }
 
 /* The edited body of a dead letter goes where that was to go: rules had their say about the first one. */
-static bool is_replay(const struct job *job)
+bool route_is_replay(const struct job *job)
 {
     return *job->replay_of && json_array_size(job->destinations);
 }
@@ -269,7 +269,7 @@ static struct router without_rules(const struct router *router)
 void route_job(const struct router *router, struct job *job, struct delivery_list *deliveries,
                struct route_explanation *explanation)
 {
-    const struct router own = is_replay(job) ? without_rules(router) : *router;
+    const struct router own = route_is_replay(job) ? without_rules(router) : *router;
     struct routing_of routing = {.router = &own, .job = job};
     struct decision decision = {0};
     struct targets targets = {0};

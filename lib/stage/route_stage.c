@@ -32,11 +32,13 @@ void route_stage_release(struct route_stage *stage)
     stage->book = NULL;
 }
 
-/* Puts the question for a job; its event is the question's until question_release(). */
+/* Puts the question for a job, if there is one; its event is the question's until question_release(). */
 static void put_question(const struct route_stage *stage, const struct job *job,
                          struct engine_question *question)
 {
-    *question = (struct engine_question){.event = rule_event(job, rules_engine_wants_payload(stage->engine))};
+    *question = (struct engine_question){.verdict = ENGINE_SAYS_RULES};
+    if (!route_is_replay(job))
+        question->event = rule_event(job, rules_engine_wants_payload(stage->engine));
 }
 
 static void question_release(struct engine_question *question)

@@ -231,7 +231,7 @@ end
     run -64 dist-route --json
     run -64 dist-route --health
     run -64 dist-route --test
-    run -64 dist-route --explain x
+    run -64 dist-route x
     run -65 --separate-stderr dist-route --test "$BATS_TEST_TMPDIR/missing"
     [[ $stderr == *'missing: No such file or directory'* ]]
 }
