@@ -6,6 +6,7 @@
 #   make coverage         line coverage of lib/ over all tests
 #   make bench            how fast, in how long, at what cost, beside what the servers could do; BENCH="--json ..."
 #   make chaos            random faults while distributions are in flight; CHAOS="--seed 7 --duration 300"
+#   make fuzz             random inputs for the parsers, with clang's libFuzzer, each for FUZZ_SECONDS=60; FUZZ="csv xml"
 #   make valgrind         the unit and server rings below valgrind
 #   make install          DESTDIR and PREFIX as usual
 #
@@ -20,6 +21,8 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 WERROR ?= 1
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang
 PKG_CONFIG ?= pkg-config
 
 comma := ,
@@ -29,7 +32,7 @@ B := build/$(variant)
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wformat=2 $(if $(WERROR),-Werror)
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
-packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0
+packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0 zlib
 instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
 	$(if $(COVERAGE),--coverage -fprofile-update=atomic -O0)
 base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq) \
@@ -56,13 +59,16 @@ lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
 tool_programs := $(tools:%=$(B)/cmd/%)
 receiver := $(B)/tests/receiver/dist-receiver
 pace := $(B)/tests/bench/pace
+stages := $(B)/tests/bench/stages
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 server_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/servers/test_*.c))
 server_shared := $(patsubst %.c,$(B)/%.o,$(filter-out tests/servers/test_%.c,$(wildcard tests/servers/*.c)))
+fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_programs := $(fuzz_targets:%=$(B)/tests/fuzz/fuzz_%)
 pages := $(wildcard man/*.[1-8])
 
-.PHONY: all check check-unit check-servers check-e2e lint coverage bench chaos valgrind install uninstall clean \
-	test-programs print-cflags print-build
+.PHONY: all check check-unit check-servers check-e2e lint coverage bench chaos fuzz valgrind install uninstall clean \
+	test-programs fuzz-programs build-fuzz-programs print-cflags print-build
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -104,8 +110,19 @@ $(receiver): $(receiver_objects)
 	$(CC) $(ldflags) -o $@ $^ $(libs)
 $(pace): %: %.o
 	$(CC) $(ldflags) -o $@ $<
+$(stages): %: %.o $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
 
-test-programs: all $(receiver) $(pace) $(unit_tests) $(server_tests)
+# What reads the texts of others, by itself: it needs no server, and so only the floors that know none.
+fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_read.o,$(lib_objects))
+$(B)/libfuzzed.a: $(fuzzed)
+	@rm -f $@
+	ar rcs $@ $^
+$(fuzz_programs): %: %.o $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a
+	$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a \
+		$(shell $(PKG_CONFIG) --libs jansson libcrypto libpcre2-8 libxml-2.0) -lm
+
+test-programs: all $(receiver) $(pace) $(stages) $(unit_tests) $(server_tests)
 
 check: test-programs
 	scripts/run-tests --build $(B) unit servers e2e
@@ -113,7 +130,7 @@ check-unit: $(unit_tests)
 	scripts/run-tests --build $(B) unit
 check-servers: $(server_tests) $(receiver)
 	scripts/run-tests --build $(B) servers
-check-e2e: all $(receiver) $(pace)
+check-e2e: all $(receiver) $(pace) $(stages)
 	scripts/run-tests --build $(B) e2e
 valgrind: test-programs
 	scripts/run-tests --build $(B) --valgrind unit servers
@@ -127,15 +144,23 @@ coverage:
 	scripts/run-tests --build build/coverage unit servers e2e
 	scripts/coverage build/coverage
 
-bench: all $(receiver) $(pace)
+bench: all $(receiver) $(pace) $(stages)
 	scripts/bench --build $(B) $(BENCH)
 
 chaos: all $(receiver)
 	scripts/chaos --build $(B) $(CHAOS)
 
+# libFuzzer is clang's, and its programs have a folder of their own.
+fuzz-programs:
+	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined COVERAGE= variant=fuzz \
+		build-fuzz-programs
+build-fuzz-programs: $(fuzz_programs)
+fuzz: fuzz-programs
+	scripts/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/dist/destinations.d \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+		$(DESTDIR)$(SYSCONFDIR)/dist/schemas.d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(tool_programs) $(DESTDIR)$(PREFIX)/bin
 	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/dist/credentials.d
 	for page in $(pages); do \

@@ -151,6 +151,9 @@ static bool needs_quotes(const struct csv_format *csv, const char *text, size_t 
         return true;
     if (size == 0)
         return false;
+    /* At the begin of the text it would be taken for the mark of its encoding, and skipped. */
+    if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        return true;
     /* Blanks at the ends belong to the field, and readers that cut them off do not where there are quotes. */
     return text[0] == ' ' || text[size - 1] == ' ' || memchr(text, csv->delimiter, size) ||
            memchr(text, '"', size) || memchr(text, '\r', size) || memchr(text, '\n', size);

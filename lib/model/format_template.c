@@ -264,7 +264,9 @@ static int parse(struct format *format, const char *path, struct fault *fault)
     for (size_t i = 0; i < FILTER_COUNT; i++)
         if (strcmp(filters[i].name, escape) == 0)
             usual = &filters[i];
-    template->pieces = xcalloc(PIECES_MAX, sizeof *template->pieces);
+    /* Every piece takes at least a byte of the text. */
+    const size_t most = strlen(text) < PIECES_MAX ? strlen(text) : PIECES_MAX;
+    template->pieces = xcalloc(most, sizeof *template->pieces);
     int result = parse_text(template, text, usual, fault);
     template->pieces = xreallocarray(template->pieces, template->count, sizeof *template->pieces);
     return result ? fault_wrap(fault, "%s/text", path) : 0;

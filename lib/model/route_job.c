@@ -231,6 +231,7 @@ static void make_delivery(struct routing_of *routing, const struct target *targe
     int status = -1;
 
     delivery->rule = xstrdup_null(target->rule ? target->rule->name : NULL);
+    delivery->rendering = target->rule ? json_incref(target->rule->rendering) : NULL;
     if (target->refused) {
         /* with its form: a replay routes it by that */
         if (target->form && !catalog_destination(routing->router->catalog, target->name))

@@ -179,6 +179,9 @@ static int rank_of(const struct schema_frame *frame, const struct schema_keyword
 
 static bool fail(struct schema_run *run, const struct schema_frame *frame,
                  const struct schema_keyword *keyword, bool with_value, const char *format, va_list arguments)
+    __attribute__((format(printf, 5, 0)));
+static bool fail(struct schema_run *run, const struct schema_frame *frame,
+                 const struct schema_keyword *keyword, bool with_value, const char *format, va_list arguments)
 {
     int rank = rank_of(frame, keyword);
     if (rank > run->furthest)

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
+#include "render.h"
 #include "route.h"
 #include "strmap.h"
 #include "xalloc.h"
@@ -97,7 +98,7 @@ struct batch {
     size_t routing_count;
     struct due_list *again; /* deliveries of jobs that were routed before */
     char **lanes;           /* of the jobs, and so of their deliveries in dist-transform */
-    struct queue_hop *hops;
+    struct queue_hop *hops; /* the lanes of their items are owned */
 };
 
 static void batch_init(struct batch *batch, const struct queue_claims *claims)
@@ -123,6 +124,8 @@ static void batch_release(struct batch *batch, size_t count)
         job_unref(batch->jobs[i]);
         due_list_release(&batch->again[i]);
         free(batch->lanes[i]);
+        for (size_t k = 0; k < batch->hops[i].count; k++)
+            free((char *)batch->hops[i].items[k].lane);
         free((void *)batch->hops[i].items);
     }
     for (size_t i = 0; i < batch->routing_count; i++)
@@ -307,31 +310,60 @@ static int choose_queued(const struct route_stage *stage, struct batch *batch,
     return result;
 }
 
+/* Its destination takes the bytes as they came: there is nothing that dist-transform would do. */
+static bool needs_nothing(const struct route_stage *stage, const struct delivery *delivery)
+{
+    const struct destination *destination =
+        delivery->inline_form ? NULL
+                              : catalog_destination(stage->book->catalog, delivery_candidate(delivery));
+
+    return destination && !destination->disabled && !render_needs_body(destination, delivery);
+}
+
+/* What a job has just become goes to dist-transform, or to its lanes where none of it needs that. */
+static void collect_saved(const struct route_stage *stage, const struct routing *routing, const char *lane,
+                          struct queue_hop *hop)
+{
+    const struct delivery_list *list = &routing->deliveries;
+    struct queue_item *items = xcalloc(list->count, sizeof *items);
+    bool straight = true;
+
+    for (size_t k = 0; k < list->count; k++)
+        if (list->items[k]->status == DELIVERY_QUEUED)
+            straight = straight && needs_nothing(stage, list->items[k]);
+    for (size_t k = 0; k < list->count; k++)
+        if (list->items[k]->status == DELIVERY_QUEUED)
+            items[hop->count++] = (struct queue_item){
+                .id = list->items[k]->id,
+                .lane = straight ? delivery_lane(list->items[k]) : xstrdup(lane),
+            };
+    hop->items = items;
+    hop->stage = straight ? QUEUE_READY : QUEUE_ROUTED;
+}
+
 /* The ids that one job publishes: what was saved now, or what is still queued of an earlier time. */
 static int collect(struct route_stage *stage, struct batch *batch, size_t i, struct fault *fault)
 {
     const struct routing *routing =
         batch->routing_of[i] == SIZE_MAX ? NULL : &batch->routings[batch->routing_of[i]];
-    struct queue_item *items = NULL;
-    size_t count = 0;
+    struct queue_hop *hop = &batch->hops[i];
 
+    hop->stage = QUEUE_ROUTED;
     if (routing && routing->saved) {
-        items = xcalloc(routing->deliveries.count, sizeof *items);
-        for (size_t k = 0; k < routing->deliveries.count; k++)
-            if (routing->deliveries.items[k]->status == DELIVERY_QUEUED)
-                items[count++] =
-                    (struct queue_item){.id = routing->deliveries.items[k]->id, .lane = batch->lanes[i]};
+        collect_saved(stage, routing, batch->lanes[i], hop);
     } else if (routing || batch->routed[i]) {
         struct due_list *again = &batch->again[i];
+        struct queue_item *items;
+
         if (store_queued_of_job(stage->store, batch->ids[i], again, fault) < 0)
             return -1;
-        items = xcalloc(again->count, sizeof *items);
-        for (size_t k = 0; k < again->count; k++)
-            items[count++] = (struct queue_item){.id = again->items[k].id, .lane = again->items[k].lane};
+        hop->items = items = xcalloc(again->count, sizeof *items);
+        for (; hop->count < again->count; hop->count++)
+            items[hop->count] = (struct queue_item){
+                .id = again->items[hop->count].id,
+                .lane = xstrdup(again->items[hop->count].lane),
+            };
     }
-    batch->hops[i].items = items;
-    batch->hops[i].count = count;
-    batch->hops[i].stage = QUEUE_ROUTED;
     return 0;
 }
 

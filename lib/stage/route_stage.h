@@ -39,7 +39,8 @@ int route_stage_line(struct route_stage *stage, const char *line, size_t size, s
                      struct fault *fault);
 
 /* Claimed job ids: deliveries are committed, then published, then the jobs' entries go, in one hop each.
- * Every step may be repeated, by this process or another. */
+ * Every step may be repeated, by this process or another. A job whose deliveries need no transformation goes
+ * straight to their lanes. */
 int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct fault *fault);
 
 /* The due pump's turn: see due.h. */

@@ -128,8 +128,9 @@ int store_fail_job(struct store *store, const char *job_id, const char *why, str
 /*
  * out[i]: the delivery of ids[i] with its job, or NULL where it is not `queued` any more (its entry is to be
  * dropped). Deliveries of one job share it. With `body_budget` > 0 bodies are loaded, as many as fit (at
- * least one); a delivery whose body did not fit has job->body NULL and is to be handed back to the queue. The
- * body of a callback is the response document.
+ * least one): what delivery_body() gives, so the output where there is one, and not the job's body then. One
+ * whose body did not fit has none, and is to be handed back to the queue. Without a budget outputs have their
+ * sizes alone. The body of a callback is the response document.
  */
 int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
                           struct delivery **out, struct fault *fault);
@@ -137,6 +138,10 @@ int store_load_deliveries(struct store *store, const char *const *ids, size_t co
  * (status DEAD). */
 int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
                            struct fault *fault);
+
+/* The output of each of them for its candidate, which must be there: kept until the delivery ends. Nothing
+ * happens to one that is not queued any more, or has an output for that destination. */
+int store_save_outputs(struct store *store, struct delivery *const *items, size_t count, struct fault *fault);
 
 /* An attempt that was made, or a death without one (number 0), and what becomes of the delivery. */
 struct settlement {

@@ -35,21 +35,21 @@ static const char save_sql[] =
     "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
     "        lifetime = coalesce(r.timeout, j.lifetime)"
     "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"
-    "          FROM unnest($14::uuid[], $15::text[], $16::text[], $17::jsonb[], $18::bigint[], $19::boolean[])"
+    "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"
     "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"
     "    JOIN mine ON mine.id = r.id WHERE j.id = r.id"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
-    "        own_key, content_type, status, due_at, dead_reason, last_error, rule)"
-    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form,"
+    "        rendering, own_key, content_type, status, due_at, dead_reason, last_error, rule)"
+    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.rendering,"
     "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
-    "        CASE r.status WHEN 'queued' THEN now() + $20::bigint * interval '1 millisecond'"
+    "        CASE r.status WHEN 'queued' THEN now() + $21::bigint * interval '1 millisecond'"
     "                                WHEN 'waiting' THEN now() END,"
     "        r.dead_reason, r.last_error, r.rule"
     "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
-    "                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])"
-    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, content_type, status,"
-    "               dead_reason, last_error, rule)"
+    "                $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"
+    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, rendering, content_type,"
+    "               status, dead_reason, last_error, rule)"
     "    JOIN mine ON mine.id = r.job_id"
     "    ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING"
     "    RETURNING job_id"
@@ -180,6 +180,7 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
     pg_array_add(item++, delivery->target);
     store_array_add_json(item++, candidates);
     store_array_add_json(item++, delivery->inline_form);
+    store_array_add_json(item++, delivery->rendering);
     store_array_add_clean(item++, delivery->content_type);
     pg_array_add(item++, delivery_status_names[delivery->status]);
     pg_array_add(item++, dead ? dead_reason_names[delivery->dead_reason] : NULL);
@@ -191,7 +192,7 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
 /* What rules set of the job. */
 static void add_ruled(struct store_arrays *arrays, const struct job *job)
 {
-    struct buf *item = &arrays->items[13];
+    struct buf *item = &arrays->items[14];
 
     pg_array_add(item++, job->id);
     pg_array_add(item++, priority_names[job->priority]);
@@ -209,7 +210,7 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     struct strmap saved; /* ids of jobs */
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 19);
+    store_arrays_init(&arrays, 20);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], items[i].job->id);

@@ -33,6 +33,7 @@ static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "r
 static const char *const retry_policies[] = {"exponential_backoff", "standard_webhooks", "none", NULL};
 static const char *const route_modes[] = {"unite", "restrict", "replace", NULL};
 static const char *const engine_absents[] = {"last", "refuse", "wait", NULL};
+static const char *const schema_values[] = {"hide", "show", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -71,6 +72,10 @@ const struct conf_setting conf_settings[] = {
     BOOL("REDIS_CLUSTER", "0", "whether Redis is a cluster, REDIS_HOST being any of its nodes"),
 
     SIZE("DIST_MAX_PAYLOAD", "16M", 1, KIB(512) * 1024, "the largest payload that is accepted"),
+    DURATION("DIST_TRANSFORM_TIMEOUT", "1s", 10, SECONDS(60), "the most that one run of a program takes"),
+    SIZE("DIST_TRANSFORM_MEMORY", "256M", KIB(16) * 1024, KIB(4) * 1024 * 1024,
+         "the most memory that one run of a program takes"),
+    SIZE("DIST_TRANSFORM_OUTPUT", "16M", 1, KIB(512) * 1024, "the largest body that a transformation makes"),
     WORD("DIST_ROUTE_MODE", "unite", route_modes, "what rules do to the destinations that a request names"),
     NAME("DIST_DEFAULT_TARGET", NULL, "where goes what names no destination and matches no rule"),
     TEXT("RULES_ENGINE_URL", NULL, "the service that says where distributions go, in the place of the rules"),
@@ -99,6 +104,8 @@ const struct conf_setting conf_settings[] = {
     /* None means that it depends on where stderr goes: see msg.h. */
     WORD("DIST_LOG_FORMAT", NULL, log_formats, "the form of messages"),
     WORD("DIST_LOG_LEVEL", "info", log_levels, "the least important messages that are written"),
+    WORD("DIST_SCHEMA_VALUES", "hide", schema_values,
+         "whether mistakes that schemas find are told with the values of reports"),
     NAME("DIST_DEFAULT_TENANT", NULL, "the tenant of dist-submit without --tenant"),
     {NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL},
 };

@@ -20,6 +20,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 #ifdef __SANITIZE_ADDRESS__
@@ -192,34 +193,46 @@ static void read_all(void *data, size_t size)
     }
 }
 
-static void write_all(const void *data, size_t size)
+/* Header and text go in one piece: with two the parent might wake for the first alone. */
+static void write_all(struct iovec pieces[2])
 {
-    const char *at = data;
+    struct iovec *at = pieces, *end = pieces + 2;
 
-    while (size > 0) {
-        ssize_t sent = write(FD_SOCKET, at, size);
+    for (;;) {
+        while (at < end && at->iov_len == 0)
+            at++;
+        if (at == end)
+            return;
+        ssize_t sent = writev(FD_SOCKET, at, (int)(end - at));
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
             _exit(0);
-        at += sent;
-        size -= (size_t)sent;
+        for (size_t left = (size_t)sent; left > 0;) {
+            const size_t taken = left < at->iov_len ? left : at->iov_len;
+            at->iov_base = (char *)at->iov_base + taken;
+            at->iov_len -= taken;
+            left -= taken;
+            if (left > 0)
+                at++;
+        }
     }
 }
 
-static void answer(uint32_t what, const char *text, size_t size)
+/* The worker's data_bytes, which go along. */
+static uint64_t answer(uint32_t what, const char *text, size_t size)
 {
     struct program_answer header = {.what = what, .size = size};
     uint64_t all;
 
     get_sizes(&all, &header.data_bytes);
-    write_all(&header, sizeof header);
-    write_all(text, size);
+    write_all((struct iovec[]){{&header, sizeof header}, {(char *)text, size}});
+    return header.data_bytes;
 }
 
-static void answer_text(uint32_t what, const char *text)
+static uint64_t answer_text(uint32_t what, const char *text)
 {
-    answer(what, text, strlen(text));
+    return answer(what, text, strlen(text));
 }
 
 /* --- compiling ----------------------------------------------------------------------------------------- */
@@ -328,7 +341,7 @@ static void do_compile(struct worker *worker, const struct program_request *requ
 
 /* The text of an error, which may be any value. Takes it. An input that jq cannot read is quoted in jq's own.
  */
-static void answer_error(jv message)
+static uint64_t answer_error(jv message)
 {
     char text[PROGRAM_TEXT_SHOWN];
 
@@ -339,7 +352,7 @@ static void answer_error(jv message)
     char *quoted = strstr(text, " (while parsing '");
     if (quoted)
         *quoted = '\0';
-    answer_text(PROGRAM_FAILED, text);
+    return answer_text(PROGRAM_FAILED, text);
 }
 
 /* Adds all results; the count of them. *end is what came behind the last. */
@@ -360,21 +373,20 @@ static uint64_t take_results(jq_state *jq, struct buf *out, jv *end)
     return count;
 }
 
-static void answer_results(const struct program_request *request, const struct buf *out, uint64_t count)
+static uint64_t answer_results(const struct program_request *request, const struct buf *out, uint64_t count)
 {
     char text[40];
 
-    if (request->as_array || count == 1) {
-        answer(PROGRAM_DONE, out->data, out->len);
-        return;
-    }
+    if (request->as_array || count == 1)
+        return answer(PROGRAM_DONE, out->data, out->len);
     snprintf(text, sizeof text, "%llu", (unsigned long long)count);
-    answer_text(PROGRAM_COUNT, text);
+    return answer_text(PROGRAM_COUNT, text);
 }
 
-static void run(const struct program_request *request, jq_state *jq, jv input)
+static uint64_t run(const struct program_request *request, jq_state *jq, jv input)
 {
     struct buf out;
+    uint64_t data;
     jv end;
 
     buf_init(&out, request->max_output);
@@ -385,29 +397,29 @@ static void run(const struct program_request *request, jq_state *jq, jv input)
     if (request->as_array)
         buf_addc(&out, ']');
     if (out.overflow)
-        answer_text(PROGRAM_TOO_LARGE, "");
+        data = answer_text(PROGRAM_TOO_LARGE, "");
     else if (jv_invalid_has_msg(jv_copy(end)))
-        answer_error(jv_invalid_get_msg(jv_copy(end)));
+        data = answer_error(jv_invalid_get_msg(jv_copy(end)));
     else
-        answer_results(request, &out, count);
+        data = answer_results(request, &out, count);
     jv_free(end);
     buf_release(&out);
     jq_start(jq, jv_null(), 0); /* lets go of what the run has left on its stack */
+    return data;
 }
 
 static void do_run(struct worker *worker, const struct program_request *request, char *text)
 {
-    uint64_t all, data;
+    uint64_t data;
     jv input = jv_parse_sized(text, (int)request->size);
 
     free(text);
     if (request->slot >= worker->slot_count || !worker->slots[request->slot].jq)
         _exit(PROGRAM_EXIT_START);
     if (jv_is_valid(input))
-        run(request, worker->slots[request->slot].jq, input);
+        data = run(request, worker->slots[request->slot].jq, input);
     else
-        answer_error(jv_invalid_get_msg(input));
-    get_sizes(&all, &data);
+        data = answer_error(jv_invalid_get_msg(input));
     if (data > worker->data_bytes + TRIM_BYTES)
         malloc_trim(0);
 }

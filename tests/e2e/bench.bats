@@ -20,7 +20,7 @@ holds() {
 }
 
 @test "the short form loses nothing and tells all in one object" {
-    run -0 --separate-stderr bench --count 500 --floor-seconds 1 --statements --json
+    run -0 --separate-stderr bench --count 500 --floor-seconds 1 --stage-count 300 --statements --json
     [[ ${#lines[@]} == 1 ]]
     # shellcheck disable=SC2154 # set by bats
     [[ $stderr == *'bench: ok: all 1250 reports arrived and are recorded; '* ]]
@@ -33,12 +33,24 @@ holds() {
     holds '(.memory_kb | length == 7) and ([.memory_kb[] > 1000] | all)'
     holds '.floors | [.postgres_single, .postgres_batched, .redis_add, .redis_pass] | map(. > 0) | all'
     holds '(.floors.http == null) == (.ratios.http == null) and .ratios.postgres_batched > 0'
+    holds '.stages | .count == 300 and (.body_bytes | 800 < . and . < 1200)'
+    holds '.stages.routing | keys == ["prefixes_1000","rules_10","rules_1000","when_10"]'
+    holds '.stages.transformation | keys == ["csv","from_csv","from_xml","identity","jq","json","xml"]'
+    holds '[.stages | .routing[], .transformation[] | .us > 0, .per_core > 0, .wall > 0] | all'
     holds '(.statements | length == 10) and .statements[0].total_ms > 0'
 }
 
 @test "what does not arrive is an exit status of 1, and told" {
-    run -1 bench --count 20 --floor-seconds 0 --path /status/400/refused
+    run -1 bench --count 20 --floor-seconds 0 --stage-count 50 --path /status/400/refused
+    [[ $output == *'  routing, rules_1000 '* && $output == *'  transformation, from_xml '* ]]
+    [[ $output == *'  1000 rules, by 10 '* ]]
     [[ ${lines[-1]} == 'bench: NOT OK: of 62 reports 62 arrived and 0 are recorded, '* ]]
+}
+
+# Of an index 1000 rules cost what 10 cost; without one they would cost some five times as much, jq excepted.
+@test "a thousand rules that name their customers cost little more than ten" {
+    run -0 "$DIST_BUILD/tests/bench/stages" 2000
+    holds '.rules_ratio < 2.5 and .routing.prefixes_1000.us > 2 * .routing.rules_10.us'
 }
 
 @test "wrong arguments are usage errors" {
@@ -47,6 +59,9 @@ holds() {
     run -64 bench --nonsense
     run -64 "$ROOT/scripts/bench-floors" --seconds 0
     run -69 "$ROOT/scripts/bench-floors" --dir "$BATS_TEST_TMPDIR/nothing"
+    run -64 bench --stage-count x
+    run -64 "$DIST_BUILD/tests/bench/stages"
+    run -64 "$DIST_BUILD/tests/bench/stages" 0
     run -64 pace 0 </dev/null
     run -64 pace </dev/null
 }

@@ -255,6 +255,27 @@ completed() {
     [ "$(receiver_count /in/term)" = 300 ]
 }
 
+@test "what needs no transformation goes on without dist-transform; anything else waits for it" {
+    destination checked "$(jq -c '. + {format: "json"}' "$DIST_CONFIG_DIR/destinations.d/many.json")"
+    destination closed "$(jq -c '. + {disabled: true}' "$DIST_CONFIG_DIR/destinations.d/many.json")"
+    services_reload
+    service_stop transform
+    straight=$(echo '{}' | submit --to many)
+    mixed=$(echo '{}' | submit --to many --to checked)
+    off=$(echo '{}' | submit --to closed)
+    run -0 dist-status --wait --timeout 10s "$straight"
+    for id in "$mixed" "$off"; do
+        wait_until 10 is 1 sql "select count(distinct d.status) from distribution_deliveries d join distribution_jobs j
+            on j.id = d.job_id where j.distribution_id = '$id' and d.status = 'queued'"
+    done
+    service_start transform
+    run -0 dist-status --wait --timeout 10s "$mixed"
+    wait_until 10 is waiting sql "select d.status from distribution_deliveries d join distribution_jobs j
+        on j.id = d.job_id where j.distribution_id = '$off'"
+    dist-submit --cancel "$off"
+    rm "$DIST_CONFIG_DIR"/destinations.d/{checked,closed}.json
+}
+
 @test "a reload with a mistake in it is refused whole, and the old destinations stay" {
     destination ops-hook '{"protocol": "REST", "endpoind": "x"}'
     services_reload

@@ -135,6 +135,8 @@ static void csv_is_written_by_its_options(void **state)
         {"{\"type\":\"csv\",\"line_end\":\"lf\",\"columns\":[{\"name\":\"v\",\"path\":\".\"}]}", "[1,\"x\"]",
          "v\n1\nx\n", NULL},
         {"\"csv\"", "[]", "", "text/csv; charset=utf-8; header=absent"},
+        {"{\"type\":\"csv\",\"line_end\":\"lf\"}", "[{\"\xef\xbb\xbf\":\"\xef\xbb\xbfx\"}]",
+         "\"\xef\xbb\xbf\"\n\"\xef\xbb\xbfx\"\n", "text/csv; charset=utf-8; header=present"},
         {"{\"type\":\"csv\",\"byte_order_mark\":true,\"line_end\":\"lf\"}", "[{\"a\":\"\xc3\xa9\"}]",
          "\xef\xbb\xbf"
          "a\n\xc3\xa9\n",
