@@ -150,16 +150,18 @@ static int deliver(struct one *one, const struct destination *destination, struc
 {
     struct delivery *delivery = one->delivery;
     struct fault problem = {0};
+    enum dead_reason reason;
     int code;
 
-    if (render_delivery(one->once->render, one->once->stage->catalog, destination, delivery, &problem) < 0) {
+    if (render_delivery(one->once->render, one->once->stage->catalog, destination, delivery, &reason,
+                        &problem) < 0) {
         if (problem.class != FAULT_INPUT) {
             *fault = problem;
             return -1;
         }
         msg(MSG_ERROR, "%s", problem.text);
         delivery->status = DELIVERY_DEAD;
-        delivery->dead_reason = DEAD_TRANSFORM;
+        delivery->dead_reason = reason;
         delivery->last_error = xstrdup(problem.text);
         code = fault_exit_code(FAULT_INPUT);
     } else {
