@@ -128,7 +128,10 @@ static xmlDoc *parse(struct reader *reader, const char *text, size_t size)
     xmlStructuredErrorFunc before = xmlStructuredError;
     void *before_arg = xmlStructuredErrorContext;
     xmlSetStructuredErrorFunc(reader, on_error);
-    document = xmlCtxtReadMemory(parser, text, (int)size, NULL, NULL, XML_PARSE_NONET | XML_PARSE_NOCDATA);
+    /* NOENT: else the '&' of a namespace stays "&#38;". Where no DOCTYPE is taken there are XML's own alone.
+     */
+    document = xmlCtxtReadMemory(parser, text, (int)size, NULL, NULL,
+                                 XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOENT);
     xmlSetStructuredErrorFunc(before_arg, before);
     if (!document || !parser->wellFormed)
         fail(reader, 1, "not well-formed");
