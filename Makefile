@@ -32,7 +32,7 @@ B := build/$(variant)
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wformat=2 $(if $(WERROR),-Werror)
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
-packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0
+packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0 zlib
 instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
 	$(if $(COVERAGE),--coverage -fprofile-update=atomic -O0)
 base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq) \
@@ -114,7 +114,7 @@ $(stages): %: %.o $(B)/libdist.a
 	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
 
 # What reads the texts of others, by itself: it needs no server, and so only the floors that know none.
-fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_read.o,$(lib_objects))
+fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_%,$(lib_objects))
 $(B)/libfuzzed.a: $(fuzzed)
 	@rm -f $@
 	ar rcs $@ $^
@@ -160,7 +160,7 @@ fuzz: fuzz-programs
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(UNITDIR) $(DESTDIR)$(SYSCONFDIR)/dist/destinations.d \
-		$(DESTDIR)$(PREFIX)/share/bash-completion/completions
+		$(DESTDIR)$(SYSCONFDIR)/dist/schemas.d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	install -m 0755 $(tool_programs) $(DESTDIR)$(PREFIX)/bin
 	install -d -m 0750 $(DESTDIR)$(SYSCONFDIR)/dist/credentials.d
 	for page in $(pages); do \

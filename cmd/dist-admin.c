@@ -1,20 +1,23 @@
 /*
- * dist-admin - schema, tenants, destinations, settings, audit
+ * dist-admin - schema, tenants, destinations, settings, audit, rules in the database
  */
 #include <string.h>
 
 #include "admin.h"
+#include "admin_rules.h"
 #include "audit.h"
 #include "tool.h"
 
-static bool json, check;
+static bool json, check, dry_run, replace;
 static const char *name, *tenant;
 
 static const struct option options[] = {
     {'j', "json", NULL, OPTION_FLAG, &json, 0, 0, "one JSON object per row", NULL},
     {0, "name", "text", OPTION_STRING, &name, 0, 0, "tenant add: its name for people", NULL},
     {0, "check", NULL, OPTION_FLAG, &check, 0, 0, "config: find every mistake", NULL},
-    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0, "audit: of this tenant only", NULL},
+    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0, "audit and rules: of this tenant only", NULL},
+    {'n', "dry-run", NULL, OPTION_FLAG, &dry_run, 0, 0, "rules load: print what would change", NULL},
+    {0, "replace", NULL, OPTION_FLAG, &replace, 0, 0, "rules load and diff: remove what is in no file", NULL},
     {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const char *const usage[] = {
@@ -29,13 +32,19 @@ static const char *const usage[] = {
     "config [-j] [--check]",
     "doctor",
     "audit [-j] [-t name]",
+    "rules load [-jn] [-t name] [--replace] file ...",
+    "rules diff [-j] [-t name] [--replace] file ...",
+    "rules show [-j] [-t name] [name]",
+    "rules disable [-t name] name ...",
+    "rules enable [-t name] name ...",
+    "rules remove [-t name] name ...",
     NULL,
 };
-static const char *const subcommands[] = {"init",   "migrate", "tenant", "destination",
-                                          "config", "doctor",  "audit",  NULL};
+static const char *const subcommands[] = {"init",   "migrate", "tenant", "destination", "config",
+                                          "doctor", "audit",   "rules",  NULL};
 static const struct tool_options tool_options = {
     .tool = "dist-admin",
-    .purpose = "administer schema, tenants, destinations and settings",
+    .purpose = "administer schema, tenants, destinations, rules and settings",
     .usage = usage,
     .options = options,
     .subcommands = subcommands,
@@ -113,6 +122,47 @@ static int run_audit(const struct tool *tool, char **words, int count, struct fa
     return audit_run(tool, tenant, json, fault);
 }
 
+static struct admin_rules rules_request(void)
+{
+    return (struct admin_rules){.tenant = tenant, .replace = replace, .dry_run = dry_run, .json = json};
+}
+
+static int run_rules_load(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_rules rules = rules_request();
+    return admin_rules_load(tool, &rules, words, count, fault);
+}
+
+static int run_rules_diff(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_rules rules = rules_request();
+    return admin_rules_diff(tool, &rules, words, count, fault);
+}
+
+static int run_rules_show(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_rules rules = rules_request();
+    return admin_rules_show(tool, &rules, count ? words[0] : NULL, fault);
+}
+
+static int run_rules_disable(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_rules rules = rules_request();
+    return admin_rules_set(tool, &rules, RULE_CHANGE_DISABLED, words, count, fault);
+}
+
+static int run_rules_enable(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_rules rules = rules_request();
+    return admin_rules_set(tool, &rules, RULE_CHANGE_ENABLED, words, count, fault);
+}
+
+static int run_rules_remove(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_rules rules = rules_request();
+    return admin_rules_set(tool, &rules, RULE_CHANGE_REMOVED, words, count, fault);
+}
+
 /* One row per subcommand: its words, how many operands it takes behind them, and whether it makes the folder.
  */
 static const struct {
@@ -132,6 +182,12 @@ static const struct {
     {"config", NULL, 0, 0, false, run_config},
     {"doctor", NULL, 0, 0, false, run_doctor},
     {"audit", NULL, 0, 0, false, run_audit},
+    {"rules", "load", 1, 10000, false, run_rules_load},
+    {"rules", "diff", 1, 10000, false, run_rules_diff},
+    {"rules", "show", 0, 1, false, run_rules_show},
+    {"rules", "disable", 1, 10000, false, run_rules_disable},
+    {"rules", "enable", 1, 10000, false, run_rules_enable},
+    {"rules", "remove", 1, 10000, false, run_rules_remove},
 };
 
 static int run(const struct tool *tool, int count, char **words, struct fault *fault)

@@ -61,6 +61,7 @@ static int run_pipe(const struct tool *tool, struct deliver_stage *stage, struct
     struct deliver_pipe pipe = {
         .stage = stage,
         .max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
+        .max_delivery = tool_max_delivery(tool),
         .dead_letters = -1,
         .stop_timeout_ms = conf_duration_ms(tool->conf, "DIST_STOP_TIMEOUT"),
     };
@@ -120,8 +121,11 @@ static int run_once(const struct tool *tool, struct deliver_stage *stage, struct
         .content_type = content_type,
         .message_id = message_id,
         .max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD"),
+        .render = tool_render(tool),
     };
-    return deliver_once_run(&one, fault);
+    int result = deliver_once_run(&one, fault);
+    render_free(one.render);
+    return result;
 }
 
 static int run_explain(const struct tool *tool, const char *name, struct fault *fault)

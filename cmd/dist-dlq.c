@@ -130,6 +130,7 @@ static int run(const struct tool *tool, int count, char **words, struct fault *f
                           count ? words[0] : "");
     letters.action = (enum dead_action)action;
     letters.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD");
+    letters.max_delivery = tool_max_delivery(tool);
     if (dead_call_check(tool, &letters, (size_t)count - 1, fault) < 0)
         return -1;
     if (from_stdin)

@@ -14,6 +14,7 @@
 #include "period.h"
 #include "retry.h"
 #include "spool.h"
+#include "store_rules.h"
 #include "status.h"
 #include "tool.h"
 
@@ -209,6 +210,26 @@ static int open_servers(const struct tool *tool, struct servers *servers, struct
     return 0;
 }
 
+/*
+ * Whether what names no destination may have one by rules. What goes into the spool is taken: whether the
+ * database has rules is not known now, and at the worst it becomes a dead letter.
+ */
+static bool may_be_routed(const struct tool *tool, const struct servers *servers)
+{
+    struct fault problem = {0};
+    bool any = false;
+
+    if (tool_routes(tool))
+        return true;
+    if (!servers->store || to.count)
+        return false;
+    if (intake.spooling)
+        return true;
+    if (store_rules_any(servers->store, &any, &problem) < 0)
+        msg(MSG_DEBUG, "%s", problem.text);
+    return any;
+}
+
 static int run_submit(const struct tool *tool, const struct servers *servers, const struct catalog *catalog,
                       int operands, char **files, struct fault *fault)
 {
@@ -219,7 +240,7 @@ static int run_submit(const struct tool *tool, const struct servers *servers, co
     intake.sink = pipe_out ? INTAKE_PIPE : dry_run ? INTAKE_DRY_RUN : INTAKE_STORE;
     intake.defaults.to = to.items;
     intake.defaults.to_count = to.count;
-    intake.defaults.routed = tool_routes(tool);
+    intake.defaults.routed = may_be_routed(tool, servers);
     intake.defaults.metadata = metadata;
     intake.defaults.max_payload = conf_size(tool->conf, "DIST_MAX_PAYLOAD");
     if (!intake.defaults.tenant_id)

@@ -38,6 +38,7 @@ struct attempt {
     const char *distribution_id, *tenant_id, *data_type;
     const char *date; /* of submission, "2024-01-15" */
     const char *content_type;
+    const json_t *headers; /* that belong to the body, an object of texts; or NULL */
     const void *body;
     size_t body_size;
     int number; /* of the attempt, from 1 */

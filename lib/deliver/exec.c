@@ -17,6 +17,7 @@
 #include "placeholders.h"
 #include "pending.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -146,6 +147,17 @@ static int set_arguments(struct exec *exec, struct fault *fault)
     return 0;
 }
 
+/* "DIST_HEADER_CONTENT_ENCODING=gzip" */
+static char *header_variable(const char *name, const char *value)
+{
+    static const char prefix[] = "DIST_HEADER_";
+    char *variable = xasprintf("%s%s=%s", prefix, name, value);
+
+    for (char *c = variable + strlen(prefix); *c != '='; c++)
+        *c = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
+    return variable;
+}
+
 static void set_environment(struct exec *exec)
 {
     const struct attempt *attempt = &exec->pending.attempt;
@@ -157,13 +169,17 @@ static void set_environment(struct exec *exec)
         {"DIST_CONTENT_TYPE", attempt->content_type}, {"DIST_DESTINATION", attempt->destination->name},
     };
     size_t count = sizeof variables / sizeof *variables, used = 0;
+    const char *header;
+    json_t *value;
 
-    exec->envp = xcalloc(count + 3, sizeof *exec->envp);
+    exec->envp = xcalloc(count + json_object_size(attempt->headers) + 3, sizeof *exec->envp);
     exec->envp[used++] = xstrdup("PATH=/usr/local/bin:/usr/bin:/bin");
     exec->envp[used++] = xasprintf("DIST_ATTEMPT=%d", attempt->number);
     for (size_t i = 0; i < count; i++)
         exec->envp[used++] =
             xasprintf("%s=%s", variables[i].name, variables[i].value ? variables[i].value : "");
+    json_object_foreach ((json_t *)attempt->headers, header, value)
+        exec->envp[used++] = header_variable(header, json_string_value(value));
 }
 
 /* The body as a file that nobody can change, at its beginning. -1 with errno. */

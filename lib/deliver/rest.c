@@ -172,14 +172,26 @@ static int add_configured(struct rest *rest, struct header_list *list, struct fa
     return 0;
 }
 
+static void add_body_headers(struct rest *rest, struct header_list *list)
+{
+    const struct attempt *attempt = &rest->pending.attempt;
+    const char *name;
+    json_t *value;
+
+    add_header(rest, list, "Content-Type", attempt->content_type);
+    json_object_foreach ((json_t *)attempt->headers, name, value)
+        add_header(rest, list, name, json_string_value(value));
+}
+
 static int add_headers(struct rest *rest, struct header_list *list, bool with_body, struct fault *fault)
 {
     const struct attempt *attempt = &rest->pending.attempt;
 
-    list->lines =
-        xcalloc(json_object_size(attempt->destination->headers) + OWN_HEADERS + 1, sizeof *list->lines);
+    list->lines = xcalloc(json_object_size(attempt->destination->headers) +
+                              json_object_size(attempt->headers) + OWN_HEADERS + 1,
+                          sizeof *list->lines);
     if (with_body)
-        add_header(rest, list, "Content-Type", attempt->content_type);
+        add_body_headers(rest, list);
     add_header(rest, list, "Idempotency-Key", attempt->message_id);
     add_header(rest, list, "X-Distribution-ID", attempt->distribution_id);
     add_authorization(rest, list);

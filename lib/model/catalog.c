@@ -100,6 +100,7 @@ struct catalog *catalog_new(void)
     struct catalog *catalog = xcalloc(1, sizeof *catalog);
     strmap_init(&catalog->destinations);
     strmap_init(&catalog->groups);
+    strmap_init(&catalog->programs);
     return catalog;
 }
 
@@ -109,6 +110,9 @@ void catalog_free(struct catalog *catalog)
         return;
     strmap_release(&catalog->destinations, unref);
     strmap_release(&catalog->groups, group_free);
+    strmap_release(&catalog->programs, free);
+    if (catalog->schemas.set)
+        catalog->schemas.free(catalog->schemas.set);
     free(catalog);
 }
 
@@ -135,6 +139,9 @@ static int add_form(struct catalog *catalog, const json_t *form, const char *ste
     if (!name || !text_is_name(name))
         return fault_set(fault, FAULT_INPUT, "%sa name of letters, digits, '.', '_' and '-' is wanted",
                          own ? "/name: " : "for the destination of this file ");
+    if (strcmp(name, CATALOG_NO_TARGET) == 0)
+        return fault_set(fault, FAULT_INPUT, "'%s' is the target of what has nowhere to go: take another",
+                         name);
     struct destination *destination = catalog_destination(catalog, name);
     struct group *group = catalog_group(catalog, name);
     if (destination || group)
@@ -236,6 +243,60 @@ const char **catalog_names(const struct catalog *catalog, size_t *count)
     return names.items;
 }
 
+/* --- programs --- */
+
+void catalog_add_program(struct catalog *catalog, const char *name, char *text)
+{
+    free(strmap_put(&catalog->programs, name, text));
+}
+
+static void add_key(const char *key, void *value, void *arg)
+{
+    struct names *names = arg;
+    (void)value;
+    names->items[names->count++] = key;
+}
+
+int catalog_program(const struct catalog *catalog, const struct rendering *rendering, const char *path,
+                    const char **text, struct fault *fault)
+{
+    const char *file = rendering->program_file;
+
+    *text = file ? strmap_get(&catalog->programs, file) : rendering->program;
+    if (!file || *text)
+        return 0;
+    struct names names = {.items = xcalloc(catalog->programs.count + 1, sizeof *names.items)};
+    strmap_each((struct strmap *)&catalog->programs, add_key, &names);
+    const char *nearest = text_nearest(file, names.items, names.count);
+    fault_set(fault, FAULT_INPUT, "%s/transform/file: there is no file '%s' in transforms.d%s%s%s", path,
+              file, nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+    free(names.items);
+    return -1;
+}
+
+int catalog_schema(const struct catalog *catalog, const struct rendering *rendering, const char *path,
+                   struct fault *fault)
+{
+    const struct catalog_schemas *schemas = &catalog->schemas;
+
+    if (!rendering->schema || !schemas->set)
+        return 0;
+    char *place = xasprintf("%s/schema", path);
+    const int result = schemas->named(schemas->set, place, rendering->schema, fault);
+    free(place);
+    return result;
+}
+
+static int check_program(const struct destination *destination, const struct catalog *catalog,
+                         struct fault *fault)
+{
+    const char *text;
+
+    if (catalog_program(catalog, destination->rendering, "", &text, fault) == 0)
+        return 0;
+    return fault_wrap(fault, "%s: destination '%s'", destination->origin, destination->name);
+}
+
 const char **catalog_group_names(const struct catalog *catalog, size_t *count)
 {
     struct names names = collect(catalog, false, true);
@@ -264,8 +325,13 @@ static int check_group(const struct catalog *catalog, const struct group *group,
 
 int catalog_check(const struct catalog *catalog, struct fault *fault)
 {
-    struct names names = collect(catalog, false, true);
+    struct names names = collect(catalog, true, false);
     int result = 0;
+
+    for (size_t i = 0; i < names.count && result == 0; i++)
+        result = check_program(catalog_destination(catalog, names.items[i]), catalog, fault);
+    free(names.items);
+    names = collect(catalog, false, true);
     for (size_t i = 0; i < names.count && result == 0; i++)
         result = check_group(catalog, catalog_group(catalog, names.items[i]), fault);
     free(names.items);

@@ -14,6 +14,10 @@
 #include "fault.h"
 #include "strmap.h"
 
+/* No destination and no group has this name: it is the target of the dead letter of what has nowhere to go.
+ */
+#define CATALOG_NO_TARGET "unrouted"
+
 enum { GROUP_QUEUE_MAX = 100000 };
 
 struct group {
@@ -26,9 +30,20 @@ struct group {
     int64_t max_queue; /* a member with more deliveries waiting than that is not fit; 0: no limit */
 };
 
+/* The schemas that renderings name, and reports must fit: of a floor above, which puts them here with what
+ * the catalog calls. */
+struct schema_set;
+struct catalog_schemas {
+    struct schema_set *set; /* or NULL: nothing is known of them */
+    void (*free)(struct schema_set *set);
+    int (*named)(const struct schema_set *set, const char *path, const char *name, struct fault *fault);
+};
+
 struct catalog {
     struct strmap destinations; /* struct destination * */
     struct strmap groups;       /* struct group * */
+    struct strmap programs;     /* char *: texts of transforms.d, by the names of their files */
+    struct catalog_schemas schemas;
 };
 struct catalog *catalog_new(void);
 void catalog_free(struct catalog *catalog);
@@ -38,7 +53,18 @@ void catalog_free(struct catalog *catalog);
  */
 int catalog_add(struct catalog *catalog, const char *text, size_t size, const char *stem, const char *origin,
                 struct fault *fault);
-/* Members of groups exist and are no groups; call it when all files are added. Class INPUT. */
+/* A program that renderings name; takes `text`. */
+void catalog_add_program(struct catalog *catalog, const char *name, char *text);
+/* The text of a rendering's program, borrowed; NULL where it has none. -1, class INPUT, with the JSON pointer
+ * behind `path`: there is no such file, with the nearest name. */
+int catalog_program(const struct catalog *catalog, const struct rendering *rendering, const char *path,
+                    const char **text, struct fault *fault);
+/* The rendering's schema, if it has one, is there, as far as schemas are known. -1, class INPUT, with the
+ * JSON pointer behind `path`: it is not, with the nearest name. */
+int catalog_schema(const struct catalog *catalog, const struct rendering *rendering, const char *path,
+                   struct fault *fault);
+/* Members of groups exist and are no groups, and so do programs; call it when all files are added. Class
+ * INPUT. */
 int catalog_check(const struct catalog *catalog, struct fault *fault);
 struct destination *catalog_destination(const struct catalog *catalog,
                                         const char *name);                    /* borrowed, or NULL */

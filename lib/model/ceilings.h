@@ -18,6 +18,7 @@ enum {
     LIMIT_RESPONSE_READ = 1024 * 1024,  /* bytes of a response that are read before we stop listening */
     LIMIT_URL = 8192,
     LIMIT_HEADERS = 100, /* header fields of one request */
+    LIMIT_PROGRAM_FILES = 1000, /* in transforms.d */
     LIMIT_CONFIG_FILE = 4 * 1024 * 1024,
     LIMIT_SECRET = 64 * 1024,
     LIMIT_IDEMPOTENCY_KEY = 255,
@@ -25,5 +26,8 @@ enum {
 
 /* The longest line of an envelope whose body has at most `payload` bytes (base64 is the longer form). */
 #define LIMIT_ENVELOPE(payload) ((payload) / 3 * 4 + 4 + LIMIT_ENVELOPE_EXTRA)
+
+/* The same of a delivery, whose outputs have at most `output` bytes together. */
+#define LIMIT_DELIVERY(payload, output) (LIMIT_ENVELOPE(payload) + LIMIT_ENVELOPE(output))
 
 #endif

@@ -31,6 +31,8 @@ void delivery_free(struct delivery *delivery)
         free(delivery->candidates[i]);
     free(delivery->candidates);
     json_decref(delivery->inline_form);
+    json_decref(delivery->rendering);
+    delivery_drop_outputs(delivery);
     free(delivery->own_key);
     free(delivery->content_type);
     free(delivery->last_error);
@@ -78,8 +80,72 @@ char *delivery_lane(const struct delivery *delivery)
     return lane;
 }
 
+void output_release(struct output *output)
+{
+    free(output->destination);
+    free(output->body);
+    free(output->content_type);
+    json_decref(output->headers);
+    *output = (struct output){0};
+}
+
+static struct output *find_output(const struct delivery *delivery, const char *destination)
+{
+    for (size_t i = 0; destination && i < delivery->output_count; i++)
+        if (strcmp(delivery->outputs[i].destination, destination) == 0)
+            return &delivery->outputs[i];
+    return NULL;
+}
+
+struct output *delivery_output(const struct delivery *delivery)
+{
+    return find_output(delivery, delivery_candidate(delivery));
+}
+
+void delivery_add_output(struct delivery *delivery, struct output *output)
+{
+    struct output *place = find_output(delivery, output->destination);
+
+    if (place) {
+        output_release(place);
+    } else {
+        delivery->outputs =
+            xreallocarray(delivery->outputs, delivery->output_count + 1, sizeof *delivery->outputs);
+        place = &delivery->outputs[delivery->output_count++];
+    }
+    *place = *output;
+    *output = (struct output){0};
+}
+
+void delivery_drop_outputs(struct delivery *delivery)
+{
+    for (size_t i = 0; i < delivery->output_count; i++)
+        output_release(&delivery->outputs[i]);
+    free(delivery->outputs);
+    delivery->outputs = NULL;
+    delivery->output_count = 0;
+}
+
+void delivery_drop_output(struct delivery *delivery, struct output *output)
+{
+    output_release(output);
+    *output = delivery->outputs[--delivery->output_count];
+}
+
+const char *delivery_body(const struct delivery *delivery, size_t *size)
+{
+    const struct output *output = delivery_output(delivery);
+
+    *size = output ? output->body_size : delivery->job->body_size;
+    return output ? output->body : delivery->job->body;
+}
+
 const char *delivery_content_type(const struct delivery *delivery)
 {
+    const struct output *output = delivery_output(delivery);
+
+    if (output)
+        return output->content_type;
     return delivery->content_type ? delivery->content_type : delivery->job->content_type;
 }
 

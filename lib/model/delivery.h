@@ -11,6 +11,18 @@
 #include "status.h"
 #include "uid.h"
 
+/*
+ * What a delivery sends to one of its candidates: made once, the same on every attempt. `body` is NULL where
+ * it was not loaded.
+ */
+struct output {
+    char *destination; /* the candidate */
+    char *body;
+    size_t body_size;
+    char *content_type;
+    json_t *headers; /* an object of texts, or NULL */
+};
+
 struct delivery {
     char id[UID_TEXT_SIZE]; /* also the message id: the same on every attempt (Idempotency-Key, webhook-id) */
     struct job *job;        /* a reference */
@@ -19,11 +31,14 @@ struct delivery {
     char **candidates; /* destinations in the order in which they are tried; one unless target is a group */
     size_t candidate_count;
     json_t *inline_form; /* the form that the request brought along, or NULL where the name is configured */
+    json_t *rendering;   /* members of a rendering (rendering.h) that a rule gave it, or NULL */
     char *content_type;  /* after transformation, or NULL: the job's */
-    int attempts;        /* attempts made in all */
-    int budget_start;    /* attempts made when the budget began: after a replay it is not 0 */
-    int skipped;         /* candidates passed over without an attempt: their breaker was open */
-    char *own_key;       /* digest of an address that the request brought along, or NULL */
+    struct output *outputs; /* what is sent in place of the body, where it was transformed */
+    size_t output_count;
+    int attempts;     /* attempts made in all */
+    int budget_start; /* attempts made when the budget began: after a replay it is not 0 */
+    int skipped;      /* candidates passed over without an attempt: their breaker was open */
+    char *own_key;    /* digest of an address that the request brought along, or NULL */
     enum delivery_status status;
     enum dead_reason dead_reason; /* where status is DELIVERY_DEAD */
     char *last_error;             /* text of the last attempt or of the death, or NULL */
@@ -47,8 +62,16 @@ const char *delivery_passed_over(const struct delivery *delivery);
 char *delivery_destination_key(const struct delivery *delivery);
 /* "<destination key>:<tenant>:<priority>": the name of its lane of dist-deliver; the caller's. */
 char *delivery_lane(const struct delivery *delivery);
+/* The output for the candidate of the next attempt, or NULL: the body itself is sent. Borrowed. */
+struct output *delivery_output(const struct delivery *delivery);
+/* Takes all of it, in place of an earlier one for the same destination. */
+void delivery_add_output(struct delivery *delivery, struct output *output);
+void delivery_drop_outputs(struct delivery *delivery);
+void delivery_drop_output(struct delivery *delivery, struct output *output); /* one of its own */
+void output_release(struct output *output);
 /* Content type and body that are sent. */
 const char *delivery_content_type(const struct delivery *delivery);
+const char *delivery_body(const struct delivery *delivery, size_t *size); /* NULL: not loaded */
 
 /* Deliveries that one job became. */
 struct delivery_list {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC", NULL};
-const char *const body_format_names[] = {"identity", "raw", "json", NULL};
 
 struct destination *destination_ref(struct destination *destination)
 {
@@ -37,6 +36,7 @@ void destination_unref(struct destination *destination)
 {
     if (!destination || --destination->references > 0)
         return;
+    rendering_free(destination->rendering);
     json_decref(destination->form);
     free(destination->name);
     free(destination->origin);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "fault.h"
+#include "rendering.h"
 #include "retry.h"
 
 enum protocol {
@@ -22,16 +23,13 @@ enum protocol {
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
 
-enum body_format { FORMAT_IDENTITY, FORMAT_RAW, FORMAT_JSON, FORMAT_COUNT };
-extern const char *const body_format_names[FORMAT_COUNT + 1]; /* "identity", "raw", "json" */
-
 struct destination {
     char *name;
     char *origin; /* where it was defined: "destinations.d/ops.json", "request" */
     json_t *form; /* as it was read; the strings below borrow from it */
     enum protocol protocol;
-    enum body_format format;
-    const char *credentials; /* reference, or NULL */
+    struct rendering *rendering; /* what bodies become for it */
+    const char *credentials;     /* reference, or NULL */
     char *tenant;       /* of a destination that a request brought along: whose credentials it may name */
     json_t *tenants;    /* names of the tenants that may use it; NULL: all */
     bool allow_private; /* private, loopback and link-local addresses may be connected to */

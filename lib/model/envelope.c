@@ -107,18 +107,16 @@ static bool body_is_text(const char *body, size_t size)
     return text_size <= base64_size + ENVELOPE_TEXT_SLACK;
 }
 
-static void add_body(struct buf *out, const struct job *job)
+static void add_body(struct buf *out, const char *body, size_t size)
 {
-    const char *body = job->body ? job->body : "";
-
-    if (body_is_text(body, job->body_size)) {
+    if (body_is_text(body ? body : "", size)) {
         add_name(out, "body");
-        buf_add_json(out, body, job->body_size);
+        buf_add_json(out, body ? body : "", size);
         return;
     }
     add_name(out, "body_base64");
     buf_addc(out, '"');
-    text_add_base64(out, body, job->body_size);
+    text_add_base64(out, body, size);
     buf_addc(out, '"');
 }
 
@@ -164,7 +162,7 @@ int envelope_write_request(const struct job *job, struct buf *out, struct fault 
     writer = writer_start(out, ENVELOPE_REQUEST);
     add_job(out, job);
     add_value(out, "destinations", job->destinations);
-    add_body(out, job);
+    add_body(out, job->body, job->body_size);
     return writer_end(&writer, fault);
 }
 
@@ -176,6 +174,24 @@ static void add_candidates(struct buf *out, const struct delivery *delivery)
         if (i)
             buf_addc(out, ',');
         buf_add_json(out, delivery->candidates[i], strlen(delivery->candidates[i]));
+    }
+    buf_addc(out, ']');
+}
+
+static void add_outputs(struct buf *out, const struct delivery *delivery)
+{
+    add_name(out, "outputs");
+    buf_addc(out, '[');
+    for (size_t i = 0; i < delivery->output_count; i++) {
+        const struct output *output = &delivery->outputs[i];
+
+        buf_adds(out, i ? ",{\"destination\":" : "{\"destination\":");
+        buf_add_json(out, output->destination, strlen(output->destination));
+        add_text(out, "content_type", output->content_type);
+        if (output->headers)
+            add_value(out, "headers", output->headers);
+        add_body(out, output->body, output->body_size);
+        buf_addc(out, '}');
     }
     buf_addc(out, ']');
 }
@@ -194,6 +210,8 @@ int envelope_write_delivery(const struct delivery *delivery, struct buf *out, st
     add_candidates(out, delivery);
     if (delivery->inline_form)
         add_value(out, "destination", delivery->inline_form);
+    if (delivery->rendering)
+        add_value(out, "rendering", delivery->rendering);
     add_int(out, "attempts", delivery->attempts);
     add_int(out, "budget_start", delivery->budget_start);
     add_text(out, "status", delivery_status_names[delivery->status]);
@@ -201,7 +219,9 @@ int envelope_write_delivery(const struct delivery *delivery, struct buf *out, st
         add_text(out, "dead_reason", dead_reason_names[delivery->dead_reason]);
     add_text(out, "error", delivery->last_error);
     add_text(out, "delivery_content_type", delivery->content_type);
-    add_body(out, delivery->job);
+    if (delivery->output_count)
+        add_outputs(out, delivery);
+    add_body(out, delivery->job->body, delivery->job->body_size);
     return writer_end(&writer, fault);
 }
 

@@ -9,8 +9,13 @@
 #include <string.h>
 #include "envelope.h"
 #include "ceilings.h"
+#include "form.h"
+#include "rendering.h"
 #include "text.h"
 #include "xalloc.h"
+
+/* RFC 9110, section 5.6.2 */
+#define OUTPUT_HEADER_LETTERS "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 enum {
     ATTEMPTS_MAX = 1000000,
@@ -177,7 +182,7 @@ out:
 struct delivery_line {
     const char *id, *target, *rule, *status, *dead_reason, *error, *content_type;
     int64_t attempts, budget_start;
-    json_t *candidates, *form;
+    json_t *candidates, *form, *rendering, *outputs;
 };
 
 static void delivery_line_fields(struct delivery_line *line, struct json_field *out)
@@ -189,6 +194,8 @@ static void delivery_line_fields(struct delivery_line *line, struct json_field *
         {"candidates", JSON_KIND_ARRAY, .required = true, .target = &line->candidates,
          .max = LIMIT_CANDIDATES},
         {"destination", JSON_KIND_OBJECT, .target = &line->form},
+        {"rendering", JSON_KIND_OBJECT, .target = &line->rendering},
+        {"outputs", JSON_KIND_ARRAY, .target = &line->outputs, .max = LIMIT_CANDIDATES},
         {"attempts", JSON_KIND_INT, .target = &line->attempts, .max = ATTEMPTS_MAX},
         {"budget_start", JSON_KIND_INT, .target = &line->budget_start, .max = ATTEMPTS_MAX},
         {"status", JSON_KIND_WORD, .required = true, .target = &line->status, .words = delivery_status_names},
@@ -212,10 +219,21 @@ static int check_dead_reason(const char *status, const char *dead_reason, struct
     return 0;
 }
 
+/* A mistake in it is one in the line: it would be found when it is too late. */
+static int check_rendering(const json_t *over, struct fault *fault)
+{
+    struct rendering *rendering = over ? rendering_parse(over, "/rendering", false, fault) : NULL;
+
+    rendering_free(rendering);
+    return over && !rendering ? -1 : 0;
+}
+
 static int check_delivery_line(const struct delivery_line *line, struct fault *fault)
 {
     if (check_id("/delivery_id", line->id, fault) ||
         check_dead_reason(line->status, line->dead_reason, fault))
+        return -1;
+    if (check_rendering(line->rendering, fault))
         return -1;
     if (line->budget_start > line->attempts)
         return fault_set(fault, FAULT_INPUT, "/budget_start: more than /attempts");
@@ -249,6 +267,81 @@ static int set_target(struct job *job, const struct delivery_line *line, struct 
     return status;
 }
 
+/* An output's members as they were read; strings borrow from the document. */
+struct output_line {
+    const char *destination, *content_type, *body, *body_base64;
+    json_t *headers;
+};
+
+/* What HTTP does not take would be found by the adapter, and spend an attempt. */
+static int check_output_headers(const char *path, json_t *headers, struct fault *fault)
+{
+    const char *name;
+    json_t *value;
+
+    if (json_object_size(headers) > FORMAT_HEADERS_MAX)
+        return fault_set(fault, FAULT_INPUT, "%s/headers: more than %d", path, FORMAT_HEADERS_MAX);
+    json_object_foreach (headers, name, value) {
+        const char *text = json_string_value(value);
+        bool good = *name != '\0' && strspn(name, OUTPUT_HEADER_LETTERS) == strlen(name) &&
+                    !form_header_is_framing(name);
+
+        for (; good && *text; text++)
+            good = (unsigned char)*text >= ' ' && *text != 0x7f;
+        if (!good)
+            return fault_set(fault, FAULT_INPUT, "%s/headers: no header field of HTTP", path);
+    }
+    return 0;
+}
+
+static int read_output(const json_t *form, const char *path, size_t max, struct output *output,
+                       struct fault *fault)
+{
+    struct output_line line = {0};
+    struct buf body;
+    const struct json_field fields[] = {
+        {"destination", JSON_KIND_NAME, .required = true, .target = &line.destination},
+        {"content_type", JSON_KIND_STRING, .required = true, .target = &line.content_type},
+        {"headers", JSON_KIND_STRINGS, .target = &line.headers},
+        {"body", JSON_KIND_STRING, .target = &line.body},
+        {"body_base64", JSON_KIND_STRING, .target = &line.body_base64},
+        {.name = NULL},
+    };
+
+    if (json_fields(form, path, fields, fault) || check_output_headers(path, line.headers, fault))
+        return -1;
+    if (job_check_content_type(path, line.content_type, fault))
+        return -1;
+    if (!line.body == !line.body_base64)
+        return fault_set(fault, FAULT_INPUT, "%s: either 'body' or 'body_base64' is wanted", path);
+    buf_init(&body, max);
+    if (line.body ? buf_adds(&body, line.body)
+                  : text_decode_base64(line.body_base64, strlen(line.body_base64), &body)) {
+        buf_release(&body);
+        return fault_set(fault, FAULT_INPUT, "%s/body_base64: no base64", path);
+    }
+    *output = (struct output){.destination = xstrdup(line.destination),
+                              .content_type = xstrdup(line.content_type),
+                              .headers = json_incref(line.headers)};
+    output->body = buf_steal(&body, &output->body_size);
+    return 0;
+}
+
+/* `max`: the bytes of the line, which no body in it is longer than. */
+static int read_outputs(struct delivery *delivery, const json_t *outputs, size_t max, struct fault *fault)
+{
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        struct output output;
+        char path[40];
+
+        snprintf(path, sizeof path, "/outputs/%zu", i);
+        if (read_output(json_array_get(outputs, i), path, max, &output, fault))
+            return -1;
+        delivery_add_output(delivery, &output);
+    }
+    return 0;
+}
+
 static struct delivery *delivery_of_line(struct job *job, const struct delivery_line *line)
 {
     struct delivery *delivery = delivery_new(job, line->target);
@@ -258,6 +351,7 @@ static struct delivery *delivery_of_line(struct job *job, const struct delivery_
         delivery_add_candidate(delivery, json_string_value(json_array_get(line->candidates, i)));
     delivery->rule = xstrdup_null(line->rule);
     delivery->inline_form = json_incref(line->form);
+    delivery->rendering = json_incref(line->rendering);
     delivery->attempts = (int)line->attempts;
     delivery->budget_start = (int)line->budget_start;
     delivery->status = (enum delivery_status)status_index(delivery_status_names, line->status);
@@ -285,7 +379,11 @@ int envelope_read_delivery(const char *line, size_t size, uint64_t max_payload, 
     if (!job || set_target(job, &members, fault))
         goto out;
     *delivery = delivery_of_line(job, &members);
-    status = 0;
+    status = read_outputs(*delivery, members.outputs, size, fault);
+    if (status) {
+        delivery_free(*delivery);
+        *delivery = NULL;
+    }
 out:
     job_unref(job);
     json_decref(document);

@@ -58,7 +58,12 @@ static size_t common_fields(struct form *form, struct json_field *out)
         {.name = "name", .kind = JSON_KIND_NAME, .target = &form->name},
         {.name = "description", .kind = JSON_KIND_IGNORED},
         {.name = "protocol", .kind = JSON_KIND_IGNORED},
-        {.name = "format", .kind = JSON_KIND_WORD, .target = &form->format, .words = body_format_names},
+        {.name = "input", .kind = JSON_KIND_IGNORED},
+        {.name = "transform", .kind = JSON_KIND_IGNORED},
+        {.name = "format", .kind = JSON_KIND_IGNORED},
+        {.name = "charset", .kind = JSON_KIND_IGNORED},
+        {.name = "compress", .kind = JSON_KIND_IGNORED},
+        {.name = "schema", .kind = JSON_KIND_IGNORED},
         {.name = "credentials", .kind = JSON_KIND_STRING, .target = &destination->credentials},
         {.name = "tenants",
          .kind = JSON_KIND_ARRAY,
@@ -110,6 +115,28 @@ static int parse_rate(const char *text, double *per_s, struct fault *fault)
                      RATE_MAX, text_printable(cut));
 }
 
+/*
+ * Only the operator has programs run for reports, as he has commands. A body that is not what its header says
+ * would be no use to anybody.
+ */
+static int read_rendering(struct destination *destination, struct fault *fault)
+{
+    const char *name;
+    json_t *value;
+
+    destination->rendering = rendering_parse(destination->form, "", true, fault);
+    if (!destination->rendering)
+        return -1;
+    if (destination->tenant && (destination->rendering->program || destination->rendering->program_file))
+        return fault_set(fault, FAULT_DENIED,
+                         "/transform: only the operator names programs, in a configured destination");
+    json_object_foreach (destination->headers, name, value) {
+        if (destination->rendering->gzip && strcasecmp(name, "Content-Encoding") == 0)
+            return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", name);
+    }
+    return 0;
+}
+
 /* Who a destination is for is the operator's to say. */
 static int check_tenants(const struct destination *destination, struct fault *fault)
 {
@@ -136,8 +163,8 @@ static int check_common(struct form *form, struct fault *fault)
     if (form->name && strcmp(form->name, destination->name) != 0)
         return fault_set(fault, FAULT_INPUT, "/name: '%s' differs from '%s', by which it is known",
                          form->name, destination->name);
-    if (form->format)
-        destination->format = (enum body_format)status_index(body_format_names, form->format);
+    if (read_rendering(destination, fault))
+        return -1;
     if (destination->credentials && !text_is_name(destination->credentials))
         return fault_set(fault, FAULT_INPUT,
                          "/credentials: the name of a stored credential is wanted, not the secret itself");
@@ -212,7 +239,6 @@ struct destination *form_destination(const char *name, const json_t *form, const
     destination->origin = xstrdup(origin);
     destination->tenant = xstrdup_null(tenant);
     destination->form = json_deep_copy(form);
-    destination->format = FORMAT_IDENTITY;
     destination->timeout_ms = TIMEOUT_DEFAULT_MS;
     destination->concurrency = CONCURRENCY_DEFAULT;
     if (read_protocol(destination, fault) || read_form(destination, fault)) {

@@ -18,4 +18,7 @@
 struct destination *form_destination(const char *name, const json_t *form, const char *tenant,
                                      const char *origin, struct fault *fault);
 
+/* The header field frames the message, and is set by the HTTP client alone. */
+bool form_header_is_framing(const char *name);
+
 #endif

@@ -10,7 +10,7 @@
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *format, *rate;    /* all */
+    const char *name, *rate;             /* all */
     const char *mode;                    /* file */
     json_t *connection;                  /* AMQP, JDBC */
     const char *exchange, *routing_key;  /* AMQP */
@@ -19,7 +19,7 @@ struct form {
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 24 };
+enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 28 };
 
 /* One protocol. */
 struct form_kind {

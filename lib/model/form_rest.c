@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <strings.h>
 #include "placeholders.h"
+#include "form.h"
 #include "form_parts.h"
 #include "ceilings.h"
 #include "num.h"
@@ -101,6 +102,14 @@ static bool is_token(const char *text)
     return *c == 0 && c != text;
 }
 
+bool form_header_is_framing(const char *name)
+{
+    for (size_t i = 0; i < OWN_HEADERS; i++)
+        if (strcasecmp(own_headers[i], name) == 0)
+            return true;
+    return false;
+}
+
 static int check_header(const char *name, const char *value, struct fault *fault)
 {
     if (!is_token(name)) {
@@ -109,10 +118,8 @@ static int check_header(const char *name, const char *value, struct fault *fault
         return fault_set(fault, FAULT_INPUT, "/headers: '%s' cannot be the name of a header field",
                          text_printable(cut));
     }
-    for (size_t i = 0; i < OWN_HEADERS; i++)
-        if (strcasecmp(own_headers[i], name) == 0)
-            return fault_set(fault, FAULT_INPUT, "/headers/%s: this field is set by the HTTP client alone",
-                             name);
+    if (form_header_is_framing(name))
+        return fault_set(fault, FAULT_INPUT, "/headers/%s: this field is set by the HTTP client alone", name);
     char path[100];
     snprintf(path, sizeof path, "/headers/%s", name);
     if (strlen(value) > HEADER_VALUE_MAX)

@@ -27,9 +27,6 @@
 enum route_mode { ROUTE_UNITE, ROUTE_RESTRICT, ROUTE_REPLACE, ROUTE_MODE_COUNT };
 extern const char *const route_mode_names[ROUTE_MODE_COUNT + 1]; /* "unite", "restrict", "replace" */
 
-/* The target of the dead letter of a job that has none. */
-#define ROUTE_NO_TARGET "unrouted"
-
 /* What is known about destinations now; both functions must be there. */
 struct route_health {
     /* Why it should not be sent to now, "its breaker is open": borrowed until the next call; NULL: it is fit.
@@ -43,6 +40,7 @@ struct route_health {
 struct router {
     const struct catalog *catalog;
     const struct rules *rules;
+    const char *refused; /* why nothing can be said of the job, and it is unroutable; NULL: it can */
     enum route_mode mode;
     const char *default_target;
     bool ask_payload;     /* the event has the payload: the job has its body */
@@ -92,6 +90,10 @@ void route_explanation_release(struct route_explanation *explanation);
  */
 void route_job(const struct router *router, struct job *job, struct delivery_list *deliveries,
                struct route_explanation *explanation);
+
+/* Whether rules are not asked about it: it is the edited body of a dead letter, and goes where that was to
+ * go. */
+bool route_is_replay(const struct job *job);
 
 /* The candidates of a delivery that has none, in their listed order: a dead letter that was unroutable, once
  * it is replayed. -1: it still is. */

@@ -183,13 +183,15 @@ static const char *say_nothing_matches(const struct router *router, const struct
     return text->text;
 }
 
-static void choose_targets(const struct router *router, const struct job *job,
-                           const struct decision *decision, struct targets *targets, struct fault *text)
+static void choose_targets(const struct router *router, struct job *job, const struct decision *decision,
+                           struct targets *targets, struct fault *text)
 {
     const size_t requested = json_array_size(job->destinations);
 
     if (router->mode != ROUTE_REPLACE || !decision->target_count)
         add_requested(router, job, decision, targets);
+    else
+        job->ruled = job->replaced = true;
     if (router->mode != ROUTE_RESTRICT || !requested)
         add_ruled(decision, targets);
     if (targets->count)
@@ -197,7 +199,7 @@ static void choose_targets(const struct router *router, const struct job *job,
     if (router->default_target)
         add_target(targets, &(struct target){.name = router->default_target, .source = ROUTE_BY_DEFAULT});
     else
-        add_target(targets, &(struct target){.name = ROUTE_NO_TARGET,
+        add_target(targets, &(struct target){.name = CATALOG_NO_TARGET,
                                              .source = ROUTE_BY_NOBODY,
                                              .refused = say_nothing_matches(router, decision, text)});
 }
@@ -216,7 +218,7 @@ static void refuse_all(const struct job *job, const char *why, struct targets *t
                                              .refused = why});
     if (!targets->count)
         add_target(targets,
-                   &(struct target){.name = ROUTE_NO_TARGET, .source = ROUTE_BY_NOBODY, .refused = why});
+                   &(struct target){.name = CATALOG_NO_TARGET, .source = ROUTE_BY_NOBODY, .refused = why});
 }
 
 /* --- deliveries --- */
@@ -229,6 +231,7 @@ static void make_delivery(struct routing_of *routing, const struct target *targe
     int status = -1;
 
     delivery->rule = xstrdup_null(target->rule ? target->rule->name : NULL);
+    delivery->rendering = target->rule ? json_incref(target->rule->rendering) : NULL;
     if (target->refused) {
         /* with its form: a replay routes it by that */
         if (target->form && !catalog_destination(routing->router->catalog, target->name))
@@ -247,19 +250,38 @@ static void make_delivery(struct routing_of *routing, const struct target *targe
     delivery_list_add(deliveries, delivery);
 }
 
+/* The edited body of a dead letter goes where that was to go: rules had their say about the first one. */
+bool route_is_replay(const struct job *job)
+{
+    return *job->replay_of && json_array_size(job->destinations);
+}
+
+static struct router without_rules(const struct router *router)
+{
+    struct router own = *router;
+
+    own.rules = NULL;
+    own.refused = NULL;
+    own.mode = ROUTE_UNITE;
+    return own;
+}
+
 void route_job(const struct router *router, struct job *job, struct delivery_list *deliveries,
                struct route_explanation *explanation)
 {
-    struct routing_of routing = {.router = router, .job = job};
+    const struct router own = route_is_replay(job) ? without_rules(router) : *router;
+    struct routing_of routing = {.router = &own, .job = job};
     struct decision decision = {0};
     struct targets targets = {0};
     struct fault reason = {0};
 
-    if (router->rules && (ask_rules(&routing, explanation != NULL, &decision, &reason) ||
-                          apply_settings(router, &decision, job, &reason))) {
+    if (own.refused) {
+        refuse_all(job, own.refused, &targets);
+    } else if (own.rules && (ask_rules(&routing, explanation != NULL, &decision, &reason) ||
+                             apply_settings(&own, &decision, job, &reason))) {
         refuse_all(job, reason.text, &targets);
     } else {
-        choose_targets(router, job, &decision, &targets, &reason);
+        choose_targets(&own, job, &decision, &targets, &reason);
         if (targets.count > LIMIT_TARGETS) {
             fault_set(&reason, FAULT_INPUT, "request and rules name %zu targets, more than the limit of %d",
                       targets.count, LIMIT_TARGETS);

@@ -128,6 +128,8 @@ int route_delivery(const struct catalog *catalog, struct delivery *delivery, str
     struct fault reason = {0};
     bool disabled;
 
+    if (!strcmp(delivery->target, CATALOG_NO_TARGET) && !delivery->inline_form)
+        return fault_set(fault, FAULT_INPUT, "nothing says where it goes: a replay must name a target");
     if (!group || delivery->inline_form)
         return add_candidate(catalog, delivery, fault);
     for (size_t i = 0; i < group->member_count; i++)

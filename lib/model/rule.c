@@ -8,6 +8,7 @@
 #include "ceilings.h"
 #include "clock.h"
 #include "json.h"
+#include "rendering.h"
 #include "retry.h"
 #include "rule.h"
 #include "text.h"
@@ -124,6 +125,7 @@ static void read_form(struct reading *reading)
         {.name = "when", .kind = JSON_KIND_STRING, .target = &rule->when, .min = 1, .max = RULE_WHEN_SIZE},
         {.name = "to", .kind = JSON_KIND_ARRAY, .target = &reading->to, .max = LIMIT_TARGETS},
         {.name = "set", .kind = JSON_KIND_OBJECT, .target = &reading->set},
+        {.name = "rendering", .kind = JSON_KIND_OBJECT, .target = &rule->rendering},
         {.name = "stop", .kind = JSON_KIND_BOOL, .target = &rule->stop},
         {0},
     };
@@ -263,6 +265,47 @@ static void read_set(struct reading *reading)
     free(path);
 }
 
+static void report_rendering(void *arg, const struct fault *fault)
+{
+    struct reading *reading = arg;
+
+    mistake_fault(reading, reading->path, fault);
+}
+
+/* Its program is there, and is one; and so is its schema. */
+static void check_rendering(struct reading *reading, const char *path)
+{
+    const struct rule_checks *checks = reading->checks;
+    struct rendering *rendering = rendering_parse(reading->rule->rendering, path, false, NULL);
+    const char *text = rendering->program;
+    struct fault fault = {0};
+    char *own = xasprintf("%s/transform", path);
+
+    if (checks && checks->catalog && catalog_program(checks->catalog, rendering, path, &text, &fault))
+        mistake_fault(reading, own, &fault);
+    else if (text && checks && checks->when && checks->when(checks->when_arg, text, &fault))
+        tell(reading, own, fault.text);
+    fault_clear(&fault);
+    if (checks && checks->catalog && catalog_schema(checks->catalog, rendering, path, &fault))
+        mistake_fault(reading, path, &fault);
+    free(own);
+    rendering_free(rendering);
+}
+
+static void read_rendering(struct reading *reading)
+{
+    const struct rule *rule = reading->rule;
+    char *path = xasprintf("%s/rendering", reading->path);
+
+    if (rule->rendering) {
+        if (rendering_check(rule->rendering, path, false, report_rendering, reading) == 0)
+            check_rendering(reading, path);
+        if (!rule->to_count)
+            mistake(reading, "/rendering", "the rule has no 'to', and so no deliveries to render");
+    }
+    free(path);
+}
+
 static void check_rest(struct reading *reading)
 {
     const struct rule *rule = reading->rule;
@@ -295,6 +338,7 @@ struct rule *rule_new(const json_t *form, const char *path, const char *name, co
         read_match(&reading);
         read_set(&reading);
         read_to(&reading);
+        read_rendering(&reading);
         check_rest(&reading);
     } else {
         mistake(&reading, "", "an object is wanted");

@@ -2,7 +2,8 @@
  * rule - one rule: for which distributions it is, and what it does with them; dist-rules(5)
  *
  *   {"name": "eu-reports", "priority": 10, "match": {"data_type": ["report"]}, "when": ".payload.total > 5",
- *    "to": ["archive", "eu-group"], "set": {"priority": "high"}, "stop": true}
+ *    "to": ["archive", "eu-group"], "set": {"priority": "high"}, "rendering": {"format": "csv"}, "stop":
+ * true}
  *
  * What a rule sees of a distribution is its event, which rule_event() makes. Pure; a rule does not change
  * once it is made, and threads may share it.
@@ -40,6 +41,7 @@ struct rule {
     const char *set_priority; /* a word of priority_names[], or NULL */
     json_t *set_options;      /* borrowed, or NULL: "retry_policy" and "timeout" of a request's options */
     json_t *set_metadata;     /* borrowed, or NULL */
+    json_t *rendering;        /* borrowed: of the deliveries to `to`; rendering.h. Or NULL */
     bool stop;                /* rules behind it are not asked, where it matches */
 };
 

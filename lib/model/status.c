@@ -9,7 +9,8 @@ const char *const delivery_status_names[] = {"waiting", "queued",    "delivered"
 const char *const job_status_names[] = {"pending", "routed",  "completed", "partial",
                                         "failed",  "expired", "cancelled", NULL};
 const char *const priority_names[] = {"high", "normal", "low", NULL};
-const char *const dead_reason_names[] = {"rejected", "exhausted", "unroutable", "transform", "poison", NULL};
+const char *const dead_reason_names[] = {"rejected", "exhausted", "unroutable", "transform",
+                                         "schema",   "poison",    NULL};
 
 int status_index(const char *const *names, const char *name)
 {

@@ -36,6 +36,7 @@ enum dead_reason {
     DEAD_EXHAUSTED,  /* the attempts of the policy are spent */
     DEAD_UNROUTABLE, /* no such destination any more, or nothing can deliver to it */
     DEAD_TRANSFORM,  /* the body could not be put into the destination's format */
+    DEAD_SCHEMA,     /* the body that was to be sent does not fit the destination's schema */
     DEAD_POISON,     /* a worker crashed on it again and again */
     DEAD_REASON_COUNT
 };

@@ -1,5 +1,5 @@
 /*
- * transform - the formats that exist, one function per format
+ * transform - the formats that keep the bytes, one function per format
  *
  * Hard rule: a format that does not change the body does not touch its bytes (I7).
  */
@@ -24,7 +24,7 @@ static int demand_json(struct delivery *delivery, struct fault *fault)
     return 0;
 }
 
-int transform_delivery(const struct destination *destination, struct delivery *delivery, struct fault *fault)
+int transform_delivery(const struct rendering *rendering, struct delivery *delivery, struct fault *fault)
 {
     static format_function *const formats[FORMAT_COUNT] = {
         [FORMAT_IDENTITY] = keep,
@@ -34,10 +34,10 @@ int transform_delivery(const struct destination *destination, struct delivery *d
 
     free(delivery->content_type);
     delivery->content_type = NULL;
-    return formats[destination->format](delivery, fault);
+    return formats[rendering->plain](delivery, fault);
 }
 
-bool transform_needs_body(const struct destination *destination)
+bool transform_needs_body(const struct rendering *rendering)
 {
-    return destination->format == FORMAT_JSON;
+    return !rendering_is_plain(rendering) || rendering->plain == FORMAT_JSON;
 }

@@ -26,7 +26,7 @@ int admin_destination_check(const struct tool *tool, char **names, int count, st
 
 /* The settings in force, their origins; tool_begin() has checked dist.conf and the environment already. */
 int admin_config(const struct tool *tool, bool json, struct fault *fault);
-/* Everything that can be checked without a server: settings, destinations and rules. */
+/* Everything that can be checked without a server: settings, destinations, schemas and rules. */
 int admin_config_check(const struct tool *tool, struct fault *fault);
 
 /* Reaches every server: versions, schema, clock skew, Redis settings that lose entries. 69 where one is away.

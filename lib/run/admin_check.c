@@ -72,9 +72,19 @@ int admin_destination_list(const struct tool *tool, bool json, struct fault *fau
     return result;
 }
 
+/* What has been checked so far. */
+struct checking {
+    const struct tool *tool;
+    const struct catalog *catalog;
+    struct render *render;
+    size_t total, mistakes;
+};
+
 /* What a destination needs on this host, beside a good form. */
-static int check_one(const struct tool *tool, const struct destination *destination, struct fault *fault)
+static int check_one(const struct checking *checking, const struct destination *destination,
+                     struct fault *fault)
 {
+    const struct tool *tool = checking->tool;
     struct secret secret = {0};
 
     if (!adapter_for(destination->protocol))
@@ -87,15 +97,8 @@ static int check_one(const struct tool *tool, const struct destination *destinat
     }
     if (destination->command && access(place_of(destination), X_OK) < 0)
         return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", place_of(destination));
-    return 0;
+    return render_check_program(checking->render, checking->catalog, destination->rendering, "", fault);
 }
-
-/* What has been checked so far. */
-struct checking {
-    const struct tool *tool;
-    const struct catalog *catalog;
-    size_t total, mistakes;
-};
 
 static void check_destination(struct checking *checking, const char *name)
 {
@@ -108,7 +111,7 @@ static void check_destination(struct checking *checking, const char *name)
         msg(MSG_ERROR, "%s: no such destination%s%s%s", name, nearest ? "; did you mean '" : "",
             nearest ? nearest : "", nearest ? "'?" : "");
         checking->mistakes++;
-    } else if (check_one(checking->tool, destination, &problem) < 0) {
+    } else if (check_one(checking, destination, &problem) < 0) {
         msg(MSG_ERROR, "%s: %s: %s", destination->origin, name, problem.text);
         checking->mistakes++;
     }
@@ -132,12 +135,14 @@ int admin_destination_check(const struct tool *tool, char **names, int count, st
 
     if (!catalog)
         return -1;
+    checking.render = tool_render(tool);
     const char **all = catalog_names(catalog, &known);
     for (int i = 0; i < count; i++)
         check_named(&checking, names[i]);
     for (size_t i = 0; count == 0 && i < known; i++)
         check_destination(&checking, all[i]);
     free(all);
+    render_free(checking.render);
     catalog_free(catalog);
     if (!checking.mistakes)
         return 0;

@@ -93,6 +93,8 @@ static int redirect(const struct dead_request *letters, struct delivery *deliver
     json_decref(candidates);
     json_decref(delivery->inline_form);
     delivery->inline_form = NULL;
+    json_decref(delivery->rendering);
+    delivery->rendering = NULL;
     return 0;
 }
 
@@ -101,6 +103,7 @@ static int replay_one(const struct dead_request *letters, struct delivery *deliv
 {
     if (letters->replay.to && redirect(letters, delivery, fault) < 0)
         return -1;
+    delivery_drop_outputs(delivery); /* what they were made with may have been mended */
     delivery->status = DELIVERY_QUEUED;
     delivery->budget_start = delivery->attempts;
     free(delivery->last_error);
@@ -132,7 +135,7 @@ static int record(void *arg, char *line, size_t size, uint64_t number, struct bu
         if (letters->action == DEAD_LIST)
             result = list_one(reading, delivery, fault);
         else if (letters->action == DEAD_SHOW)
-            result = dead_show(delivery, NULL, letters->json, letters->body, letters->max_payload, fault);
+            result = dead_show(delivery, NULL, letters->json, letters->body, letters->max_delivery, fault);
         else if (letters->action == DEAD_EXPORT)
             result = envelope_write_delivery(delivery, out, fault);
         else if (letters->dry_run)
@@ -207,8 +210,8 @@ int dead_letters_file(const struct dead_request *letters, struct fault *fault)
     struct lines lines = {
         .out = STDOUT_FILENO,
         .name = letters->file,
-        .max_line = LIMIT_ENVELOPE(letters->max_payload),
-        .max_pending = LIMIT_ENVELOPE(letters->max_payload),
+        .max_line = letters->max_delivery,
+        .max_pending = letters->max_delivery,
         .record = record,
         .arg = &reading,
     };

@@ -99,7 +99,7 @@ static int show(const struct dead_request *letters, struct store *store, struct 
         if (result < 0)
             break;
         result =
-            dead_show(delivery, &chosen.items[i], letters->json, letters->body, letters->max_payload, fault);
+            dead_show(delivery, &chosen.items[i], letters->json, letters->body, letters->max_delivery, fault);
         delivery_free(delivery);
     }
     shown_release(&chosen);
@@ -121,7 +121,7 @@ static int export_one(const struct dead_request *letters, struct store *store, c
         *callbacks += delivery->job->callback_url != NULL;
         free(delivery->job->callback_url);
         delivery->job->callback_url = NULL;
-        result = dead_show_envelope(delivery, letters->max_payload, &problem);
+        result = dead_show_envelope(delivery, letters->max_delivery, &problem);
         delivery_free(delivery);
     }
     if (result < 0 && problem.class == FAULT_INPUT) {

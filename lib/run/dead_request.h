@@ -43,6 +43,7 @@ struct dead_request {
     struct dead_replay replay;
     const struct catalog *catalog; /* where there is something to route: --to, --edited, --edit */
     uint64_t max_payload;
+    size_t max_delivery; /* bytes of an envelope */
 };
 
 #endif

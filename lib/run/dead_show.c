@@ -83,11 +83,11 @@ int dead_list_end(struct dead_list *list, int result)
     return result;
 }
 
-int dead_show_envelope(const struct delivery *delivery, uint64_t max_payload, struct fault *fault)
+int dead_show_envelope(const struct delivery *delivery, size_t max_bytes, struct fault *fault)
 {
     struct buf line;
 
-    buf_init(&line, LIMIT_ENVELOPE(max_payload));
+    buf_init(&line, max_bytes);
     int result = envelope_write_delivery(delivery, &line, fault);
     if (result == 0)
         result = fdio_write_all(STDOUT_FILENO, line.data, line.len, fault);
@@ -149,10 +149,10 @@ static int show_text(const struct delivery *delivery, const struct dead_view *hi
 }
 
 int dead_show(const struct delivery *delivery, const struct dead_view *history, bool json, bool body,
-              uint64_t max_payload, struct fault *fault)
+              size_t max_bytes, struct fault *fault)
 {
     if (json)
-        return dead_show_envelope(delivery, max_payload, fault);
+        return dead_show_envelope(delivery, max_bytes, fault);
     if (body)
         return fdio_write_all(STDOUT_FILENO, delivery->job->body, delivery->job->body_size, fault);
     return show_text(delivery, history, fault);

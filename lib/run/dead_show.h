@@ -32,8 +32,8 @@ int dead_list_end(struct dead_list *list, int result);
 /* One dead letter whole: `json` as its envelope, `body` as just its bytes; else for people, with nothing in
  * it that could steer a terminal. `history` is what the list says of it, or NULL: its replays. */
 int dead_show(const struct delivery *delivery, const struct dead_view *history, bool json, bool body,
-              uint64_t max_payload, struct fault *fault);
+              size_t max_bytes, struct fault *fault);
 /* Its envelope to standard output. INPUT where it can be none. */
-int dead_show_envelope(const struct delivery *delivery, uint64_t max_payload, struct fault *fault);
+int dead_show_envelope(const struct delivery *delivery, size_t max_bytes, struct fault *fault);
 
 #endif

@@ -29,7 +29,8 @@ struct carried {
     struct queue_claim claim;
     struct queue_claim newer; /* it was published and claimed again, while the recorder had the older claim */
     struct delivery *delivery;
-    char *key; /* of its destination */
+    char *key;    /* of its destination */
+    size_t bytes; /* of what it sends */
     struct deliver_attempt *attempt;
     struct settlement settlement; /* once it has ended */
     bool probe;                   /* of a breaker that is half open: its failure spends no attempt */

@@ -14,7 +14,7 @@ enum { SETTLE_MS = 5 }; /* the longest that an outcome waits for others */
 
 void engine_carried_free(struct carried *carried)
 {
-    carried->engine->bytes -= carried->delivery->job->body_size;
+    carried->engine->bytes -= carried->bytes;
     queue_claim_release(&carried->claim);
     queue_claim_release(&carried->newer);
     delivery_free(carried->delivery);
@@ -101,6 +101,22 @@ static void on_done(void *arg, struct settlement *settlement, const struct deliv
     engine_carried_free(carried);
 }
 
+static size_t body_bytes(const struct delivery *delivery)
+{
+    size_t bytes;
+
+    delivery_body(delivery, &bytes);
+    return bytes;
+}
+
+/* False where its body did not fit, and it is to be handed back. */
+static bool has_body(const struct delivery *delivery)
+{
+    size_t bytes;
+
+    return delivery_body(delivery, &bytes) != NULL;
+}
+
 static void carry(struct engine *engine, struct queue_claim *claim, struct delivery *delivery)
 {
     struct carried *carried = xcalloc(1, sizeof *carried);
@@ -109,9 +125,10 @@ static void carry(struct engine *engine, struct queue_claim *claim, struct deliv
                                 .claim = *claim,
                                 .delivery = delivery,
                                 .key = delivery_destination_key(delivery),
+                                .bytes = body_bytes(delivery),
                                 .probe = strmap_remove(&engine->probes, claim->id) != NULL};
     claim->stream = NULL; /* it is the carried one's now */
-    engine->bytes += delivery->job->body_size;
+    engine->bytes += carried->bytes;
     strmap_put(&engine->carried, delivery->id, carried);
     if (carried->claim.crashes >= ENGINE_POISON_CRASHES) {
         const struct verdict poison = {.status = DELIVERY_DEAD, .reason = DEAD_POISON};
@@ -154,7 +171,7 @@ static bool is_served(const struct engine *engine, const struct delivery *delive
 void engine_start(struct engine *engine, struct queue_claim *claim, struct delivery *delivery)
 {
     struct carried *carried = strmap_get(&engine->carried, claim->id);
-    bool begins = !carried && delivery && delivery->job->body && !engine->stopping &&
+    bool begins = !carried && delivery && has_body(delivery) && !engine->stopping &&
                   is_served(engine, delivery) &&
                   (claim->crashes != ENGINE_POISON_CRASHES - 1 || engine->alone);
 
@@ -167,7 +184,7 @@ void engine_start(struct engine *engine, struct queue_claim *claim, struct deliv
     } else if (begins) {
         carry(engine, claim, delivery);
         return;
-    } else if (!delivery->job->body || engine->stopping || !is_served(engine, delivery)) {
+    } else if (!has_body(delivery) || engine->stopping || !is_served(engine, delivery)) {
         queue_claims_add(&engine->released, claim);
     } else {
         queue_claims_add(&engine->suspects, claim);

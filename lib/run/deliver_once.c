@@ -15,8 +15,8 @@
 #include "deliver_pipe.h"
 #include "fdio.h"
 #include "msg.h"
+#include "render.h"
 #include "text.h"
-#include "transform.h"
 #include "xalloc.h"
 
 #define NOBODY "once" /* tenant and data type where none is given */
@@ -149,13 +149,19 @@ static int print(const struct one *one, struct fault *fault)
 static int deliver(struct one *one, const struct destination *destination, struct fault *fault)
 {
     struct delivery *delivery = one->delivery;
+    enum dead_reason reason = DEAD_TRANSFORM;
     struct fault problem = {0};
     int code;
 
-    if (transform_delivery(destination, delivery, &problem) < 0) {
+    if (render_delivery(one->once->render, one->once->stage->catalog, destination, delivery, &reason,
+                        &problem) < 0) {
+        if (problem.class != FAULT_INPUT) {
+            *fault = problem;
+            return -1;
+        }
         msg(MSG_ERROR, "%s", problem.text);
         delivery->status = DELIVERY_DEAD;
-        delivery->dead_reason = DEAD_TRANSFORM;
+        delivery->dead_reason = reason;
         delivery->last_error = xstrdup(problem.text);
         code = fault_exit_code(FAULT_INPUT);
     } else {

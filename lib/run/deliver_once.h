@@ -18,6 +18,7 @@ struct deliver_once {
     const char *content_type;          /* NULL: application/json, which the body must then be */
     const char *message_id;            /* a UUID; NULL: a fresh one */
     uint64_t max_payload;
+    struct render *render;
 };
 
 /*
@@ -29,8 +30,8 @@ struct deliver_once {
  *   78  it was not asked, because an operator has to mend something first: the form, the     EX_CONFIG
  *       credentials, a disabled destination, a refused address, a protocol without adapter
  *
- * -1 where there is no attempt to tell of: INPUT (the body), CONFIG (no such destination), USAGE (a group, an
- * id that is no UUID), or standard output failed.
+ * -1 where there is no attempt to tell of: TEMP and SYSTEM (no process for its program), INPUT (the body),
+ * CONFIG (no such destination), USAGE (a group, an id that is no UUID), or standard output failed.
  */
 int deliver_once_run(const struct deliver_once *once, struct fault *fault);
 

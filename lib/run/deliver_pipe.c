@@ -123,7 +123,7 @@ static int compose_line(struct run *run, int (*compose)(const void *what, struct
 {
     struct fault problem = {0};
 
-    buf_init(line, LIMIT_ENVELOPE(run->pipe->max_payload));
+    buf_init(line, run->pipe->max_delivery);
     if (compose(what, line, &problem) == 0)
         return 0;
     msg(MSG_ERROR, "%s", problem.text);
@@ -216,8 +216,10 @@ static void on_done(void *arg, struct settlement *settlement, const struct deliv
     } else if (delivery->status == DELIVERY_WAITING &&
                settlement->kind == OUTCOME_REJECTED) { /* not in this run */
         delivery->status = DELIVERY_DEAD;
-        delivery->dead_reason = DEAD_UNROUTABLE;
+        delivery->dead_reason = settlement->verdict.reason;
     }
+    if (delivery->status == DELIVERY_DEAD)
+        delivery_drop_outputs(delivery); /* a replay makes new ones */
     if (delivery->status == DELIVERY_WAITING) {
         heap_push(&run->waiting, clock_mono_ms() + settlement->verdict.delay_ms, held);
     } else {
@@ -453,7 +455,7 @@ int deliver_pipe_run(struct deliver_pipe *pipe, struct fault *fault)
     struct run run = {.pipe = pipe, .fault = fault};
     int result = -1;
 
-    line_reader_init(&run.reader, STDIN_FILENO, LIMIT_ENVELOPE(pipe->max_payload));
+    line_reader_init(&run.reader, STDIN_FILENO, pipe->max_delivery);
     run.reader.eager = true;
     heap_init(&run.waiting);
     strmap_init(&run.crowds);

@@ -16,6 +16,7 @@
 struct deliver_pipe {
     struct deliver_stage *stage;
     uint64_t max_payload;
+    size_t max_delivery;     /* bytes of an envelope */
     int dead_letters;        /* descriptor that dead deliveries are written to as envelopes, or -1 */
     int64_t stop_timeout_ms; /* after SIGTERM, for what is in flight */
 };

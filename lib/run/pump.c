@@ -349,14 +349,15 @@ static int run_service(const struct pump *pump, const struct tool *tool, struct 
         .lease_ms = conf_duration_ms(tool->conf, "DIST_LEASE"),
         .window = (size_t)conf_int(tool->conf, "DIST_LANE_WINDOW"),
     };
-    int result = -1;
 
     share_init(&work.share);
-    if (service_begin(&service, tool, pump->part, fault) == 0) {
+    int result = service_begin(&service, tool, pump->part, fault);
+    if (result == 0 && service.catalog) { /* there is none where it was stopped before that */
         pump->attach(pump->stage, service.catalog, service.loaded, work.store, work.queue);
         result = pump_streams(&work, fault);
-        service_end(&service);
     }
+    if (result == 0 || service.catalog)
+        service_end(&service);
     share_release(&work.share);
     queue_free(work.queue);
     store_free(work.store);

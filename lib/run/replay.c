@@ -4,11 +4,9 @@
 #include "replay.h"
 
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "catalog.h"
 #include "clock.h"
@@ -81,20 +79,6 @@ json_t *replay_candidates(const struct catalog *catalog, const char *to, const c
 
 /* --- who, and what for --- */
 
-static void find_who(char *who, size_t size)
-{
-    struct passwd entry, *found = NULL;
-    char memory[4096], host[65] = "";
-
-    if (gethostname(host, sizeof host - 1) < 0 || !*host)
-        text_copy(host, sizeof host, "localhost");
-    if (getpwuid_r(getuid(), &entry, memory, sizeof memory, &found) == 0 && found && *found->pw_name)
-        snprintf(who, size, "%.80s@%s", found->pw_name, host);
-    else
-        snprintf(who, size, "%ld@%s", (long)getuid(), host);
-    text_printable(who);
-}
-
 static void set_text(json_t *object, const char *name, const char *value)
 {
     if (!value)
@@ -117,7 +101,7 @@ void replay_author_init(struct replay_author *author, const struct dead_request 
     const struct dead_filter *filter = &letters->filter;
     json_t *object = json_object();
 
-    find_who(author->who, sizeof author->who);
+    who_find(author->who, sizeof author->who);
     set_text(object, "tenant", filter->tenant_id);
     set_text(object, "type", filter->data_type);
     set_text(object, "destination", filter->destination);

@@ -17,6 +17,7 @@
 #include "fault.h"
 #include "store.h"
 #include "store_replay.h"
+#include "who.h"
 
 /* "50/s", "10/m", "5/h": one letter in *interval_us / *letters microseconds. USAGE. */
 int replay_parse_rate(const char *text, int64_t *letters, int64_t *interval_us, struct fault *fault);
@@ -31,7 +32,7 @@ json_t *replay_candidates(const struct catalog *catalog, const char *to, const c
 
 /* What goes into the row of a batch besides its numbers. */
 struct replay_author {
-    char who[160]; /* user@host, by the process's user id: no variable of the environment has a say */
+    char who[WHO_SIZE]; /* user@host, by the process's user id: no variable of the environment has a say */
     json_t *filter;
 };
 void replay_author_init(struct replay_author *author, const struct dead_request *letters);

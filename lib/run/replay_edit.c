@@ -23,6 +23,7 @@
 #include "msg.h"
 #include "replay.h"
 #include "route.h"
+#include "schema_set.h"
 #include "store_replay.h"
 #include "table.h"
 #include "text.h"
@@ -117,7 +118,8 @@ static int make_job(const struct dead_request *letters, const struct delivery *d
     job->retry_policy = xstrdup_null(old->retry_policy);
     json_object_update(job->metadata, old->metadata);
     text_copy(job->replay_of, sizeof job->replay_of, delivery->id);
-    if (set_body(letters, job, body, fault) < 0) {
+    if (set_body(letters, job, body, fault) < 0 ||
+        schema_set_check_job(letters->catalog->schemas.set, job, fault) < 0) {
         fault_wrap(fault, "the edited body");
     } else if (set_target(letters, delivery, job, fault) == 0) {
         *out = job;

@@ -5,11 +5,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "buf.h"
 #include "ceilings.h"
 #include "config_files.h"
+#include "fdio.h"
+#include "json.h"
+#include "text.h"
 #include "xalloc.h"
+
+static const char stored_origin[] = "database:";
 
 void rule_files_release(struct rule_files *files)
 {
@@ -17,6 +23,7 @@ void rule_files_release(struct rule_files *files)
         free((char *)files->items[i].origin);
         free((char *)files->items[i].text);
         free((char *)files->items[i].stem);
+        free((char *)files->items[i].tenant);
     }
     free(files->items);
     *files = (struct rule_files){0};
@@ -33,26 +40,97 @@ static char *stem_of(const char *path)
     return xmemdupz(name, size);
 }
 
+/* Takes the bytes of `text` and the stem, in any case. */
+static int add(struct rule_files *files, const char *origin, struct buf *text, char *stem,
+               struct fault *fault)
+{
+    if (text->len > RULE_FILES_SIZE - files->size) {
+        buf_release(text);
+        free(stem);
+        return fault_set(fault, FAULT_INPUT, "%s: all rules together are larger than %d MiB", origin,
+                         RULE_FILES_SIZE / 1024 / 1024);
+    }
+    files->size += text->len;
+    if ((files->count & (files->count - 1)) == 0)
+        files->items = xreallocarray(files->items, files->count ? 2 * files->count : 1, sizeof *files->items);
+    struct rules_source *item = &files->items[files->count++];
+    *item = (struct rules_source){.origin = xstrdup(origin), .stem = stem};
+    item->text = buf_steal(text, &item->size);
+    return 0;
+}
+
 int rule_files_add(struct rule_files *files, const char *path, const char *origin, struct fault *fault)
 {
     struct buf text;
 
     buf_init(&text, LIMIT_CONFIG_FILE);
-    if (config_file_read(path, &text, fault) < 0) {
-        buf_release(&text);
-        return -1;
+    if (config_file_read(path, &text, fault) == 0)
+        return add(files, origin, &text, stem_of(path), fault);
+    buf_release(&text);
+    return -1;
+}
+
+int rule_files_add_stdin(struct rule_files *files, struct fault *fault)
+{
+    struct buf text;
+
+    buf_init(&text, LIMIT_CONFIG_FILE);
+    if (fdio_read_all(STDIN_FILENO, &text, fault) == 0)
+        return add(files, "stdin", &text, NULL, fault);
+    buf_release(&text);
+    return fault_wrap(fault, "stdin");
+}
+
+void rule_files_set_tenant(struct rule_files *files, const char *tenant)
+{
+    struct rules_source *last = &files->items[files->count - 1];
+
+    free((char *)last->tenant);
+    last->tenant = xstrdup_null(tenant);
+}
+
+/* False where the form is not JSON: then the reader of the rules says so. */
+static bool add_disabled(struct buf *text, const char *form)
+{
+    json_t *value = json_read(form, strlen(form), NULL);
+    bool good = json_is_object(value);
+
+    if (good) {
+        json_object_set_new(value, "enabled", json_false());
+        json_write(value, text);
     }
-    if (text.len > RULE_FILES_SIZE - files->size) {
-        buf_release(&text);
-        return fault_set(fault, FAULT_INPUT, "%s: all rules together are larger than %d MiB", path,
-                         RULE_FILES_SIZE / 1024 / 1024);
-    }
-    files->size += text.len;
-    files->items = xreallocarray(files->items, files->count + 1, sizeof *files->items);
-    struct rules_source *item = &files->items[files->count++];
-    *item = (struct rules_source){.origin = xstrdup(origin), .stem = stem_of(path)};
-    item->text = buf_steal(&text, &item->size);
-    return 0;
+    json_decref(value);
+    return good;
+}
+
+int rule_files_add_stored(struct rule_files *files, const struct stored_rule *rule, struct fault *fault)
+{
+    const char *tenant = rule->tenant_id ? rule->tenant_id : "", *slash = rule->tenant_id ? "/" : "";
+    char *origin = xasprintf("%s%s%s%s", stored_origin, tenant, slash, rule->name);
+    struct buf text;
+
+    buf_init(&text, RULE_FILES_SIZE);
+    if (rule->enabled || !add_disabled(&text, rule->form))
+        buf_adds(&text, rule->form);
+    int result = add(files, origin, &text, xstrdup(rule->name), fault);
+    if (result == 0)
+        rule_files_set_tenant(files, rule->tenant_id);
+    free(origin);
+    return result;
+}
+
+void rule_files_move(struct rule_files *files, struct rule_files *from)
+{
+    size_t count = files->count + from->count, room = 1;
+
+    while (room < count)
+        room *= 2; /* as add() has it */
+    files->items = xreallocarray(files->items, room, sizeof *files->items);
+    for (size_t i = 0; i < from->count; i++)
+        files->items[files->count++] = from->items[i];
+    files->size += from->size;
+    from->count = 0;
+    rule_files_release(from);
 }
 
 struct adding {
@@ -94,7 +172,7 @@ char *rule_files_mistake(const struct rules_mistake *mistake)
 {
     const char *colon = *mistake->path ? ": " : "";
 
-    if (!mistake->line)
+    if (!mistake->line || text_starts_with(mistake->origin, stored_origin))
         return xasprintf("%s: %s%s%s", mistake->origin, mistake->path, colon, mistake->text);
     return xasprintf("%s:%zu: %s%s%s", mistake->origin, mistake->line, mistake->path, colon, mistake->text);
 }

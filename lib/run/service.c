@@ -38,6 +38,7 @@ static int load(const struct service *service, struct service_old *out, struct f
 {
     const struct service_part *part = service->part;
 
+    fault_clear(fault);
     *out = (struct service_old){.catalog = tool_catalog(service->tool, tool_mistake, NULL, fault)};
     if (!out->catalog)
         return -1;
@@ -59,6 +60,25 @@ void service_old_free(const struct service *service, struct service_old *old)
     *old = (struct service_old){0};
 }
 
+static bool passes(const struct fault *fault)
+{
+    return fault->class == FAULT_UNAVAILABLE || fault->class == FAULT_TEMP;
+}
+
+static int load_first(struct service *service, struct service_old *first, struct fault *fault)
+{
+    int64_t pause_ms;
+    int result;
+
+    while ((result = load(service, first, fault)) < 0 && passes(fault) && !stop_flag) {
+        if (service_failed(service, fault, &pause_ms) < 0)
+            break;
+        service_turn(service);
+        service_sleep(pause_ms);
+    }
+    return result < 0 && passes(fault) && stop_flag ? 0 : result;
+}
+
 int service_begin(struct service *service, const struct tool *tool, const struct service_part *part,
                   struct fault *fault)
 {
@@ -68,7 +88,7 @@ int service_begin(struct service *service, const struct tool *tool, const struct
     if (handle(SIGTERM, on_stop, fault) < 0 || handle(SIGINT, on_stop, fault) < 0 ||
         handle(SIGHUP, on_reload, fault) < 0)
         return -1;
-    if (load(service, &first, fault) < 0)
+    if (load_first(service, &first, fault) < 0)
         return -1;
     service->catalog = first.catalog;
     service->loaded = first.loaded;
@@ -100,23 +120,52 @@ void service_turn(struct service *service)
     service->alive_at_ms = now_ms + notify_watchdog_ms() / 4;
 }
 
+/* True where the configuration is to be read now; *asked: because somebody said so. */
+static bool wants_reload(struct service *service, bool *asked)
+{
+    const struct service_part *part = service->part;
+    int64_t now_ms = clock_mono_ms();
+
+    *asked = reload_flag || (service->reload_waits && now_ms >= service->reload_at_ms);
+    if (*asked)
+        return true;
+    return part && part->is_old && part->is_old(part->arg);
+}
+
+/* What SIGHUP asked for is done when the server is back; what the part finds out, it finds out again. */
+static void reload_failed(struct service *service, bool asked, const struct fault *fault)
+{
+    enum { AGAIN_MS = 1000 };
+    const char *name = service->part ? service->part->name : NULL;
+    bool told = service->reload_waits;
+
+    service->reload_waits = asked && passes(fault);
+    service->reload_at_ms = clock_mono_ms() + AGAIN_MS;
+    if (!passes(fault))
+        msg(MSG_ERROR, "%s: the destinations%s%s in force stay", fault->text, name ? " and " : "",
+            name ? name : "");
+    else if (asked && !told)
+        msg(MSG_WARNING, "%s: the configuration is read again when it is back", fault->text);
+}
+
 bool service_reload(struct service *service, struct service_old *old)
 {
     struct fault fault = {0};
     struct service_old fresh;
     const char *name = service->part ? service->part->name : NULL;
+    bool asked;
 
-    if (!reload_flag)
+    if (!wants_reload(service, &asked))
         return false;
     reload_flag = 0;
     notify_reloading();
     int result = load(service, &fresh, &fault);
     notify_ready();
     if (result < 0) {
-        msg(MSG_ERROR, "%s: the destinations%s%s in force stay", fault.text, name ? " and " : "",
-            name ? name : "");
+        reload_failed(service, asked, &fault);
         return false;
     }
+    service->reload_waits = false;
     msg(MSG_INFO, "the destinations%s%s have been read again", name ? " and " : "", name ? name : "");
     *old = (struct service_old){.catalog = service->catalog, .loaded = service->loaded};
     service->catalog = fresh.catalog;

@@ -2,8 +2,9 @@
  * service - what every long-running program does alike: signals, supervisor, patience with servers
  *
  * SIGTERM and SIGINT: stop taking, finish or hand back what is in hand, exit 0. SIGHUP: read the
- * configuration again; all of it is good, or the old one stays. A server that is away is waited for
- * with growing pauses, said once when it goes and once when it is back.
+ * configuration again; all of it is good, or the old one stays. The same where a part of it turns out to be
+ * old. A server that is away is waited for with growing pauses, said once when it goes and once when it is
+ * back.
  */
 #ifndef DIST_SERVICE_H
 #define DIST_SERVICE_H
@@ -23,6 +24,8 @@ struct service_part {
     void *(*load)(void *arg, const struct tool *tool, const struct catalog *catalog, struct fault *fault);
     void (*release)(void *part);
     void *arg;
+    /* NULL, or whether what was loaded last is old by now, whatever SIGHUP says. Asked in every turn. */
+    bool (*is_old)(void *arg);
 };
 
 struct service {
@@ -34,9 +37,12 @@ struct service {
     int failures;                    /* calls that failed since the last good one */
     int64_t retry_at_ms;
     int64_t alive_at_ms;
+    bool reload_waits; /* SIGHUP came, and a server that is asked for the configuration was away */
+    int64_t reload_at_ms;
 };
 
-/* Installs the handlers and loads the destinations, and the part if there is one. */
+/* Installs the handlers and loads the destinations, and the part if there is one. Where a server is away that
+ * has something of it, it is waited for; a signal to stop is a result of 0 with nothing loaded. */
 int service_begin(struct service *service, const struct tool *tool, const struct service_part *part,
                   struct fault *fault);
 void service_end(struct service *service);
@@ -46,9 +52,10 @@ bool service_stopping(void); /* SIGTERM or SIGINT came */
 /* A turn of the loop: the watchdog's sign. */
 void service_turn(struct service *service);
 /*
- * The reload, if SIGHUP came: true where the catalog and the part changed; the old ones are then given to the
- * caller through `old`, for service_old_free() when nothing uses them. To be asked between the taking of work
- * and its beginning too: what was submitted after the signal is done by what was read after it.
+ * The reload, if SIGHUP came or the part is old: true where the catalog and the part changed; the old ones
+ * are then given to the caller through `old`, for service_old_free() when nothing uses them. To be asked
+ * between the taking of work and its beginning too: what was submitted after the signal is done by what was
+ * read after it.
  */
 struct service_old {
     struct catalog *catalog;

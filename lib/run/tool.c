@@ -263,6 +263,7 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
     struct reading reading = {.catalog = catalog_new(), .mistake = mistake, .arg = arg};
     struct fault problem = {0};
 
+    reading.mistakes = tool_programs(tool, reading.catalog, mistake, arg);
     int count = config_folder_each(folder, read_form, &reading, &problem);
     if (count < 0 || (count == 0 && tool_folder(tool, &problem) < 0))
         note_mistake(&reading, &problem);
@@ -270,8 +271,10 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
         fault_wrap(&problem, "%s", folder);
         note_mistake(&reading, &problem);
     }
+    const size_t of_schemas = tool_schemas(tool, reading.catalog, mistake, arg);
+    reading.mistakes += of_schemas;
     if (reading.mistakes) {
-        refuse(folder, reading.mistakes, fault);
+        refuse(of_schemas ? conf_dir(tool->conf) : folder, reading.mistakes, fault);
         catalog_free(reading.catalog);
         reading.catalog = NULL;
     }
@@ -327,5 +330,6 @@ bool tool_routes(const struct tool *tool)
     int count = config_folder_each(folder, NULL, NULL, NULL);
 
     free(folder);
-    return count > 0 || conf_text(tool->conf, "DIST_DEFAULT_TARGET");
+    return count > 0 || conf_text(tool->conf, "DIST_DEFAULT_TARGET") ||
+           conf_text(tool->conf, "RULES_ENGINE_URL");
 }

@@ -16,6 +16,7 @@
 #include "options.h"
 #include "program.h"
 #include "queue.h"
+#include "render.h"
 #include "rulebook.h"
 #include "store.h"
 
@@ -60,12 +61,19 @@ struct queue *tool_queue(const struct tool *tool);
 struct queue *tool_queue_beside(const struct tool *tool, const struct queue *queue);
 
 /*
- * The forms in destinations.d below the configuration folder, regular files all. Every mistake goes to
- * `mistake` with its file; if there was one, the result is NULL and the fault (CONFIG) says how many. So it
- * is where DIST_CONFIG_DIR names a folder that is not there (any more); no destinations.d is none.
+ * The forms in destinations.d below the configuration folder, the programs in transforms.d, and the schemas
+ * in schemas.d with schemas.json, regular files all. Every mistake goes to `mistake` with its file; if there
+ * was one, the result is NULL and the fault (CONFIG) says how many. So it is where DIST_CONFIG_DIR names a
+ * folder that is not there (any more); no destinations.d is none.
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);
+/* The programs in transforms.d for the catalog; mistakes as there, and their number. */
+size_t tool_programs(const struct tool *tool, struct catalog *catalog,
+                     void (*mistake)(void *arg, const char *text), void *arg);
+/* The schemas for the catalog, when its destinations have been read: they name some; likewise. */
+size_t tool_schemas(const struct tool *tool, struct catalog *catalog,
+                    void (*mistake)(void *arg, const char *text), void *arg);
 /*
  * The rules of these sources, by the settings of routing; see rulebook.h. Every mistake goes to `mistake`; if
  * there was one, the result is NULL and the fault (CONFIG) says how many.
@@ -76,8 +84,12 @@ struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *ca
 /* The same of rules.d below the configuration folder; no rules.d is no rules. */
 struct rulebook *tool_rules(const struct tool *tool, const struct catalog *catalog, struct programs *programs,
                             void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault);
+/* The most bytes of a delivery's envelope, by the settings. */
+size_t tool_max_delivery(const struct tool *tool);
+/* What renders bodies, within the limits of the settings; no process is made before it is needed. */
+struct render *tool_render(const struct tool *tool);
 /* Whether a distribution that names no destination may be routed here: there are files of rules, which are
- * not read, or a default target. */
+ * not read, a default target, or a rules engine. The database may have rules too: store_rules_any(). */
 bool tool_routes(const struct tool *tool);
 /* For `mistake`: an error line each. */
 void tool_mistake(void *arg, const char *text);

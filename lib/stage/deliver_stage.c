@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "msg.h"
+#include "render.h"
 #include "rng.h"
 #include "route.h"
 #include "secret.h"
@@ -255,6 +256,7 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
 {
     const struct delivery *delivery = attempt->delivery;
     const struct job *job = delivery->job;
+    const struct output *output = delivery_output(delivery);
     char submitted[CLOCK_TEXT_SIZE];
 
     text_copy(attempt->date, sizeof attempt->date, clock_format(job->submitted_at_us, submitted));
@@ -265,8 +267,8 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.data_type = job->data_type;
     attempt->attempt.date = attempt->date;
     attempt->attempt.content_type = delivery_content_type(delivery);
-    attempt->attempt.body = job->body;
-    attempt->attempt.body_size = job->body_size;
+    attempt->attempt.headers = output ? output->headers : NULL;
+    attempt->attempt.body = delivery_body(delivery, &attempt->attempt.body_size);
     attempt->attempt.number = delivery->attempts + 1;
     attempt->settlement.started_at_us = clock_wall_us();
     attempt->started_ms = clock_mono_ms();
@@ -281,7 +283,10 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
     struct fault problem = {0};
     const struct verdict expired = {.status = DELIVERY_EXPIRED};
     const struct verdict unroutable = {.status = DELIVERY_DEAD, .reason = DEAD_UNROUTABLE};
-    const struct verdict held = {.status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS};
+    const struct verdict held = {
+        .status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS, .reason = DEAD_UNROUTABLE};
+    const struct verdict unready = {
+        .status = DELIVERY_WAITING, .delay_ms = SHORTAGE_WAIT_MS, .reason = DEAD_TRANSFORM};
     const struct verdict again = {.status = DELIVERY_WAITING, .delay_ms = SHORTAGE_WAIT_MS};
 
     *attempt = (struct deliver_attempt){.stage = stage, .delivery = delivery, .done = done, .arg = arg};
@@ -303,6 +308,10 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
                      "this version has no adapter for the destination's protocol");
     else if (attempt->destination->disabled)
         settle_later(attempt, held, OUTCOME_REJECTED, "the destination is disabled");
+    else if (!delivery_output(delivery) && render_makes_output(attempt->destination, delivery))
+        /* it was transformed for another candidate, or under another configuration */
+        settle_later(attempt, unready, OUTCOME_REJECTED,
+                     "the body is still to be transformed for the destination by dist-transform");
     else if (choose_policy(attempt, &problem) == 0 && load_secret(attempt, &problem) == 0)
         start_adapter(attempt, adapter);
     else if (problem.class == FAULT_SYSTEM)

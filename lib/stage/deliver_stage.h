@@ -50,7 +50,8 @@ struct deliver_attempt;
  * Starts the attempt; `done` is called once, later, from the event loop. The delivery (with its body) is
  * borrowed until then. What stands in the way of an attempt (an unknown destination, an expiry that
  * has passed, credentials that cannot be read) is settled in the same way, with number 0; of kind REJECTED
- * where only an operator can mend it.
+ * where waiting here does not mend it; with a verdict that it waits, the verdict's reason is that of its
+ * death where there is nobody else to mend it (in a pipe).
  */
 struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const struct delivery *delivery,
                                             deliver_done done, void *arg);

@@ -11,9 +11,9 @@
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
+#include "render.h"
 #include "route.h"
 #include "strmap.h"
-#include "transform.h"
 #include "xalloc.h"
 
 /* Bytes of bodies that are in memory for rules at once, beside the one that is larger. */
@@ -32,22 +32,57 @@ void route_stage_release(struct route_stage *stage)
     stage->book = NULL;
 }
 
+/* Puts the question for a job, if there is one; its event is the question's until question_release(). */
+static void put_question(const struct route_stage *stage, const struct job *job,
+                         struct engine_question *question)
+{
+    *question = (struct engine_question){.verdict = ENGINE_SAYS_RULES};
+    if (!route_is_replay(job))
+        question->event = rule_event(job, rules_engine_wants_payload(stage->engine));
+}
+
+static void question_release(struct engine_question *question)
+{
+    json_decref((json_t *)question->event);
+    rules_free(question->rules);
+    *question = (struct engine_question){0};
+}
+
+/* The job by what the engine says of it, if there is one. */
+static int route_asked(struct route_stage *stage, const struct engine_question *question, struct job *job,
+                       int64_t now_us, const struct route_health *health, struct delivery_list *deliveries,
+                       struct fault *fault)
+{
+    struct rulebook_ruling ruling;
+    const bool ruled = question && rules_engine_ruling(question, &ruling);
+
+    return rulebook_route_ruled(stage->book, ruled ? &ruling : NULL, job, now_us, health, deliveries, NULL,
+                                fault);
+}
+
 int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
                      struct fault *fault)
 {
     struct delivery_list deliveries = {0};
+    struct engine_question question = {0};
     struct job *job = NULL;
     int result = -1;
 
     if (envelope_read_request(line, size, stage->max_payload, &job, fault) < 0)
         return -1;
-    if (rulebook_route(stage->book, job, clock_wall_us(), NULL, &deliveries, NULL, fault) < 0)
+    if (stage->engine)
+        put_question(stage, job, &question);
+    if (stage->engine && rules_engine_ask(stage->engine, stage->book->catalog, &question, 1, fault) < 0)
+        goto out;
+    if (route_asked(stage, stage->engine ? &question : NULL, job, clock_wall_us(), NULL, &deliveries, fault) <
+        0)
         goto out;
     for (size_t i = 0; i < deliveries.count; i++)
         if (envelope_write_delivery(deliveries.items[i], out, fault) < 0)
             goto out;
     result = 0;
 out:
+    question_release(&question);
     delivery_list_release(&deliveries);
     job_unref(job);
     return result;
@@ -141,13 +176,13 @@ static int load_bodies(const struct route_stage *stage, const struct batch *batc
     return result;
 }
 
-static int route_one(struct route_stage *stage, struct batch *batch, size_t i, int64_t now_us,
-                     struct fault *fault)
+static int route_one(struct route_stage *stage, struct batch *batch, size_t i,
+                     const struct engine_question *question, int64_t now_us, struct fault *fault)
 {
     struct route_health health = health_for_routing(&stage->health);
     struct routing *routing = &batch->routings[batch->routing_count];
     struct job *job = batch->jobs[i];
-    int result = rulebook_route(stage->book, job, now_us, &health, &routing->deliveries, NULL, fault);
+    int result = route_asked(stage, question, job, now_us, &health, &routing->deliveries, fault);
 
     drop_body(job);
     if (result < 0)
@@ -160,19 +195,45 @@ static int route_one(struct route_stage *stage, struct batch *batch, size_t i, i
     return 0;
 }
 
+/* The jobs from the one to just before the other, whose bodies are there if somebody wants them. */
+static int route_some(struct route_stage *stage, struct batch *batch, size_t from, size_t end, int64_t now_us,
+                      struct fault *fault)
+{
+    struct engine_question *questions = stage->engine ? xcalloc(end - from, sizeof *questions) : NULL;
+    int result = 0;
+
+    for (size_t i = from; questions && i < end; i++)
+        if (batch->jobs[i])
+            put_question(stage, batch->jobs[i], &questions[i - from]);
+    if (questions)
+        result = rules_engine_ask(stage->engine, stage->book->catalog, questions, end - from, fault);
+    for (size_t i = from; i < end && result == 0; i++)
+        if (batch->jobs[i])
+            result = route_one(stage, batch, i, questions ? &questions[i - from] : NULL, now_us, fault);
+    for (size_t i = from; questions && i < end; i++)
+        question_release(&questions[i - from]);
+    free(questions);
+    return result;
+}
+
+static bool wants_bodies(const struct route_stage *stage)
+{
+    return stage->book->ask_payload || (stage->engine && rules_engine_wants_payload(stage->engine));
+}
+
 static int route_all(struct route_stage *stage, struct batch *batch, size_t count, struct fault *fault)
 {
     const int64_t now_us = clock_wall_us();
-    size_t end = stage->book->ask_payload ? 0 : count;
+    size_t end = count;
 
     if (health_refresh(&stage->health, stage->queue, stage->store, clock_mono_ms(), fault) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         batch->routing_of[i] = SIZE_MAX;
-    for (size_t i = 0; i < count; i++) {
-        if (i == end && load_bodies(stage, batch, i, count, &end, fault) < 0)
+    for (size_t from = 0; from < count; from = end) {
+        if (wants_bodies(stage) && load_bodies(stage, batch, from, count, &end, fault) < 0)
             return -1;
-        if (batch->jobs[i] && route_one(stage, batch, i, now_us, fault) < 0)
+        if (route_some(stage, batch, from, end, now_us, fault) < 0)
             return -1;
     }
     return 0;
@@ -256,7 +317,7 @@ static bool needs_nothing(const struct route_stage *stage, const struct delivery
         delivery->inline_form ? NULL
                               : catalog_destination(stage->book->catalog, delivery_candidate(delivery));
 
-    return destination && !destination->disabled && !transform_needs_body(destination);
+    return destination && !destination->disabled && !render_needs_body(destination, delivery);
 }
 
 /* What a job has just become goes to dist-transform, or to its lanes where none of it needs that. */

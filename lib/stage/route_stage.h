@@ -14,10 +14,12 @@
 #include "health.h"
 #include "queue.h"
 #include "rulebook.h"
+#include "rules_engine.h"
 #include "store.h"
 
 struct route_stage {
-    struct rulebook *book; /* see route_stage_attach() */
+    struct rulebook *book;       /* see route_stage_attach() */
+    struct rules_engine *engine; /* asked in the place of the rules; NULL: there is none. Borrowed */
     uint64_t max_payload;
     struct store *store; /* NULL in a pipe */
     struct queue *queue; /* likewise */
@@ -31,7 +33,8 @@ struct route_stage {
 void route_stage_attach(struct route_stage *stage, struct rulebook *book);
 void route_stage_release(struct route_stage *stage);
 
-/* A request envelope to delivery envelopes. INPUT: the envelope is refused. */
+/* A request envelope to delivery envelopes. INPUT: the envelope is refused. TEMP: the engine is waited for.
+ */
 int route_stage_line(struct route_stage *stage, const char *line, size_t size, struct buf *out,
                      struct fault *fault);
 

@@ -206,10 +206,19 @@ int rulebook_route(struct rulebook *book, struct job *job, int64_t now_us, const
                    struct delivery_list *deliveries, struct route_explanation *explanation,
                    struct fault *fault)
 {
+    return rulebook_route_ruled(book, NULL, job, now_us, health, deliveries, explanation, fault);
+}
+
+int rulebook_route_ruled(struct rulebook *book, const struct rulebook_ruling *ruling, struct job *job,
+                         int64_t now_us, const struct route_health *health, struct delivery_list *deliveries,
+                         struct route_explanation *explanation, struct fault *fault)
+{
+    const struct rules *rules = ruling ? ruling->rules : book->rules;
     struct asking asking = {.book = book, .job = job};
     const struct router router = {
         .catalog = book->catalog,
-        .rules = book->rules->count ? book->rules : NULL,
+        .rules = rules && rules->count ? rules : NULL,
+        .refused = ruling ? ruling->refused : NULL,
         .mode = book->mode,
         .default_target = book->default_target,
         .ask_payload = book->ask_payload,

@@ -56,4 +56,14 @@ int rulebook_route(struct rulebook *book, struct job *job, int64_t now_us, const
                    struct delivery_list *deliveries, struct route_explanation *explanation,
                    struct fault *fault);
 
+/* What somebody else says of one distribution, in the place of the book's rules. */
+struct rulebook_ruling {
+    const struct rules *rules; /* without a "when"; they outlive the explanation */
+    const char *refused;       /* or why it is unroutable */
+};
+/* The same with a ruling; NULL: there is none, and the book's rules are asked. */
+int rulebook_route_ruled(struct rulebook *book, const struct rulebook_ruling *ruling, struct job *job,
+                         int64_t now_us, const struct route_health *health, struct delivery_list *deliveries,
+                         struct route_explanation *explanation, struct fault *fault);
+
 #endif

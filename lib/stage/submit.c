@@ -17,6 +17,7 @@
 #include "msg.h"
 #include "once.h"
 #include "route.h"
+#include "schema_set.h"
 #include "xalloc.h"
 
 void submit_init(struct submit *submit, const struct catalog *catalog, struct store *store,
@@ -69,7 +70,9 @@ int submit_check(const struct submit *submit, const struct job *job, struct faul
     /* A job that names no destination has been taken as one that rules route. */
     if (json_array_size(job->destinations) && route_check(submit->catalog, job, fault) < 0)
         return -1;
-    return job->callback_url ? check_callback(job, fault) : 0;
+    if (job->callback_url && check_callback(job, fault) < 0)
+        return -1;
+    return schema_set_check_job(submit->catalog->schemas.set, job, fault);
 }
 
 bool submit_add(struct submit *submit, struct job *job, uint64_t number)

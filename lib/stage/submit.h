@@ -40,7 +40,8 @@ void submit_init(struct submit *submit, const struct catalog *catalog, struct st
                  struct queue *queue, int64_t max_age_ms, int64_t key_ms);
 void submit_release(struct submit *submit);
 
-/* Every target exists and can be delivered to, and the callback can be made. Class INPUT or DENIED. */
+/* Every target exists and can be delivered to, the callback can be made, and the body fits the schemas that
+ * are required of it. Class INPUT or DENIED. */
 int submit_check(const struct submit *submit, const struct job *job, struct fault *fault);
 
 /* Takes the reference of a checked job, and gives it the key that once_per asks for. True: the batch is full,

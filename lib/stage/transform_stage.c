@@ -1,22 +1,30 @@
 /*
  * transform_stage - see transform_stage.h
+ *
+ * Rendering may take its time: a second for a program that loops. So a batch renders for a part of its lease
+ * at most, each tenant in turn, and hands the rest back; and as many bytes as a batch of bodies has.
  */
 #include "transform_stage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "crash.h"
 #include "envelope.h"
 #include "route.h"
+#include "strmap.h"
 #include "text.h"
-#include "transform.h"
 #include "xalloc.h"
 
 /* How long a delivery of a disabled destination waits before somebody looks again. */
 enum { DISABLED_WAIT_MS = 30 * 1000 };
-/* Bytes of bodies that are looked at in one batch. */
+/* Bytes of bodies that are looked at in one batch, and of what it makes of them. */
 enum { BODY_BUDGET = 64 * 1024 * 1024 };
+/* How long a delivery waits that nobody could work on: no process for programs, for example. */
+enum { SHORTAGE_WAIT_MS = 1000 };
+/* The part of the lease in which a batch begins to render. */
+enum { LEASE_PART = 4 };
 
 static void die(struct delivery *delivery, enum dead_reason reason, const struct fault *fault)
 {
@@ -40,27 +48,104 @@ static struct destination *resolve(const struct transform_stage *stage, struct d
     return destination;
 }
 
-static void transform(const struct destination *destination, struct delivery *delivery)
+/* 0: done, or dead now. -1: for later. */
+static int render(const struct transform_stage *stage, const struct destination *destination,
+                  struct delivery *delivery, struct fault *fault)
 {
     struct fault problem = {0};
-    if (transform_delivery(destination, delivery, &problem) < 0)
-        die(delivery, DEAD_TRANSFORM, &problem);
+    enum dead_reason reason;
+
+    if (render_delivery(stage->render, stage->catalog, destination, delivery, &reason, &problem) == 0)
+        return 0;
+    if (problem.class == FAULT_INPUT) {
+        die(delivery, reason, &problem);
+        return 0;
+    }
+    if (fault)
+        *fault = problem;
+    return -1;
+}
+
+/* Outputs for the candidates behind the first one, while there is room: each may come to be asked. */
+static int render_others(const struct transform_stage *stage, struct delivery *delivery, struct fault *fault)
+{
+    const size_t max = render_max_output(stage->render);
+    struct output *output = delivery_output(delivery);
+    size_t bytes = output ? output->body_size : 0;
+    int result = 0;
+
+    for (size_t i = 1; i < delivery->candidate_count && result == 0; i++) {
+        struct fault problem = {0};
+
+        delivery->skipped++;
+        struct destination *destination =
+            route_resolve(stage->catalog, delivery_candidate(delivery), delivery->inline_form,
+                          delivery->job->tenant_id, &problem);
+        if (destination && render_makes_output(destination, delivery))
+            result = render_delivery(stage->render, stage->catalog, destination, delivery, NULL, &problem);
+        output = delivery_output(delivery);
+        bytes += output ? output->body_size : 0;
+        if (output && bytes > max)
+            delivery_drop_output(delivery, output);
+        destination_unref(destination);
+        if (result && problem.class == FAULT_INPUT)
+            result = 0;
+        else if (result && fault)
+            *fault = problem;
+    }
+    delivery->skipped = 0;
+    return result;
+}
+
+/* The options' members in front of those that a rule gave it. */
+static void lay_over(const struct transform_stage *stage, struct delivery *delivery)
+{
+    json_t *both = delivery->rendering ? json_copy(delivery->rendering) : json_object();
+
+    json_object_update(both, (json_t *)stage->rendering);
+    json_decref(delivery->rendering);
+    delivery->rendering = both;
+}
+
+/* The first candidate's. */
+static struct destination *destination_of(const struct transform_stage *stage, struct delivery *delivery)
+{
+    const char *candidate = delivery_candidate(delivery);
+
+    if (stage->rendering && candidate && !delivery->inline_form &&
+        !catalog_destination(stage->catalog, candidate))
+        return render_stand_in(candidate);
+    return resolve(stage, delivery);
+}
+
+/* What the envelope brings along of an earlier time is made again. */
+static int prepare(const struct transform_stage *stage, struct delivery *delivery, struct fault *fault)
+{
+    delivery_drop_outputs(delivery);
+    if (stage->rendering)
+        lay_over(stage, delivery);
+    struct destination *destination = destination_of(stage, delivery);
+    if (!destination)
+        return 0;
+    int result = render(stage, destination, delivery, fault);
+    destination_unref(destination);
+    if (result || delivery->status == DELIVERY_DEAD)
+        return result;
+    return render_others(stage, delivery, fault);
 }
 
 int transform_stage_line(struct transform_stage *stage, const char *line, size_t size, struct buf *out,
                          struct fault *fault)
 {
     struct delivery *delivery;
+    int result = 0;
 
     if (envelope_read_delivery(line, size, stage->max_payload, &delivery, fault) < 0)
         return -1;
-    if (delivery->status != DELIVERY_DEAD) {
-        struct destination *destination = resolve(stage, delivery);
-        if (destination)
-            transform(destination, delivery);
-        destination_unref(destination);
-    }
-    int result = envelope_write_delivery(delivery, out, fault);
+    if (delivery->status != DELIVERY_DEAD)
+        result = prepare(stage, delivery, fault);
+    if (result == 0)
+        result = envelope_write_delivery(delivery, out, fault);
     delivery_free(delivery);
     return result;
 }
@@ -78,6 +163,9 @@ struct batch {
     size_t hop_count;
     struct delivery **changed;
     size_t changed_count;
+    struct delivery **made; /* that have a new output */
+    size_t made_count, made_bytes, rendered;
+    int64_t render_until_ms;
     struct settlement *settlements;
     size_t settlement_count;
     struct queue_finish *finished;
@@ -99,6 +187,7 @@ static void batch_init(struct batch *batch, const struct queue_claims *claims)
         .items = xcalloc(count, sizeof *batch->items),
         .hops = xcalloc(count, sizeof *batch->hops),
         .changed = xcalloc(count, sizeof *batch->changed),
+        .made = xcalloc(count, sizeof *batch->made),
         .settlements = xcalloc(count, sizeof *batch->settlements),
         .finished = xcalloc(count, sizeof *batch->finished),
         .released = xcalloc(count, sizeof *batch->released),
@@ -124,12 +213,23 @@ static void batch_release(struct batch *batch)
     free(batch->items);
     free(batch->hops);
     free(batch->changed);
+    free(batch->made);
     free(batch->settlements);
     free(batch->finished);
     free(batch->released);
 }
 
-/* Deliveries whose format looks at the body are loaded again, with it. */
+/* There is something to be made of its body, or to be seen in it. */
+static bool wants_body(const struct batch *batch, size_t i)
+{
+    const struct destination *destination = batch->destinations[i];
+    const struct delivery *delivery = batch->deliveries[i];
+
+    return destination && delivery->status != DELIVERY_DEAD && !destination->disabled &&
+           !delivery_output(delivery) && render_needs_body(destination, delivery);
+}
+
+/* Deliveries whose rendering looks at the body are loaded again, with it. */
 static int load_bodies(struct transform_stage *stage, struct batch *batch, struct fault *fault)
 {
     const char **ids = xcalloc(batch->count, sizeof *ids);
@@ -139,7 +239,7 @@ static int load_bodies(struct transform_stage *stage, struct batch *batch, struc
     int result = 0;
 
     for (size_t i = 0; i < batch->count; i++)
-        if (batch->destinations[i] && transform_needs_body(batch->destinations[i])) {
+        if (wants_body(batch, i)) {
             ids[count] = batch->ids[i];
             places[count++] = i;
         }
@@ -157,8 +257,63 @@ static int load_bodies(struct transform_stage *stage, struct batch *batch, struc
     return result;
 }
 
-static void plan_one(struct batch *batch, size_t i, const struct queue_claim *claim)
+/* The end of the claim's way through here: it waits, or is dead. */
+static void settle(struct batch *batch, const struct queue_claim *claim, struct verdict verdict,
+                   const struct delivery *delivery, const char *error)
 {
+    settlement_init(&batch->settlements[batch->settlement_count++], delivery, verdict, error);
+    batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
+}
+
+/* On to the lane of its destination. */
+static void hop(struct batch *batch, size_t i, const struct queue_claim *claim)
+{
+    batch->lanes[i] = delivery_lane(batch->deliveries[i]);
+    batch->items[i] = (struct queue_item){.id = batch->ids[i], .lane = batch->lanes[i]};
+    batch->hops[batch->hop_count++] =
+        (struct queue_hop){.claim = claim, .stage = QUEUE_READY, .items = &batch->items[i], .count = 1};
+}
+
+/* Others are to have their turn, or the bodies that are there fill the memory: the first one always goes. */
+static bool is_spent(const struct batch *batch)
+{
+    return batch->made_bytes > BODY_BUDGET || (batch->rendered && clock_mono_ms() >= batch->render_until_ms);
+}
+
+/* True where the delivery can go on. */
+static bool render_one(struct transform_stage *stage, struct batch *batch, size_t i,
+                       const struct queue_claim *claim)
+{
+    static const struct verdict later = {.status = DELIVERY_WAITING, .delay_ms = SHORTAGE_WAIT_MS};
+    struct delivery *delivery = batch->deliveries[i];
+    struct fault problem = {0};
+    char *before = xstrdup_null(delivery->content_type);
+    int result = render(stage, batch->destinations[i], delivery, &problem);
+    const struct output *output = delivery_output(delivery);
+    batch->rendered++;
+    const bool same = !batch->rerouted[i] &&
+                      (delivery->content_type ? before && !strcmp(before, delivery->content_type) : !before);
+
+    free(before);
+    if (result) {
+        settle(batch, claim, later, delivery, problem.text);
+        return false;
+    }
+    if (delivery->status == DELIVERY_DEAD)
+        return true;
+    if (!same)
+        batch->changed[batch->changed_count++] = delivery;
+    if (output) {
+        batch->made[batch->made_count++] = delivery;
+        batch->made_bytes += output->body_size;
+    }
+    return true;
+}
+
+static void plan_one(struct transform_stage *stage, struct batch *batch, size_t i,
+                     const struct queue_claim *claim)
+{
+    static const struct verdict disabled = {.status = DELIVERY_WAITING, .delay_ms = DISABLED_WAIT_MS};
     struct delivery *delivery = batch->deliveries[i];
     const struct destination *destination = batch->destinations[i];
 
@@ -166,44 +321,54 @@ static void plan_one(struct batch *batch, size_t i, const struct queue_claim *cl
         batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
         return;
     }
-    if (destination && delivery->status != DELIVERY_DEAD && transform_needs_body(destination) &&
-        !delivery->job->body) {
+    if (destination && destination->disabled) {
+        settle(batch, claim, disabled, delivery, "the destination is disabled");
+        return;
+    }
+    if (wants_body(batch, i) && (!delivery->job->body || is_spent(batch))) {
         batch->released[batch->released_count++] = claim;
         return;
     }
-    bool same = false;
-    if (destination && delivery->status != DELIVERY_DEAD) {
-        char *before = xstrdup_null(delivery->content_type);
-        transform(destination, delivery);
-        same = !batch->rerouted[i] &&
-               (delivery->content_type ? before && !strcmp(before, delivery->content_type) : !before);
-        free(before);
-    }
-    if (delivery->status == DELIVERY_DEAD) {
-        settlement_init(&batch->settlements[batch->settlement_count++], delivery,
-                        (struct verdict){.status = DELIVERY_DEAD, .reason = delivery->dead_reason},
-                        delivery->last_error);
-        batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
+    if (destination && delivery->status != DELIVERY_DEAD && !delivery_output(delivery) &&
+        !render_one(stage, batch, i, claim))
         return;
+    if (delivery->status == DELIVERY_DEAD)
+        settle(batch, claim, (struct verdict){.status = DELIVERY_DEAD, .reason = delivery->dead_reason},
+               delivery, delivery->last_error);
+    else
+        hop(batch, i, claim);
+}
+
+/* The tenants by turns: what one of them has that takes its time holds up none of the others. */
+static void plan(struct transform_stage *stage, struct batch *batch, const struct queue_claims *claims)
+{
+    size_t *turns = xcalloc(batch->count + 1, sizeof *turns);
+    size_t last = 0;
+    struct strmap counts; /* tenant -> number, as a pointer's */
+
+    strmap_init(&counts);
+    for (size_t i = 0; i < batch->count; i++) {
+        if (!batch->deliveries[i] || !wants_body(batch, i))
+            continue;
+        const char *tenant = batch->deliveries[i]->job->tenant_id;
+        turns[i] = (size_t)(uintptr_t)strmap_get(&counts, tenant) + 1;
+        strmap_put(&counts, tenant, (void *)(uintptr_t)turns[i]);
+        last = turns[i] > last ? turns[i] : last;
     }
-    if (destination->disabled) {
-        settlement_init(&batch->settlements[batch->settlement_count++], delivery,
-                        (struct verdict){.status = DELIVERY_WAITING, .delay_ms = DISABLED_WAIT_MS},
-                        "the destination is disabled");
-        batch->finished[batch->finished_count++] = (struct queue_finish){.claim = claim};
-        return;
-    }
-    if (!same)
-        batch->changed[batch->changed_count++] = delivery;
-    batch->lanes[i] = delivery_lane(delivery);
-    batch->items[i] = (struct queue_item){.id = batch->ids[i], .lane = batch->lanes[i]};
-    batch->hops[batch->hop_count++] =
-        (struct queue_hop){.claim = claim, .stage = QUEUE_READY, .items = &batch->items[i], .count = 1};
+    strmap_release(&counts, NULL);
+    for (size_t turn = 0; turn <= last; turn++)
+        for (size_t i = 0; i < batch->count; i++)
+            if (turns[i] == turn)
+                plan_one(stage, batch, i, &claims->items[i]);
+    free(turns);
 }
 
 /* PostgreSQL first, Redis afterwards. */
 static int carry_out(struct transform_stage *stage, const struct batch *batch, struct fault *fault)
 {
+    if (batch->made_count && store_save_outputs(stage->store, batch->made, batch->made_count, fault) < 0)
+        return -1;
+    crash_point("transform:kept");
     if (batch->changed_count &&
         store_save_transformed(stage->store, batch->changed, batch->changed_count, fault) < 0)
         return -1;
@@ -243,8 +408,8 @@ int transform_stage_batch(struct transform_stage *stage, const struct queue_clai
     }
     if (load_bodies(stage, &batch, fault) < 0)
         goto out;
-    for (size_t i = 0; i < batch.count; i++)
-        plan_one(&batch, i, &claims->items[i]);
+    batch.render_until_ms = clock_mono_ms() + stage->lease_ms / LEASE_PART;
+    plan(stage, &batch, claims);
     result = carry_out(stage, &batch, fault);
 out:
     batch_release(&batch);

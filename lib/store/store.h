@@ -120,7 +120,7 @@ struct waiting_count {
 int store_count_waiting(struct store *store, struct waiting_count *items, size_t count, struct fault *fault);
 
 /* The pending job cannot be routed: it ends as failed with `why`, and with a dead delivery of reason `poison`
- * for each of its destinations, which a replay routes; or one of target ROUTE_NO_TARGET. */
+ * for each of its destinations, which a replay routes; or one of target CATALOG_NO_TARGET. */
 int store_fail_job(struct store *store, const char *job_id, const char *why, struct fault *fault);
 
 /* --- transform, deliver --- */
@@ -128,8 +128,9 @@ int store_fail_job(struct store *store, const char *job_id, const char *why, str
 /*
  * out[i]: the delivery of ids[i] with its job, or NULL where it is not `queued` any more (its entry is to be
  * dropped). Deliveries of one job share it. With `body_budget` > 0 bodies are loaded, as many as fit (at
- * least one); a delivery whose body did not fit has job->body NULL and is to be handed back to the queue. The
- * body of a callback is the response document.
+ * least one): what delivery_body() gives, so the output where there is one, and not the job's body then. One
+ * whose body did not fit has none, and is to be handed back to the queue. Without a budget outputs have their
+ * sizes alone. The body of a callback is the response document.
  */
 int store_load_deliveries(struct store *store, const char *const *ids, size_t count, uint64_t body_budget,
                           struct delivery **out, struct fault *fault);
@@ -137,6 +138,10 @@ int store_load_deliveries(struct store *store, const char *const *ids, size_t co
  * (status DEAD). */
 int store_save_transformed(struct store *store, struct delivery *const *items, size_t count,
                            struct fault *fault);
+
+/* The output of each of them for its candidate, which must be there: kept until the delivery ends. Nothing
+ * happens to one that is not queued any more, or has an output for that destination. */
+int store_save_outputs(struct store *store, struct delivery *const *items, size_t count, struct fault *fault);
 
 /* An attempt that was made, or a death without one (number 0), and what becomes of the delivery. */
 struct settlement {
@@ -318,7 +323,7 @@ int store_server(struct store *store, char version[64], int64_t *skew_ms, struct
 /* --- audit: is every accepted target somewhere? --- */
 
 struct audit_sums {
-    int64_t jobs, pending, targets; /* targets: what was accepted, jobs times their targets */
+    int64_t jobs, pending, targets; /* targets: those named, and those that routing added */
     int64_t waiting, queued, delivered, dead, expired, cancelled; /* deliveries to targets */
     int64_t unrouted;  /* targets of jobs that ended before they were routed */
     int64_t callbacks; /* deliveries of that kind, in any status */

@@ -74,7 +74,11 @@ static struct delivery *read_delivery(const PGresult *result, int row, struct jo
     delivery->status = status < 0 ? DELIVERY_QUEUED : (enum delivery_status)status;
     delivery->dead_reason = reason < 0 ? DEAD_REJECTED : (enum dead_reason)reason;
     delivery->last_error = pg_text_copy(result, row, FIRST + 12);
-    delivery->rule = pg_text_copy(result, row, FIRST + 15);
+    delivery->rendering = store_read_json(result, row, FIRST + 13);
+    json_t *outputs = store_read_json(result, row, FIRST + 14);
+    store_read_outputs(delivery, outputs);
+    json_decref(outputs);
+    delivery->rule = pg_text_copy(result, row, FIRST + 17);
     return delivery;
 }
 
@@ -98,7 +102,7 @@ static void unref(void *job)
 
 void store_read_deliveries(const PGresult *result, struct delivery **out, bool *callbacks)
 {
-    int64_t ahead_us = store_clock_ahead_us(result, STORE_JOB_COLUMN_COUNT + 14);
+    int64_t ahead_us = store_clock_ahead_us(result, STORE_JOB_COLUMN_COUNT + 16);
     struct strmap jobs;
 
     strmap_init(&jobs);
@@ -107,7 +111,7 @@ void store_read_deliveries(const PGresult *result, struct delivery **out, bool *
 
         callbacks[row] = !strcmp(pg_text(result, row, STORE_JOB_COLUMN_COUNT + 1), "callback");
         if (callbacks[row]) {
-            int64_t expires_at_us = pg_int(result, row, STORE_JOB_COLUMN_COUNT + 13);
+            int64_t expires_at_us = pg_int(result, row, STORE_JOB_COLUMN_COUNT + 15);
             struct job *own = callback_job(job, store_local_us(expires_at_us, ahead_us));
             out[row] = read_delivery(result, row, own);
             job_unref(own);
@@ -123,13 +127,13 @@ void store_read_deliveries(const PGresult *result, struct delivery **out, bool *
 /* --- bodies --- */
 
 /* With time enough for that many bytes: else a slow link would begin the same load for ever. */
-static PGresult *query_bodies(struct store *store, const struct pg_params *params, uint64_t bytes,
-                              struct fault *fault)
+PGresult *store_query_bodies(struct store *store, const char *name, const char *sql,
+                             const struct pg_params *params, uint64_t bytes, struct fault *fault)
 {
     PGresult *result = NULL;
 
     if (!pg_expect_bytes(store->pg, bytes, fault))
-        result = pg_prepared_binary(store->pg, "load_bodies", bodies_sql, params, fault);
+        result = pg_prepared_binary(store->pg, name, sql, params, fault);
     if (pg_expect_bytes(store->pg, 0, NULL))
         pg_close(store->pg); /* the next connection has the deadlines that were configured */
     return result;
@@ -149,7 +153,7 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
         bytes += jobs[i]->body_size;
     }
     if (!store_arrays_bind(&arrays, &params, fault))
-        result = query_bodies(store, &params, bytes, fault);
+        result = store_query_bodies(store, "load_bodies", bodies_sql, &params, bytes, fault);
     store_arrays_release(&arrays);
     if (!result)
         return -1;
@@ -204,33 +208,49 @@ int store_load_callbacks(struct store *store, struct delivery *const *callbacks,
     return status;
 }
 
-/* Jobs and callbacks whose bodies fit into the budget; the first one always does. */
+/* Jobs, callbacks and outputs whose bodies fit into the budget; the first one always does. */
 struct wanted {
     struct job **jobs;
-    struct delivery **callbacks;
-    size_t job_count, callback_count;
-    uint64_t bytes;
+    struct delivery **callbacks, **outputs;
+    size_t job_count, callback_count, output_count;
+    uint64_t budget, bytes;
 };
 
+/* True where there is room for so many bytes more, which are taken then. */
+static bool take_room(struct wanted *wanted, uint64_t size)
+{
+    const uint64_t left = wanted->budget - wanted->bytes;
+
+    if (size > left && wanted->job_count + wanted->callback_count + wanted->output_count)
+        return false;
+    wanted->bytes = size > left ? wanted->budget : wanted->bytes + size;
+    return true;
+}
+
+static void want_job(struct wanted *wanted, struct job *job)
+{
+    for (size_t k = 0; k < wanted->job_count; k++)
+        if (wanted->jobs[k] == job)
+            return;
+    if (take_room(wanted, job->body_size))
+        wanted->jobs[wanted->job_count++] = job;
+}
+
+/* What a delivery sends: its output where it has one, else the body of its job. */
 static void want_bodies(struct wanted *wanted, struct delivery *const *deliveries, const bool *callbacks,
-                        size_t count, uint64_t budget)
+                        size_t count)
 {
     enum { CALLBACK_BYTES = 16 * 1024 }; /* a response document is not known before it is made */
 
     for (size_t i = 0; i < count; i++) {
-        struct job *job = deliveries[i]->job;
-        uint64_t size = callbacks[i] ? CALLBACK_BYTES : job->body_size;
-        bool known = false;
+        const struct output *output = delivery_output(deliveries[i]);
 
-        for (size_t k = 0; k < wanted->job_count && !known; k++)
-            known = wanted->jobs[k] == job;
-        if (known || (wanted->job_count + wanted->callback_count && size > budget - wanted->bytes))
-            continue;
-        wanted->bytes = size > budget - wanted->bytes ? budget : wanted->bytes + size;
-        if (callbacks[i])
+        if (output && take_room(wanted, output->body_size))
+            wanted->outputs[wanted->output_count++] = deliveries[i];
+        else if (!output && !callbacks[i])
+            want_job(wanted, deliveries[i]->job);
+        else if (!output && take_room(wanted, CALLBACK_BYTES))
             wanted->callbacks[wanted->callback_count++] = deliveries[i];
-        else
-            wanted->jobs[wanted->job_count++] = job;
     }
 }
 
@@ -238,16 +258,21 @@ static int load_bodies(struct store *store, struct delivery *const *deliveries, 
                        size_t count, uint64_t budget, struct fault *fault)
 {
     struct wanted wanted = {.jobs = xcalloc(count, sizeof *wanted.jobs),
-                            .callbacks = xcalloc(count, sizeof *wanted.callbacks)};
+                            .callbacks = xcalloc(count, sizeof *wanted.callbacks),
+                            .outputs = xcalloc(count, sizeof *wanted.outputs),
+                            .budget = budget};
     int status = 0;
 
-    want_bodies(&wanted, deliveries, callbacks, count, budget);
+    want_bodies(&wanted, deliveries, callbacks, count);
     if (wanted.job_count)
         status = store_load_bodies(store, wanted.jobs, wanted.job_count, fault);
     if (!status && wanted.callback_count)
         status = store_load_callbacks(store, wanted.callbacks, wanted.callback_count, fault);
+    if (!status && wanted.output_count)
+        status = store_load_outputs(store, wanted.outputs, wanted.output_count, fault);
     free(wanted.jobs);
     free(wanted.callbacks);
+    free(wanted.outputs);
     return status;
 }
 

@@ -89,11 +89,20 @@ void store_read_due(const PGresult *result, struct due_list *list);
 int store_load_views(struct store *store, const char *const *ids, size_t count, bool attempts,
                      struct job_view *views, struct fault *fault);
 
+/* A query for bodies of so many bytes together, with binary results and time enough for them. */
+PGresult *store_query_bodies(struct store *store, const char *name, const char *sql,
+                             const struct pg_params *params, uint64_t bytes, struct fault *fault);
+/* The output for the candidate, without its content, where the column `outputs` names one. */
+void store_read_outputs(struct delivery *delivery, const json_t *outputs);
+/* The contents of these deliveries' outputs; one that is gone stays without a body. */
+int store_load_outputs(struct store *store, struct delivery *const *deliveries, size_t count,
+                       struct fault *fault);
+
 /* The deliveries of the result of a query with STORE_DELIVERY_COLUMNS; out in the order of the rows. */
 #define STORE_DELIVERY_COLUMNS                                                                               \
     STORE_JOB_COLUMNS                                                                                        \
     ", d.id, d.kind, d.target, d.candidates, d.inline_form, d.content_type, d.attempts, "                    \
-    "d.budget_start, d.skipped, d.own_key, d.status, d.dead_reason, d.last_error, "                          \
+    "d.budget_start, d.skipped, d.own_key, d.status, d.dead_reason, d.last_error, d.rendering, d.outputs, "  \
     "dist_us(coalesce(d.replayed_at, d.created_at) + greatest(j.lifetime, interval '1 day')), "              \
     "dist_us(now()), d.rule"
 /* Reads them, sharing jobs, with expiries by our clock: call it as soon as the result is there. The bodies

@@ -49,6 +49,8 @@ static const char letters_sql[] =
     "        updated_at = now(), replayed_at = l.due_at, replays = replays + 1, replay_batch = l.batch,"
     "        candidates = coalesce($4::jsonb, candidates),"
     "        inline_form = CASE WHEN $4::jsonb IS NULL THEN inline_form END,"
+    "        rendering = CASE WHEN $4::jsonb IS NULL THEN rendering END,"
+    "        outputs = NULL,"
     "        last_destination = CASE WHEN $4::jsonb IS NULL THEN last_destination END"
     "    FROM l WHERE d.id = l.id AND d.id = ANY ($2::uuid[]) RETURNING d.id"
     ") UPDATE replay_batches b SET replayed = replayed + (SELECT count(*) FROM u) WHERE b.id = $1::uuid"

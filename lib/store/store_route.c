@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include "route.h"
+#include "catalog.h"
 #include "store_parts.h"
 #include "text.h"
 #include "xalloc.h"
@@ -14,7 +14,7 @@
 // clang-format off
 static const char load_sql[] =
     "SELECT j.status = 'pending' AND coalesce(j.scheduled_at <= now(), true), dist_us(now()), " STORE_JOB_COLUMNS
-    " FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
+    ", j.replay_of, dist_us(j.scheduled_at) FROM distribution_jobs j WHERE j.id = ANY ($1::uuid[])";
 
 static const char queued_sql[] =
     "SELECT id, job_id, tenant_id, priority FROM distribution_deliveries"
@@ -31,24 +31,25 @@ static const char save_sql[] =
     "    ORDER BY id FOR NO KEY UPDATE"
     "), ruled AS ("
     "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy, metadata = r.metadata,"
+    "        replaced = r.replaced,"
     "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
     "        lifetime = coalesce(r.timeout, j.lifetime)"
-    "    FROM (SELECT u.id, u.priority, u.retry_policy, u.metadata, u.timeout_ms * interval '1 millisecond' AS timeout"
-    "          FROM unnest($14::uuid[], $15::text[], $16::text[], $17::jsonb[], $18::bigint[])"
-    "               AS u (id, priority, retry_policy, metadata, timeout_ms)) AS r"
+    "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"
+    "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"
+    "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"
     "    JOIN mine ON mine.id = r.id WHERE j.id = r.id"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
-    "        own_key, content_type, status, due_at, dead_reason, last_error, rule)"
-    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form,"
+    "        rendering, own_key, content_type, status, due_at, dead_reason, last_error, rule)"
+    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.rendering,"
     "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
-    "        CASE r.status WHEN 'queued' THEN now() + $19::bigint * interval '1 millisecond'"
+    "        CASE r.status WHEN 'queued' THEN now() + $21::bigint * interval '1 millisecond'"
     "                                WHEN 'waiting' THEN now() END,"
     "        r.dead_reason, r.last_error, r.rule"
     "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
-    "                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])"
-    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, content_type, status,"
-    "               dead_reason, last_error, rule)"
+    "                $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"
+    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, rendering, content_type,"
+    "               status, dead_reason, last_error, rule)"
     "    JOIN mine ON mine.id = r.job_id"
     "    ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING"
     "    RETURNING job_id"
@@ -72,7 +73,7 @@ static const char fail_sql[] =
     " SELECT dist_uuid(), job.id, 'target', job.tenant_id, job.priority, e.element ->> 'name', '[]'::jsonb,"
     "     e.form, dist_own_key(job.tenant_id, e.form::text), 'dead', NULL, 'poison', $2::text"
     " FROM job CROSS JOIN LATERAL (SELECT element, CASE WHEN element - 'name' <> '{}' THEN element END AS form"
-    "     FROM jsonb_array_elements(CASE job.destinations WHEN '[]' THEN '[{\"name\": \"" ROUTE_NO_TARGET "\"}]'"
+    "     FROM jsonb_array_elements(CASE job.destinations WHEN '[]' THEN '[{\"name\": \"" CATALOG_NO_TARGET "\"}]'"
     "                               ELSE job.destinations END) AS element) AS e"
     " UNION ALL"
     " SELECT dist_uuid(), job.id, 'callback', job.tenant_id, job.priority, 'callback', '[\"callback\"]', NULL,"
@@ -114,6 +115,9 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
             continue;
         jobs[i] = store_read_job(result, row, 2);
         jobs[i]->expires_at_us = store_local_us(jobs[i]->expires_at_us, ahead_us);
+        text_copy(jobs[i]->replay_of, sizeof jobs[i]->replay_of,
+                  pg_text(result, row, 2 + STORE_JOB_COLUMN_COUNT));
+        jobs[i]->scheduled_at_us = pg_int(result, row, 3 + STORE_JOB_COLUMN_COUNT);
     }
     strmap_release(&rows, NULL);
     PQclear(result);
@@ -176,6 +180,7 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
     pg_array_add(item++, delivery->target);
     store_array_add_json(item++, candidates);
     store_array_add_json(item++, delivery->inline_form);
+    store_array_add_json(item++, delivery->rendering);
     store_array_add_clean(item++, delivery->content_type);
     pg_array_add(item++, delivery_status_names[delivery->status]);
     pg_array_add(item++, dead ? dead_reason_names[delivery->dead_reason] : NULL);
@@ -187,13 +192,14 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
 /* What rules set of the job. */
 static void add_ruled(struct store_arrays *arrays, const struct job *job)
 {
-    struct buf *item = &arrays->items[13];
+    struct buf *item = &arrays->items[14];
 
     pg_array_add(item++, job->id);
     pg_array_add(item++, priority_names[job->priority]);
     pg_array_add(item++, job->retry_policy);
     store_array_add_json(item++, job->metadata);
-    pg_array_add_nonzero(item, job->timeout_ms);
+    pg_array_add_nonzero(item++, job->timeout_ms);
+    pg_array_add(item, job->replaced ? "t" : "f");
 }
 
 static int save_some(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
@@ -204,7 +210,7 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     struct strmap saved; /* ids of jobs */
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 18);
+    store_arrays_init(&arrays, 20);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], items[i].job->id);

@@ -32,6 +32,8 @@ static const char *const ssl_modes[] = {"disable",   "allow",       "prefer", "r
                                         "verify-ca", "verify-full", NULL};
 static const char *const retry_policies[] = {"exponential_backoff", "standard_webhooks", "none", NULL};
 static const char *const route_modes[] = {"unite", "restrict", "replace", NULL};
+static const char *const engine_absents[] = {"last", "refuse", "wait", NULL};
+static const char *const schema_values[] = {"hide", "show", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
@@ -70,8 +72,18 @@ const struct conf_setting conf_settings[] = {
     BOOL("REDIS_CLUSTER", "0", "whether Redis is a cluster, REDIS_HOST being any of its nodes"),
 
     SIZE("DIST_MAX_PAYLOAD", "16M", 1, KIB(512) * 1024, "the largest payload that is accepted"),
+    DURATION("DIST_TRANSFORM_TIMEOUT", "1s", 10, SECONDS(60), "the most that one run of a program takes"),
+    SIZE("DIST_TRANSFORM_MEMORY", "256M", KIB(16) * 1024, KIB(4) * 1024 * 1024,
+         "the most memory that one run of a program takes"),
+    SIZE("DIST_TRANSFORM_OUTPUT", "16M", 1, KIB(512) * 1024, "the largest body that a transformation makes"),
     WORD("DIST_ROUTE_MODE", "unite", route_modes, "what rules do to the destinations that a request names"),
     NAME("DIST_DEFAULT_TARGET", NULL, "where goes what names no destination and matches no rule"),
+    TEXT("RULES_ENGINE_URL", NULL, "the service that says where distributions go, in the place of the rules"),
+    NAME("RULES_ENGINE_CREDENTIALS", NULL, "the credentials that are shown to it"),
+    DURATION("RULES_ENGINE_TIMEOUT", "2s", 100, SECONDS(5), "how long it may take for an answer"),
+    DURATION("RULES_ENGINE_CACHE", "0s", 0, SECONDS(3600), "how long an answer is taken for what is alike"),
+    BOOL("RULES_ENGINE_PAYLOAD", "0", "whether it gets the payload too"),
+    WORD("RULES_ENGINE_ABSENT", "wait", engine_absents, "what is done while it is absent"),
     WORD("DIST_RETRY_POLICY", "exponential_backoff", retry_policies,
          "the retry policy of destinations that name none"),
     DURATION("DIST_MAX_AGE", "4d", SECONDS(1), DAYS(365),
@@ -92,6 +104,8 @@ const struct conf_setting conf_settings[] = {
     /* None means that it depends on where stderr goes: see msg.h. */
     WORD("DIST_LOG_FORMAT", NULL, log_formats, "the form of messages"),
     WORD("DIST_LOG_LEVEL", "info", log_levels, "the least important messages that are written"),
+    WORD("DIST_SCHEMA_VALUES", "hide", schema_values,
+         "whether mistakes that schemas find are told with the values of reports"),
     NAME("DIST_DEFAULT_TENANT", NULL, "the tenant of dist-submit without --tenant"),
     {NULL, CONF_TEXT, NULL, 0, 0, NULL, NULL},
 };
@@ -113,7 +127,6 @@ static const struct {
     {"API_KEY_SECRET_FILE", false},
     {"PROMETHEUS_PORT", false},
     {"GRAFANA_URL", false},
-    {"RULES_ENGINE_URL", false},
 };
 enum { ELSEWHERE_COUNT = sizeof(conf_elsewhere) / sizeof(*conf_elsewhere) };
 

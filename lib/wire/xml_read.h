@@ -10,8 +10,8 @@
  * by their names; children of one name are an array in place of the first. Comments and processing
  * instructions are dropped.
  *
- * Nothing is opened and nothing is fetched. A DOCTYPE is refused, and with it every entity but XML's own
- * five: there is nothing external and nothing that expands. Does not block.
+ * Nothing is opened and nothing is fetched, there are no DOCTYPE and no entities: see xml_document.h. Does
+ * not block.
  */
 #ifndef DIST_XML_READ_H
 #define DIST_XML_READ_H
@@ -21,8 +21,6 @@
 #include <stdint.h>
 #include "buf.h"
 #include "fault.h"
-
-enum { XML_READ_BYTES_MAX = 512 * 1024 * 1024 };
 
 struct xml_reading {
     const char *const *arrays; /* names of elements that are arrays even where there is one */
@@ -34,10 +32,8 @@ struct xml_reading {
 };
 
 /*
- * Appends to `json`, whose ceiling is the result's. -1, class INPUT, with `json` as it was: not well-formed
- * ("line 3: Opening and ending tag mismatch"), a prefix that is not declared, a DOCTYPE, an encoding other
- * than UTF-8, UTF-16, ISO-8859-1, US-ASCII and Windows-1252, or past a limit; a text node of more than 10 MB
- * too.
+ * Appends to `json`, whose ceiling is the result's. -1, class INPUT, with `json` as it was: what
+ * xml_document() refuses, two attributes that are one without their prefixes, or past a limit.
  */
 int xml_read(const char *text, size_t size, const struct xml_reading *reading, struct buf *json,
              struct fault *fault);

@@ -231,7 +231,7 @@ end
     run -64 dist-route --json
     run -64 dist-route --health
     run -64 dist-route --test
-    run -64 dist-route --explain x
+    run -64 dist-route x
     run -65 --separate-stderr dist-route --test "$BATS_TEST_TMPDIR/missing"
     [[ $stderr == *'missing: No such file or directory'* ]]
 }
@@ -407,4 +407,24 @@ routed_first() {
     wait_until 10 routed_to "$id"
     [[ $(sql "select candidates ->> 0 from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
               where j.distribution_id = '$id'") == "$1" ]]
+}
+
+@test "rules restrict or replace what requests name, and the audit counts what routing decided" {
+    service_setup
+    service_stop route
+    DIST_ROUTE_MODE=replace service_start route
+    id=$(submit acme report '{"region": "us-1"}' --to later --to us --to paper)
+    wait_until 10 routed_to "$id"
+    [ "$(routed_to "$id")" = us=us ]
+    service_stop route
+    DIST_ROUTE_MODE=restrict service_start route
+    id=$(submit acme report '{"region": "us-1"}' --to later --to us)
+    wait_until 10 routed_to "$id"
+    [ "$(routed_to "$id")" = 'later= us=' ]
+    dist-status --json "$id" | jq -e '.destinations | map(.status) | .[0] == "failed"'
+    service_stop route
+    service_start route
+    run -0 --separate-stderr dist-admin audit --json
+    jq -e '.dist_unaccounted == 0 and (.targets | .accepted == .pending + .unrouted + .waiting + .queued + .delivered
+        + .dead + .expired + .cancelled)' <<<"$output"
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "migrations.h"
 #include "store_fixture.h"
 #include "text.h"
 #include "xalloc.h"
@@ -382,7 +383,9 @@ static void migrations_run_once_whoever_runs_them(void **state)
             fail_msg("%s", migrators[i].fault.text);
         applied += migrators[i].applied;
     }
-    assert_int_equal(applied, want);
+    for (const struct migration *m = migrations; m->version; m++)
+        applied--;
+    assert_int_equal(applied, 0);
     ok(store_open(migrators[0].store, &problem));
     ok(store_schema_version(migrators[0].store, &have, &want, &problem));
     assert_int_equal(have, want);

@@ -290,7 +290,7 @@ static void a_job_without_destinations_is_one_dead_letter(void **state)
     (void)state;
     route(catalog, job, &list);
     assert_int_equal(list.count, 1);
-    assert_string_equal(list.items[0]->target, ROUTE_NO_TARGET);
+    assert_string_equal(list.items[0]->target, CATALOG_NO_TARGET);
     assert_int_equal(list.items[0]->status, DELIVERY_DEAD);
     assert_int_equal(list.items[0]->dead_reason, DEAD_UNROUTABLE);
     assert_string_equal(
@@ -337,13 +337,13 @@ static void resolving_gives_the_configured_one_or_the_requests_own(void **state)
 static void identity_and_raw_send_what_came(void **state)
 {
     struct delivery *delivery = delivery_to(1);
-    struct destination destination = {.format = FORMAT_IDENTITY};
+    struct rendering rendering = {.plain = FORMAT_IDENTITY};
 
     (void)state;
-    assert_int_equal(transform_delivery(&destination, delivery, NULL), 0);
+    assert_int_equal(transform_delivery(&rendering, delivery, NULL), 0);
     assert_string_equal(delivery_content_type(delivery), "text/csv");
-    destination.format = FORMAT_RAW;
-    assert_int_equal(transform_delivery(&destination, delivery, NULL), 0);
+    rendering.plain = FORMAT_RAW;
+    assert_int_equal(transform_delivery(&rendering, delivery, NULL), 0);
     assert_string_equal(delivery_content_type(delivery), "text/csv");
     assert_string_equal(delivery->job->body, "[1, 2]");
     delivery_free(delivery);
@@ -352,23 +352,23 @@ static void identity_and_raw_send_what_came(void **state)
 static void only_json_looks_at_the_body(void **state)
 {
     (void)state;
-    assert_false(transform_needs_body(&(struct destination){.format = FORMAT_IDENTITY}));
-    assert_false(transform_needs_body(&(struct destination){.format = FORMAT_RAW}));
-    assert_true(transform_needs_body(&(struct destination){.format = FORMAT_JSON}));
+    assert_false(transform_needs_body(&(struct rendering){.plain = FORMAT_IDENTITY}));
+    assert_false(transform_needs_body(&(struct rendering){.plain = FORMAT_RAW}));
+    assert_true(transform_needs_body(&(struct rendering){.plain = FORMAT_JSON}));
 }
 
 static void json_sends_the_same_bytes_as_json(void **state)
 {
     struct delivery *delivery = delivery_to(1);
-    struct destination destination = {.format = FORMAT_JSON};
+    struct rendering rendering = {.plain = FORMAT_JSON};
 
     (void)state;
-    assert_int_equal(transform_delivery(&destination, delivery, NULL), 0);
-    assert_int_equal(transform_delivery(&destination, delivery, NULL), 0);
+    assert_int_equal(transform_delivery(&rendering, delivery, NULL), 0);
+    assert_int_equal(transform_delivery(&rendering, delivery, NULL), 0);
     assert_string_equal(delivery_content_type(delivery), "application/json");
     assert_string_equal(delivery->job->body, "[1, 2]");
-    destination.format = FORMAT_RAW;
-    assert_int_equal(transform_delivery(&destination, delivery, NULL), 0);
+    rendering.plain = FORMAT_RAW;
+    assert_int_equal(transform_delivery(&rendering, delivery, NULL), 0);
     assert_string_equal(delivery_content_type(delivery), "text/csv");
     delivery_free(delivery);
 }
@@ -376,12 +376,12 @@ static void json_sends_the_same_bytes_as_json(void **state)
 static void json_refuses_a_body_that_is_none(void **state)
 {
     struct delivery *delivery = delivery_to(1);
-    struct destination destination = {.format = FORMAT_JSON};
+    struct rendering rendering = {.plain = FORMAT_JSON};
     struct fault fault = {0};
 
     (void)state;
     delivery->job->body[5] = '\n';
-    assert_int_equal(transform_delivery(&destination, delivery, &fault), -1);
+    assert_int_equal(transform_delivery(&rendering, delivery, &fault), -1);
     assert_int_equal(fault.class, FAULT_INPUT);
     assert_int_equal(strncmp(fault.text, "the body is no JSON: line 2, ", 29), 0);
     assert_string_equal(delivery_content_type(delivery), "text/csv");

@@ -84,7 +84,7 @@ static void the_forms_of_the_specification_are_taken(void **state)
                                             "'https://ms09.zenia.local/api/reports','format':'json',"
                                             "'credentials':'cred-ref-789'}",
                                             "acme");
-    assert_int_equal(inlined->format, FORMAT_JSON);
+    assert_int_equal(inlined->rendering->plain, FORMAT_JSON);
     assert_string_equal(inlined->credentials, "cred-ref-789");
     assert_string_equal(inlined->tenant, "acme");
     assert_string_equal(inlined->origin, "test");
@@ -100,7 +100,7 @@ static void absent_members_have_their_defaults(void **state)
     assert_string_equal(rest->http_version, "1.1");
     assert_int_equal(rest->timeout_ms, 30000);
     assert_int_equal(rest->concurrency, 20);
-    assert_int_equal(rest->format, FORMAT_IDENTITY);
+    assert_int_equal(rest->rendering->plain, FORMAT_IDENTITY);
     assert_null(rest->credentials);
     assert_null(rest->headers);
     assert_null(rest->retry_policy);
@@ -132,7 +132,7 @@ static void members_of_every_protocol_are_read(void **state)
     assert_true(rest->allow_private && rest->disabled);
     assert_int_equal(rest->concurrency, 1000);
     assert_int_equal(rest->timeout_ms, 90000);
-    assert_int_equal(rest->format, FORMAT_RAW);
+    assert_int_equal(rest->rendering->plain, FORMAT_RAW);
     destination_unref(rest);
     struct destination *file = must_make("{'protocol':'FILE','path':'/a/..b/c.','mode':'600'}", NULL);
     assert_int_equal(file->mode, 0600);
@@ -225,12 +225,19 @@ static void wrong_common_members_are_refused(void **state)
         {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP or JDBC is wanted"},
         {"{'protocol':'ftp'}", "/protocol: REST, file, exec, null, AMQP or JDBC is wanted, not 'ftp'"},
         {"{'protocol':'REST'}", "'endpoint' is missing"},
-        {"{'protocol':'null','schema':{}}", "unknown member 'schema'"},
+        {"{'protocol':'null','schema':{}}", "/schema: a string is wanted, not an object"},
+        {"{'protocol':'null','schema':'order'}", "/schema: the name of a file of schemas.d is wanted"},
+        {"{'protocol':'null','schema':'../order.json'}", "/schema: the name of a file of schemas.d"},
         {"{'protocol':'null','allow_private':true}", "unknown member 'allow_private'"},
         {REST "'metod':'PUT'}", "unknown member 'metod'; did you mean 'method'?"},
         {REST "'name':'other'}", "/name: 'other' differs from 'hook'"},
         {REST "'name':'a b'}", "/name: a name"},
-        {REST "'format':'yaml'}", "/format: 'identity', 'raw' or 'json' is wanted"},
+        {REST "'format':'yaml'}", "/format: there is no format 'yaml'"},
+        {REST "'format':{'type':'xml','root':'a b'}}", "/format/root: "},
+        {REST "'input':'cvs'}", "/input: there is no input 'cvs'; did you mean 'csv'?"},
+        {REST "'transform':[]}", "/transform: a jq program is wanted"},
+        {REST "'compress':'gzip','headers':{'content-encoding':'br'}}",
+         "/headers/content-encoding: \"compress\" sets this field"},
         {REST "'credentials':'Bearer hunter2'}", "/credentials: the name of a stored credential is wanted"},
         {REST "'credentials':{'password':'hunter2'}}", "/credentials: a string is wanted, not an object"},
         {REST "'timeout':0.05}", "/timeout: a number of seconds"},
@@ -416,6 +423,8 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {"{'protocol':'file','path':'/etc/passwd'}", "/protocol: 'file' is for configured destinations"},
         {"{'protocol':'EXEC','command':['/bin/sh']}", "/protocol: 'exec' is for configured destinations"},
         {REST "'allow_private':true}", "/allow_private: only the operator"},
+        {REST "'transform':'.'}", "/transform: only the operator names programs"},
+        {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
     };
     (void)state;
     assert_refused(cases, COUNT(cases), "acme", FAULT_DENIED);
@@ -562,6 +571,7 @@ static void wrong_files_are_refused(void **state)
         {"{'group':['a','b'],'policy':'weighted','weights':{'c':2}}", "g",
          "/weights: 'c' is no member of the group"},
         {"{'group':['a'],'policy':'consistent_hash'}", "g", "'hash_on' is missing"},
+        {"{'protocol':'null'}", "unrouted", "'unrouted' is the target of what has nowhere to go"},
         {"{'group':['a'],'max_queue':0}", "g", "/max_queue: a whole number from 1 to 100000 is wanted"},
         {"{'group':['a'],'protocol':'null'}", "g", "unknown member 'protocol'"},
     };

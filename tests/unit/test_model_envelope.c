@@ -316,6 +316,57 @@ static void a_delivery_comes_back_with_every_member(void **state)
     delivery_free(delivery);
 }
 
+/* --- what is sent in place of the body --- */
+
+static void add_output(struct delivery *delivery, const char *destination, const char *body, size_t size,
+                       json_t *headers)
+{
+    struct output output = {
+        .destination = xstrdup(destination),
+        .content_type = xstrdup("text/xml"),
+        .body = xmemdupz(body, size),
+        .body_size = size,
+        .headers = headers,
+    };
+    delivery_add_output(delivery, &output);
+}
+
+static void outputs_come_back_beside_the_body(void **state)
+{
+    struct delivery *delivery = sample_delivery(), *back;
+    char *line, *again;
+    size_t size;
+
+    (void)state;
+    delivery->rendering = json_pack("{s:s}", "format", "xml");
+    add_output(delivery, "hook", "first", 5, NULL);
+    add_output(delivery, "hook", "<a/>", 4, json_pack("{s:s}", "SOAPAction", "\"x\""));
+    add_output(delivery, "mirror", "\x1f\x8b\0\xff", 4, NULL);
+    assert_int_equal(delivery->output_count, 2);
+    line = delivery_line(delivery);
+    back = read_delivery(line);
+    assert_true(json_equal(back->rendering, delivery->rendering));
+    assert_int_equal(back->output_count, 2);
+    assert_string_equal(delivery_content_type(back), "text/xml");
+    assert_memory_equal(delivery_body(back, &size), "<a/>", 5);
+    assert_int_equal(size, 4);
+    assert_true(json_equal(delivery_output(back)->headers, delivery->outputs[0].headers));
+    assert_memory_equal(back->job->body, "a,b\n", 5);
+    back->attempts = 1;
+    assert_memory_equal(delivery_body(back, &size), "\x1f\x8b\0\xff", 5);
+    assert_int_equal(size, 4);
+    back->attempts = 0;
+    again = delivery_line(back);
+    assert_string_equal(again, line);
+    delivery_drop_outputs(back);
+    assert_memory_equal(delivery_body(back, &size), "a,b\n", 5);
+    assert_string_equal(delivery_content_type(back), "text/csv");
+    free(again);
+    free(line);
+    delivery_free(back);
+    delivery_free(delivery);
+}
+
 static void a_deliverys_job_has_its_target_alone(void **state)
 {
     struct delivery *delivery = sample_delivery();
@@ -450,6 +501,28 @@ static void a_delivery_that_no_stage_wrote_is_refused(void **state)
         {"\"waiting\"", "\"waiting\",\"destination\":{\"name\":\"x\"}",
          "/destination/name: not the same as /target"},
         {"\"waiting\"", "\"waiting\",\"destination\":{}", "/destination/name: not the same as /target"},
+        {"\"waiting\"", "\"waiting\",\"rendering\":{\"format\":\"cvs\"}",
+         "/rendering/format: there is no format"},
+        {"\"waiting\"", "\"waiting\",\"rendering\":7", "/rendering: "},
+        {"\"waiting\"", "\"waiting\",\"outputs\":[{}]", "/outputs/0: "},
+        {"\"waiting\"", "\"waiting\",\"outputs\":[7]", "/outputs/0"},
+        {"\"waiting\"", "\"waiting\",\"outputs\":[{\"destination\":\"hook\",\"content_type\":\"a/b\"}]",
+         "/outputs/0: either 'body' or 'body_base64' is wanted"},
+        {"\"waiting\"",
+         "\"waiting\",\"outputs\":[{\"destination\":\"hook\",\"content_type\":\"a/"
+         "b\",\"body_base64\":\"?\"}]",
+         "/outputs/0/body_base64: no base64"},
+        {"\"waiting\"",
+         "\"waiting\",\"outputs\":[{\"destination\":\"hook\",\"content_type\":\"a\\nb\",\"body\":\"\"}]",
+         "/outputs/0"},
+        {"\"waiting\"",
+         "\"waiting\",\"outputs\":[{\"destination\":\"hook\",\"content_type\":\"a/b\",\"body\":\"\","
+         "\"headers\":{\"X\":\"a\\r\\nB: c\"}}]",
+         "/outputs/0/headers: no header field of HTTP"},
+        {"\"waiting\"",
+         "\"waiting\",\"outputs\":[{\"destination\":\"hook\",\"content_type\":\"a/b\",\"body\":\"\","
+         "\"headers\":{\"Content-Length\":\"a\"}}]",
+         "/outputs/0/headers: no header field of HTTP"},
         {"\"acme\"", "\"\"", "/tenant_id: "},
         {"\"ops\"", "\"ops\",\"destinations\":[]", "unknown member 'destinations'"},
     };
@@ -599,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_line_without_room_is_not_written_at_all),
         cmocka_unit_test(a_job_with_a_callback_is_not_for_a_pipe),
         cmocka_unit_test(a_delivery_comes_back_with_every_member),
+        cmocka_unit_test(outputs_come_back_beside_the_body),
         cmocka_unit_test(a_deliverys_job_has_its_target_alone),
         cmocka_unit_test(a_dead_delivery_may_have_no_candidates),
         cmocka_unit_test(a_request_that_no_stage_wrote_is_refused),

@@ -253,6 +253,39 @@ static void what_rules_set_wins_over_the_request(void **state)
     catalog_free(catalog);
 }
 
+static void an_edited_dead_letter_goes_where_the_first_one_was_to_go(void **state)
+{
+    struct catalog *catalog = sample_catalog();
+    struct rules *rules = rules_of("[{'name':'r','to':['b'],'set':{'priority':'high'}}]");
+    const struct router router = {.catalog = catalog, .rules = rules, .mode = ROUTE_RESTRICT};
+    struct job *job = job_to("['a']");
+    struct delivery_list list = {0};
+    struct route_explanation explanation;
+    struct fault fault = {0};
+
+    (void)state;
+    uid_new(job->replay_of);
+    route_job(&router, job, &list, &explanation);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0]->target, "a");
+    assert_int_equal(list.items[0]->status, DELIVERY_WAITING);
+    assert_int_equal(job->priority, PRIORITY_NORMAL);
+    assert_int_equal(explanation.decision.step_count, 0);
+    route_explanation_release(&explanation);
+    delivery_list_release(&list);
+    job_unref(job);
+
+    /* and what had nowhere to go still has not, once it is replayed as it is */
+    job = job_to("[]");
+    struct delivery *delivery = delivery_new(job, CATALOG_NO_TARGET);
+    assert_int_equal(route_delivery(catalog, delivery, &fault), -1);
+    assert_string_equal(fault.text, "nothing says where it goes: a replay must name a target");
+    delivery_free(delivery);
+    job_unref(job);
+    rules_free(rules);
+    catalog_free(catalog);
+}
+
 static void what_is_too_much_is_a_dead_letter_and_changes_nothing(void **state)
 {
     struct catalog *catalog = sample_catalog();
@@ -589,6 +622,7 @@ int main(void)
         cmocka_unit_test(rules_unite_restrict_or_replace_what_the_request_names),
         cmocka_unit_test(a_form_that_the_request_brings_along_stays_with_its_target),
         cmocka_unit_test(what_rules_set_wins_over_the_request),
+        cmocka_unit_test(an_edited_dead_letter_goes_where_the_first_one_was_to_go),
         cmocka_unit_test(what_is_too_much_is_a_dead_letter_and_changes_nothing),
         cmocka_unit_test(a_when_that_fails_is_told_where_nothing_matched),
         cmocka_unit_test(members_that_are_not_fit_stand_behind_the_others),

@@ -134,7 +134,7 @@ static void a_rule_has_all_its_parts(void **state)
              "'valid_from':'2026-01-01T00:00:00Z','valid_until':'2027-01-01T00:00:00+01:00',"
              "'match':{'data_type':['report']},'when':'true','to':['archive','eu'],'stop':true,"
              "'set':{'priority':'HIGH','options':{'retry_policy':'none','timeout':'5m'},'metadata':{'site':'"
-             "x'}}}");
+             "x'}},'rendering':{'format':{'type':'csv'},'compress':'gzip'}}");
     const struct rule *rule = rules->items[0];
 
     assert_int_equal(rules->count, 1);
@@ -151,6 +151,7 @@ static void a_rule_has_all_its_parts(void **state)
     assert_string_equal(rule->set_priority, "high");
     assert_int_equal(json_object_size(rule->set_options), 2);
     assert_string_equal(json_string_value(json_object_get(rule->set_metadata, "site")), "x");
+    assert_int_equal(json_object_size(rule->rendering), 2);
     assert_true(rules->ask_payload);
     rules_free(rules);
 }
@@ -240,6 +241,24 @@ static void one_run_finds_every_mistake(void **state)
         "r.json:19: /4/name: a name of 1 to 100 letters, digits, '.', '_' and '-' is wanted, not \"-\"\n"
         "r.json:20: /5: an object is wanted\n"
         "r.json:21: /6: the rule does nothing: it has no 'to', no 'set' and no 'stop'\n");
+}
+
+static void a_rendering_is_looked_at_whole(void **state)
+{
+    (void)state;
+    expect_mistakes("[\n"
+                    "  {'name': 'a', 'to': ['hook'],\n"
+                    "   'rendering': {'input': 'cvs',\n"
+                    "                 'transform': {},\n"
+                    "                 'format': {'type': 'csv',\n"
+                    "                            'header': 'no'}}},\n"
+                    "  {'name': 'b', 'stop': true,\n"
+                    "   'rendering': {'format': 'csv'}}\n"
+                    "]\n",
+                    "r.json:3: /0/rendering/input: there is no input 'cvs'; did you mean 'csv'?\n"
+                    "r.json:4: /0/rendering/transform: either 'program' or 'file' is wanted\n"
+                    "r.json:6: /0/rendering/format/header: true or false is wanted, not \"no\"\n"
+                    "r.json:8: /1/rendering: the rule has no 'to', and so no deliveries to render\n");
 }
 
 static void all_files_are_looked_at(void **state)
@@ -890,6 +909,7 @@ int main(void)
         cmocka_unit_test(a_rule_needs_little),
         cmocka_unit_test(the_payload_is_wanted_only_where_a_rule_looks_at_it),
         cmocka_unit_test(one_run_finds_every_mistake),
+        cmocka_unit_test(a_rendering_is_looked_at_whole),
         cmocka_unit_test(all_files_are_looked_at),
         cmocka_unit_test(so_many_mistakes_are_told_and_no_more),
         cmocka_unit_test(a_name_is_there_once_for_each_tenant),

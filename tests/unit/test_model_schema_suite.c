@@ -152,8 +152,8 @@ static void run_suite(const char *folder, const char *draft, const char *uri)
         free((char *)suite.remotes[i].uri);
         json_decref((json_t *)suite.remotes[i].json);
     }
-    print_message("%s of %s: %zu of %zu passed, %zu known not to\n", draft, folder, suite.passed, suite.total,
-                  suite.known);
+    print_message("# figure: %s of %s: %zu of %zu passed, %zu known not to\n", draft, folder, suite.passed,
+                  suite.total, suite.known);
     assert_int_not_equal(suite.total, 0);
     assert_int_equal(suite.passed + suite.known, suite.total);
 }

@@ -193,6 +193,29 @@ services_stop() {
 
 # --- the receiver ---
 
+# receiver_launch NAME: one of this file's own, which keeps the bodies of requests
+receiver_launch() {
+    mkdir -p "$(receiver_bodies "$1")"
+    "$DIST_RECEIVER" --quiet --port-file "$BATS_FILE_TMPDIR/receivers/$1/port" --bodies "$(receiver_bodies "$1")" 3>&- 4>&- &
+    echo $! >"$BATS_FILE_TMPDIR/receivers/$1/pid"
+    disown
+    wait_until 10 test -s "$BATS_FILE_TMPDIR/receivers/$1/port"
+}
+
+receiver_bodies() {
+    echo "$BATS_FILE_TMPDIR/receivers/$1/bodies"
+}
+
+receiver_url() {
+    echo "http://127.0.0.1:$(<"$BATS_FILE_TMPDIR/receivers/$1/port")"
+}
+
+# receiver_end NAME: it may have ended before
+receiver_end() {
+    kill "$(<"$BATS_FILE_TMPDIR/receivers/$1/pid")" 2>/dev/null || return 0
+    wait_until 10 process_gone "$(<"$BATS_FILE_TMPDIR/receivers/$1/pid")"
+}
+
 # receiver_count PREFIX: requests whose path begins so
 receiver_count() {
     curl -fsS -G --data-urlencode "path=$1" "$RECEIVER_URL/_/count"

@@ -10,7 +10,7 @@
 cells=(
     submit:written submit:committed submit:published
     route:claimed route:saved route:hopped pump:epoch
-    transform:claimed transform:saved transform:settled transform:hopped transform:finished
+    transform:claimed transform:kept transform:saved transform:settled transform:hopped transform:finished
     deliver:claimed deliver:sending deliver:sent deliver:recorded deliver:acknowledged
     pump:claimed pump:published replay:chosen replay:committed drop:chosen drop:committed
 )
@@ -49,6 +49,7 @@ destinations() {
         ["/bin/sh", "-c", "cat >/dev/null; echo $DIST_DELIVERY_ID >>'"$log"'"]}'
     destination null '{"protocol": "null"}'
     for group in rest poison file exec null; do
+        destination "$group-csv" "$(jq -c '. + {format: "csv"}' "$DIST_CONFIG_DIR/destinations.d/$group.json")"
         destination "$group-json" "$(jq -c '. + {format: "json"}' "$DIST_CONFIG_DIR/destinations.d/$group.json")"
     done
 }
@@ -165,7 +166,7 @@ submit_cell() {
 }
 
 stage_cell() {
-    local tool=${1%%:*} passes='' bad=0 target=$group
+    local tool=${1%%:*} passes='' bad=0 good=4 target=$group
     [[ $tool != pump ]] || tool=route
     [[ $tool != deliver ]] || passes=:2
     service_stop "$tool-$group" KILL # it is idle, and that is quicker
@@ -173,15 +174,17 @@ stage_cell() {
     armed "$1$passes" "dist-$tool" --stream
     if [[ $tool == transform ]]; then
         bad=1
+        good=6 # two of them become other bytes, which are kept
         target=$group-json # what needs no transformation is not seen there
     fi
     submit 4 "$target"
     if ((bad)); then
+        submit 2 "$group-csv"
         echo '<no json>' | dist-submit --tenant acme --type "$type" --to "$group-json" --content-type text/plain --quiet
     fi
     crashed
     service_start "$tool-$group"
-    wait_until 40 is 4 jobs_in "'completed'"
+    wait_until 40 is "$good" jobs_in "'completed'"
     wait_until 40 is "$bad" jobs_in "'failed'"
     all_well
 }

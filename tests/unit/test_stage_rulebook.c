@@ -1,0 +1,263 @@
+/*
+ * A rulebook: every mistake of rules, groups and settings in one run, jq programs that say yes, no or
+ * nothing, and one that cannot be run
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <unistd.h>
+#include "rulebook.h"
+#include "xalloc.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+/* Texts are written with ' for ". */
+static char *quoted(const char *text)
+{
+    char *copy = xstrdup(text);
+    for (char *c = copy; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    return copy;
+}
+
+static struct catalog *catalog_of(const char *forms)
+{
+    struct catalog *catalog = catalog_new();
+    char *text = quoted(forms);
+    struct fault fault = {0};
+
+    if (catalog_add(catalog, text, strlen(text), NULL, "d.json", &fault) || catalog_check(catalog, &fault))
+        fail_msg("%s", fault.text);
+    free(text);
+    return catalog;
+}
+
+static void note(void *arg, const struct rules_mistake *mistake)
+{
+    buf_addf(arg, "%s:%zu: %s: %s\n", mistake->origin, mistake->line, mistake->path, mistake->text);
+}
+
+static struct rulebook *book_of(const struct catalog *catalog, const char *rules, const char *fallback,
+                                struct programs *programs, struct buf *mistakes)
+{
+    const struct rulebook_settings settings = {.default_target = fallback};
+    char *text = quoted(rules);
+    const struct rules_source source = {.origin = "r.json", .text = text, .size = strlen(text)};
+    struct rulebook *book = rulebook_new(catalog, &source, 1, &settings, programs, note, mistakes);
+
+    free(text);
+    return book;
+}
+
+static const char plain[] =
+    "[{'name':'a','protocol':'null'},{'name':'b','protocol':'null'},"
+    "{'name':'h','group':['a','b'],'policy':'consistent_hash','hash_on':'.payload.k'}]";
+
+static struct job *job_with(const char *payload)
+{
+    struct job *job = job_new();
+
+    job->distribution_id = xstrdup("d-1");
+    job->tenant_id = xstrdup("acme");
+    job->data_type = xstrdup("report");
+    job->content_type = xstrdup("application/json");
+    job->body = quoted(payload);
+    job->body_size = strlen(job->body);
+    return job;
+}
+
+static void mistakes_of_rules_groups_and_settings_come_together(void **state)
+{
+    struct programs *programs = programs_new(&program_limits_default);
+    struct catalog *catalog = catalog_of("[{'name':'a','protocol':'null'},{'name':'h','group':['a'],"
+                                         "'policy':'consistent_hash','hash_on':'.a | ('}]");
+    struct buf mistakes;
+
+    (void)state;
+    buf_init(&mistakes, 10000);
+    assert_null(book_of(catalog, "[{'name':'x','to':['a'],'when':'.b ||'},{'name':'y','to':['zz']}]", "aa",
+                        programs, &mistakes));
+    assert_string_equal(
+        mistakes.data, "r.json:1: /0/when: syntax error, unexpected '|' at line 1\n"
+                       "r.json:1: /1/to/0: no destination or group is named 'zz'\n"
+                       "d.json:0: /hash_on: group 'h': syntax error, unexpected $end at line 1\n"
+                       "DIST_DEFAULT_TARGET:0: : no destination or group is named 'aa'; did you mean 'a'?\n");
+    buf_release(&mistakes);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
+/* Whether a rule with this `when` matched; the text of its step. */
+static bool matches(struct programs *programs, const char *when, const char *payload, char **text)
+{
+    struct catalog *catalog = catalog_of(plain);
+    char *rules = xasprintf("[{'name':'r','to':['a'],'when':'%s'}]", when);
+    struct buf mistakes;
+
+    buf_init(&mistakes, 1000);
+    struct rulebook *book = book_of(catalog, rules, NULL, programs, &mistakes);
+    if (!book)
+        fail_msg("%s", mistakes.data);
+    assert_true(book->ask_payload);
+    struct job *job = job_with(payload);
+    struct delivery_list list = {0};
+    struct route_explanation explanation;
+    struct fault fault = {0};
+    if (rulebook_route(book, job, 1, NULL, &list, &explanation, &fault) < 0)
+        fail_msg("%s", fault.text);
+    bool matched = explanation.decision.matched == 1;
+    *text = xstrdup_null(explanation.decision.steps[0].text);
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0]->target, matched ? "a" : CATALOG_NO_TARGET);
+    route_explanation_release(&explanation);
+    delivery_list_release(&list);
+    job_unref(job);
+    rulebook_free(book);
+    buf_release(&mistakes);
+    free(rules);
+    catalog_free(catalog);
+    return matched;
+}
+
+static void a_when_holds_where_it_has_results_and_all_of_them_are_true(void **state)
+{
+    static const struct {
+        const char *when;
+        bool matched;
+        const char *text; /* begins so */
+    } cases[] = {
+        {".payload.n > 5", true, "to a"},
+        {".payload.n > 7", false, NULL},
+        {".payload.none", false, NULL},
+        {".payload.n", true, "to a"},
+        {"empty", false, NULL},
+        {"true, true", true, "to a"},
+        {"true, false", false, NULL},
+        {"$tenant == (\\'ac\\' + \\'me\\')", true, "to a"},
+        {".payload.n | keys", false, "the program failed: number (7) has no keys"},
+        {"$ENV.PATH", false, NULL},
+        {"def f: f; f", false, "the program ran longer than 200 ms"},
+    };
+    const struct program_limits limits = {.run_ms = 200,
+                                          .compile_ms = program_limits_default.compile_ms,
+                                          .memory_bytes = program_limits_default.memory_bytes,
+                                          .max_input = program_limits_default.max_input};
+    struct programs *programs = programs_new(&limits);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *text;
+
+        if (matches(programs, cases[i].when, "{'n':7}", &text) != cases[i].matched)
+            fail_msg("%s: %s", cases[i].when, text ? text : "");
+        if (cases[i].text && (!text || strncmp(text, cases[i].text, strlen(cases[i].text)) != 0))
+            fail_msg("%s: %s", cases[i].when, text ? text : "");
+        free(text);
+    }
+    programs_free(programs);
+}
+
+static void the_key_of_a_group_is_the_first_result(void **state)
+{
+    static const char *const cases[][2] = {
+        {"{'k':'x'}", "x"},   {"{'k':5}", "5"}, {"{'k':{'b':[1]}}", "{\"b\":[1]}"},
+        {"{'k':null}", NULL}, {"{}", NULL},
+    };
+    struct programs *programs = programs_new(&program_limits_default);
+    struct catalog *catalog = catalog_of(plain);
+    struct buf mistakes;
+
+    (void)state;
+    buf_init(&mistakes, 1000);
+    struct rulebook *book = book_of(catalog, "[{'name':'r','to':['h']}]", NULL, programs, &mistakes);
+    assert_non_null(book);
+    assert_true(book->ask_payload);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct job *job = job_with(cases[i][0]);
+        struct delivery_list list = {0};
+        struct route_explanation explanation;
+        struct fault fault = {0};
+
+        assert_int_equal(rulebook_route(book, job, 1, NULL, &list, &explanation, &fault), 0);
+        if (cases[i][1])
+            assert_string_equal(explanation.choices[0].key, cases[i][1]);
+        else
+            assert_null(explanation.choices[0].key);
+        assert_null(explanation.choices[0].note);
+        assert_int_equal(list.items[0]->candidate_count, 2);
+        route_explanation_release(&explanation);
+        delivery_list_release(&list);
+        job_unref(job);
+    }
+    rulebook_free(book);
+    buf_release(&mistakes);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
+struct killing {
+    const struct programs *programs;
+    atomic_bool stop;
+};
+
+/* Whatever worker there is, is killed. */
+static void *kill_workers(void *arg)
+{
+    struct killing *killing = arg;
+
+    while (!atomic_load(&killing->stop)) {
+        pid_t worker = programs_worker(killing->programs);
+        if (worker > 0)
+            kill(worker, SIGKILL);
+        usleep(10000); /* the program runs for much longer */
+    }
+    return NULL;
+}
+
+static void a_program_that_cannot_be_run_has_not_said_no(void **state)
+{
+    struct programs *programs = programs_new(&program_limits_default);
+    struct catalog *catalog = catalog_of(plain);
+    struct killing killing = {.programs = programs};
+    struct job *job = job_with("{'n':7}");
+    struct delivery_list list = {0};
+    struct fault fault = {0};
+    struct buf mistakes;
+    pthread_t thread;
+
+    (void)state;
+    buf_init(&mistakes, 1000);
+    struct rulebook *book =
+        book_of(catalog, "[{'name':'r','to':['a'],'when':'[range(100000000)] | length > 0'}]", "b", programs,
+                &mistakes);
+    assert_non_null(book);
+    assert_int_equal(pthread_create(&thread, NULL, kill_workers, &killing), 0);
+    assert_int_equal(rulebook_route(book, job, 1, NULL, &list, NULL, &fault), -1);
+    atomic_store(&killing.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(fault.class, FAULT_TEMP);
+    assert_int_equal(list.count, 0);
+    rulebook_free(book);
+    job_unref(job);
+    buf_release(&mistakes);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mistakes_of_rules_groups_and_settings_come_together),
+        cmocka_unit_test(a_when_holds_where_it_has_results_and_all_of_them_are_true),
+        cmocka_unit_test(the_key_of_a_group_is_the_first_result),
+        cmocka_unit_test(a_program_that_cannot_be_run_has_not_said_no),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
