@@ -151,7 +151,6 @@ static int deliver(struct one *one, const struct destination *destination, struc
     struct delivery *delivery = one->delivery;
     enum dead_reason reason = DEAD_TRANSFORM;
     struct fault problem = {0};
-    enum dead_reason reason;
     int code;
 
     if (render_delivery(one->once->render, one->once->stage->catalog, destination, delivery, &reason,
