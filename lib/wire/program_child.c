@@ -29,6 +29,7 @@
 #include <jq.h>
 #include <jv.h>
 #include "buf.h"
+#include "program_filter.h"
 #include "xalloc.h"
 
 enum { FD_SOCKET = 3, FD_STATM = 4, FD_FIRST_FREE = 5, FD_LIFTED = 10 };
@@ -137,7 +138,9 @@ static void confine(int socket)
     set_limit(RLIMIT_FSIZE, 0);
     set_limit(RLIMIT_NPROC, 0);
     prctl(PR_SET_NAME, "dist-program");
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* without which only root may have a filter */
+    if (program_filter())
+        _exit(PROGRAM_EXIT_START);
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_set_death_callback(sanitizer_ends);
 #endif

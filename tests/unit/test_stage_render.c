@@ -85,7 +85,7 @@ static char *rendered(const char *members, const char *content_type, const char 
 
     catalog_add_program(catalog, "half.jq", xstrdup("map(. / 2)"));
     fault_clear(&problem);
-    if (render_delivery(render, catalog, destination, delivery, &problem)) {
+    if (render_delivery(render, catalog, destination, delivery, NULL, &problem)) {
         assert_int_equal(problem.class, FAULT_INPUT);
         assert_null(delivery_output(delivery));
         text = xstrdup(problem.text);
@@ -188,7 +188,7 @@ static void headers_come_with_the_body(void **state)
     struct delivery *delivery = make_delivery("application/json", "{\"a\":1}");
 
     (void)state;
-    assert_int_equal(render_delivery(render, catalog, destination, delivery, &problem), 0);
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), 0);
     const struct output *output = delivery_output(delivery);
     assert_string_equal(json_string_value(json_object_get(output->headers, "SOAPAction")), "\"urn:x\"");
     assert_string_equal(json_string_value(json_object_get(output->headers, "Content-Encoding")), "gzip");
@@ -210,17 +210,17 @@ static void a_rules_rendering_stands_in_front(void **state)
     (void)state;
     delivery->rendering = json_of("{'format':'raw'}");
     assert_false(render_makes_output(destination, delivery));
-    assert_int_equal(render_delivery(render, catalog, destination, delivery, &problem), 0);
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), 0);
     assert_null(delivery_output(delivery));
     assert_string_equal(delivery_body(delivery, &size), "[ 1 ]");
     json_decref(delivery->rendering);
     delivery->rendering = json_of("{'transform':'.[0]','format':null}");
     assert_true(render_makes_output(destination, delivery));
-    assert_int_equal(render_delivery(render, catalog, destination, delivery, &problem), 0);
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), 0);
     assert_string_equal(delivery_body(delivery, &size), "1");
     json_decref(delivery->rendering);
     delivery->rendering = json_of("{'charset':'us-ascii','format':'raw'}");
-    assert_int_equal(render_delivery(render, catalog, destination, delivery, &problem), -1);
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), -1);
     assert_int_equal(problem.class, FAULT_INPUT);
     assert_int_equal(strncmp(problem.text, "/rendering/charset: ", 20), 0);
     delivery_free(delivery);
