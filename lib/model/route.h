@@ -68,6 +68,7 @@ struct route_choice {
     enum route_source source;
     const char *policy; /* of the group; NULL: the target is none. Borrowed from a table */
     char *key;          /* of consistent_hash, or NULL */
+    char *note;         /* why there is no key, where hash_on failed; or NULL */
     struct route_drop *drops;
     size_t drop_count;
 };

@@ -116,28 +116,39 @@ static void add_candidates(const struct members *members, const struct balance_o
     }
 }
 
+/* The key of hash_on, or NULL. */
+static char *find_key(struct routing_of *routing, const struct group *group, struct route_choice *choice)
+{
+    const struct router *router = routing->router;
+    struct fault fault = {0};
+    char *key = NULL;
+
+    if (group->plan.hash_on && router->key)
+        key = router->key(router->arg, group->plan.hash_on, route_event(routing), &fault);
+    if (choice && !key && fault.class)
+        choice->note = xasprintf("hash_on failed: %s", fault.text);
+    return key;
+}
+
 int route_group(struct routing_of *routing, struct delivery *delivery, const struct group *group,
                 struct route_choice *choice, struct fault *fault)
 {
     struct members members = {.group = group};
     struct balance_order order;
-    struct fault ignored = {0};
     char *key = NULL;
     int status = look_at_members(routing, &members, fault);
 
+    if (choice)
+        choice->policy = balance_policy_names[group->plan.policy];
     if (!status) {
-        if (group->plan.hash_on && routing->router->key)
-            key = routing->router->key(routing->router->arg, group->plan.hash_on, route_event(routing),
-                                       &ignored);
+        key = find_key(routing, group, choice);
         order_members(routing, &members, key, &order);
         add_candidates(&members, &order, delivery, choice);
     }
-    if (choice) {
-        choice->policy = balance_policy_names[group->plan.policy];
+    if (choice)
         choice->key = key;
-    } else {
+    else
         free(key);
-    }
     for (size_t i = 0; i < group->member_count; i++)
         free(members.reasons[i]);
     return status;

@@ -183,13 +183,15 @@ static const char *say_nothing_matches(const struct router *router, const struct
     return text->text;
 }
 
-static void choose_targets(const struct router *router, const struct job *job,
-                           const struct decision *decision, struct targets *targets, struct fault *text)
+static void choose_targets(const struct router *router, struct job *job, const struct decision *decision,
+                           struct targets *targets, struct fault *text)
 {
     const size_t requested = json_array_size(job->destinations);
 
     if (router->mode != ROUTE_REPLACE || !decision->target_count)
         add_requested(router, job, decision, targets);
+    else
+        job->ruled = job->replaced = true;
     if (router->mode != ROUTE_RESTRICT || !requested)
         add_ruled(decision, targets);
     if (targets->count)
@@ -292,6 +294,7 @@ void route_explanation_release(struct route_explanation *explanation)
         }
         free(choice->drops);
         free(choice->key);
+        free(choice->note);
     }
     free(explanation->choices);
     decision_release(&explanation->decision);

@@ -95,6 +95,7 @@ int admin_folders(const struct tool *tool, struct fault *fault)
                    {"/destinations.d", 0755},
                    {"/rules.d", 0755},
                    {"/schemas.d", 0755},
+                   {"/transforms.d", 0755},
                    {"/credentials.d", 0750}};
 
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {

@@ -323,7 +323,7 @@ int store_server(struct store *store, char version[64], int64_t *skew_ms, struct
 /* --- audit: is every accepted target somewhere? --- */
 
 struct audit_sums {
-    int64_t jobs, pending, targets; /* targets: what was accepted, jobs times their targets */
+    int64_t jobs, pending, targets; /* targets: those named, and those that routing added */
     int64_t waiting, queued, delivered, dead, expired, cancelled; /* deliveries to targets */
     int64_t unrouted;  /* targets of jobs that ended before they were routed */
     int64_t callbacks; /* deliveries of that kind, in any status */

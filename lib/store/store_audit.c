@@ -39,20 +39,25 @@ static const char jobs_sql[] =
     "), held AS ("
     "    SELECT d.job_id, count(*) FILTER (WHERE d.kind = 'callback') AS callbacks,"
     "        count(*) FILTER (WHERE d.kind = 'target') AS total,"
+    "        count(*) FILTER (WHERE d.kind = 'target'"
+    "            AND CASE WHEN d.rule IS NULL AND p.destinations <> '[]' THEN false"
+    "                     ELSE NOT p.destinations @> jsonb_build_array(jsonb_build_object('name', d.target)) END)"
+    "            AS added,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'waiting') AS waiting,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'queued') AS queued,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'delivered') AS delivered,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'dead') AS dead,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'expired') AS expired,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'cancelled') AS cancelled"
-    "    FROM distribution_deliveries d WHERE d.job_id IN (SELECT id FROM page) GROUP BY d.job_id"
+    "    FROM page p JOIN distribution_deliveries d ON d.job_id = p.id GROUP BY d.job_id"
     ") SELECT p.id, p.distribution_id, p.status, coalesce(n.names, 0), coalesce(n.matched, 0),"
     "    p.total_deliveries, p.open_deliveries, p.delivered_deliveries, p.dead_deliveries, p.expired_deliveries,"
     "    p.cancelled_deliveries, coalesce(h.total, 0), coalesce(h.waiting, 0), coalesce(h.queued, 0),"
     "    coalesce(h.delivered, 0), coalesce(h.dead, 0), coalesce(h.expired, 0), coalesce(h.cancelled, 0),"
     "    coalesce(h.callbacks, 0),"
     "    dist_job_status(h.total::integer, (h.waiting + h.queued)::integer, h.delivered::integer, h.dead::integer,"
-    "                    h.expired::integer, h.cancelled::integer)"
+    "                    h.expired::integer, h.cancelled::integer),"
+    "    coalesce(h.added, 0), p.replaced"
     " FROM page p LEFT JOIN named n ON n.id = p.id LEFT JOIN held h ON h.job_id = p.id ORDER BY p.id";
 
 /*
@@ -114,6 +119,8 @@ enum {
     CANCELLED,
     CALLBACKS,
     RULE,
+    ADDED,    /* deliveries that rules, or the default target, added to what the request names */
+    REPLACED, /* rules took the place of what it names */
 };
 
 struct walk {
@@ -142,13 +149,19 @@ static void tell(struct walk *walk, const char *id, bool is_job, const char *for
 
 /* --- jobs --- */
 
+/* The targets that a routed job should have deliveries for. */
+static int64_t expected(const PGresult *page, int row)
+{
+    return pg_int(page, row, pg_bool(page, row, REPLACED) ? MATCHED : NAMES) + pg_int(page, row, ADDED);
+}
+
 static void add_sums(struct audit_sums *sums, const PGresult *page, int row)
 {
     int64_t names = pg_int(page, row, NAMES), total = pg_int(page, row, TOTAL);
     bool pending = !strcmp(pg_text(page, row, STATUS), job_status_names[JOB_PENDING]);
 
     sums->jobs++;
-    sums->targets += names;
+    sums->targets += total ? expected(page, row) : names;
     if (pending)
         sums->pending += names;
     else if (!total)
@@ -201,11 +214,12 @@ static void check_job(struct walk *walk, const PGresult *page, int row)
     else if (total && strcmp(status, pg_text(page, row, RULE)))
         tell(walk, id, true, "it is %s, and by its deliveries it should be %s", status,
              pg_text(page, row, RULE));
-    if (total && matched != names)
+    if (total && matched != names && !pg_bool(page, row, REPLACED))
         tell(walk, id, true, "%" PRId64 " of its %" PRId64 " targets have no delivery", names - matched,
              names);
-    else if (total > names)
-        tell(walk, id, true, "it has %" PRId64 " deliveries for %" PRId64 " targets", total, names);
+    else if (total > expected(page, row))
+        tell(walk, id, true, "it has %" PRId64 " deliveries for %" PRId64 " targets", total,
+             expected(page, row));
 }
 
 /* --- attempts --- */

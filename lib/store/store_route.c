@@ -31,18 +31,19 @@ static const char save_sql[] =
     "    ORDER BY id FOR NO KEY UPDATE"
     "), ruled AS ("
     "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy, metadata = r.metadata,"
+    "        replaced = r.replaced,"
     "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
     "        lifetime = coalesce(r.timeout, j.lifetime)"
-    "    FROM (SELECT u.id, u.priority, u.retry_policy, u.metadata, u.timeout_ms * interval '1 millisecond' AS timeout"
-    "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[])"
-    "               AS u (id, priority, retry_policy, metadata, timeout_ms)) AS r"
+    "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"
+    "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"
+    "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"
     "    JOIN mine ON mine.id = r.id WHERE j.id = r.id"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
     "        rendering, own_key, content_type, status, due_at, dead_reason, last_error, rule)"
     "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.rendering,"
     "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
-    "        CASE r.status WHEN 'queued' THEN now() + $20::bigint * interval '1 millisecond'"
+    "        CASE r.status WHEN 'queued' THEN now() + $21::bigint * interval '1 millisecond'"
     "                                WHEN 'waiting' THEN now() END,"
     "        r.dead_reason, r.last_error, r.rule"
     "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
@@ -194,7 +195,8 @@ static void add_ruled(struct store_arrays *arrays, const struct job *job)
     pg_array_add(item++, priority_names[job->priority]);
     pg_array_add(item++, job->retry_policy);
     store_array_add_json(item++, job->metadata);
-    pg_array_add_nonzero(item, job->timeout_ms);
+    pg_array_add_nonzero(item++, job->timeout_ms);
+    pg_array_add(item, job->replaced ? "t" : "f");
 }
 
 static int save_some(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
@@ -205,7 +207,7 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     struct strmap saved; /* ids of jobs */
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 19);
+    store_arrays_init(&arrays, 20);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], items[i].job->id);
