@@ -275,3 +275,11 @@ old_config() {
     echo '{}' >"$BATS_TEST_TMPDIR/old/schemas.d/steady.json"
     echo "$BATS_TEST_TMPDIR/old"
 }
+
+@test "--once holds what it sends against the schema" {
+    rest_destination once /in/once '{"schema": "order.json"}'
+    run -0 dist-deliver --once --destination once <<<'{"items": []}'
+    run -65 --separate-stderr dist-deliver --once --destination once <<<'{"items": 5}'
+    jq -e '.status == "dead" and .dead_reason == "schema"' <<<"$output"
+    [[ $stderr == *"/items: is an integer, an array is wanted (order.json#/properties/items/type)"* ]]
+}

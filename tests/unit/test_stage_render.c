@@ -229,6 +229,49 @@ static void a_rules_rendering_stands_in_front(void **state)
     render_free(render);
 }
 
+/* A group whose first member gets the body itself, as JSON, and the second one csv. */
+static void an_output_leaves_the_others_their_content_type(void **state)
+{
+    struct render *render = new_render();
+    struct catalog *catalog = catalog_new();
+    struct destination *destination = make_destination("{'compress':'gzip','format':'json'}");
+    struct delivery *delivery = make_delivery("text/plain", "[ 1 ]");
+
+    (void)state;
+    delivery_add_candidate(delivery, "other");
+    delivery->content_type = xstrdup("x/first");
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, &problem), 0);
+    assert_string_equal(delivery_content_type(delivery), "application/json");
+    delivery->skipped = 1;
+    assert_string_equal(delivery_content_type(delivery), "x/first");
+    delivery_free(delivery);
+    destination_unref(destination);
+    catalog_free(catalog);
+    render_free(render);
+}
+
+/* Whoever ends the worker ends no report: the next one finds another. */
+static void a_worker_that_was_killed_is_replaced(void **state)
+{
+    struct render *render = new_render();
+    struct catalog *catalog = catalog_new();
+    struct destination *destination = make_destination("{'transform':'. + 1'}");
+    size_t size;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct delivery *delivery = make_delivery("application/json", "1");
+        assert_int_equal(render_delivery(render, catalog, destination, delivery, &problem), 0);
+        assert_string_equal(delivery_body(delivery, &size), "2");
+        delivery_free(delivery);
+        assert_true(render_worker(render) > 0);
+        kill(render_worker(render), SIGKILL);
+    }
+    destination_unref(destination);
+    catalog_free(catalog);
+    render_free(render);
+}
+
 static void note_mistake(void *arg, const char *text)
 {
     buf_addf(arg, "%s\n", text);
@@ -299,6 +342,8 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_there_has_its_nearest_name),
         cmocka_unit_test(headers_come_with_the_body),
         cmocka_unit_test(a_rules_rendering_stands_in_front),
+        cmocka_unit_test(an_output_leaves_the_others_their_content_type),
+        cmocka_unit_test(a_worker_that_was_killed_is_replaced),
         cmocka_unit_test(a_check_compiles_all_programs),
         cmocka_unit_test(gzip_is_bounded_and_always_the_same),
     };
