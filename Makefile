@@ -152,7 +152,7 @@ chaos: all $(receiver)
 
 # libFuzzer is clang's, and its programs have a folder of their own.
 fuzz-programs:
-	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined COVERAGE= variant=fuzz \
+	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -gline-tables-only' SANITIZE=fuzzer-no-link,address,undefined COVERAGE= variant=fuzz \
 		build-fuzz-programs
 build-fuzz-programs: $(fuzz_programs)
 fuzz: fuzz-programs
