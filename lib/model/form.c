@@ -169,30 +169,37 @@ static const char *list_protocols(char text[KNOWN_SIZE])
     return text;
 }
 
+int form_protocol(const char *name, enum protocol *protocol, struct fault *fault)
+{
+    char cut[40], known[KNOWN_SIZE];
+
+    for (int i = 0; i < PROTOCOL_COUNT; i++)
+        if (strcasecmp(protocol_names[i], name) == 0) {
+            *protocol = (enum protocol)i;
+            return 0;
+        }
+    text_copy(cut, sizeof cut, name);
+    return fault_set(fault, FAULT_INPUT, "%s is wanted, not \"%s\"", list_protocols(known),
+                     text_printable(cut));
+}
+
 /* Members of a form are read in the light of its protocol: it comes before them. */
 static int read_protocol(struct destination *destination, struct fault *fault)
 {
     if (!json_is_object(destination->form))
         return fault_set(fault, FAULT_INPUT, "an object is wanted");
-    const char *protocol = json_string_value(json_object_get(destination->form, "protocol"));
-    if (!json_object_get(destination->form, "protocol"))
+    const json_t *member = json_object_get(destination->form, "protocol");
+    const char *protocol = json_string_value(member);
+    if (!member)
         return fault_set(fault, FAULT_INPUT, "'protocol' is missing");
-    for (int i = 0; protocol && i < PROTOCOL_COUNT; i++) {
-        if (strcasecmp(protocol_names[i], protocol) == 0) {
-            destination->protocol = (enum protocol)i;
-            if (kinds[i]->operator_only && destination->tenant)
-                return fault_set(
-                    fault, FAULT_DENIED,
-                    "/protocol: '%s' is for configured destinations: only the operator names files "
-                    "and commands",
-                    protocol_names[i]);
-            return 0;
-        }
-    }
-    char cut[40], known[KNOWN_SIZE];
-    text_copy(cut, sizeof cut, protocol ? protocol : "");
-    return fault_set(fault, FAULT_INPUT, "/protocol: %s is wanted, not \"%s\"", list_protocols(known),
-                     text_printable(cut));
+    if (form_protocol(protocol ? protocol : "", &destination->protocol, fault))
+        return fault_wrap(fault, "/protocol");
+    if (kinds[destination->protocol]->operator_only && destination->tenant)
+        return fault_set(fault, FAULT_DENIED,
+                         "/protocol: '%s' is for configured destinations: only the operator names files and "
+                         "commands",
+                         protocol_names[destination->protocol]);
+    return 0;
 }
 
 static int read_form(struct destination *destination, struct fault *fault)
@@ -235,4 +242,9 @@ struct destination *form_destination(const char *name, const json_t *form, const
         return NULL;
     }
     return destination;
+}
+
+const struct form_help *form_help(enum protocol protocol)
+{
+    return kinds[protocol]->help;
 }

@@ -18,4 +18,18 @@
 struct destination *form_destination(const char *name, const json_t *form, const char *tenant,
                                      const char *origin, struct fault *fault);
 
+/* One member of a form, for people and for the form that they start with. */
+struct form_help {
+    const char *name;
+    const char *start; /* its value in a starting form, as JSON; NULL: it is not in it */
+    const char *text;  /* what it is, its unit, its default */
+};
+/* Of all protocols, and of one; ended by a NULL name. */
+extern const struct form_help form_common_help[];
+const struct form_help *form_help(enum protocol protocol);
+/* A form of the protocol that form_destination() takes, to be filled in. */
+json_t *form_start(enum protocol protocol);
+/* By its name, in any case; INPUT names those that there are. */
+int form_protocol(const char *name, enum protocol *protocol, struct fault *fault);
+
 #endif
