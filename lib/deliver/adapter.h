@@ -69,6 +69,13 @@ struct adapter {
                                     attempt_done done, void *arg);
     /* Ends it without a call of done; a command is killed with its whole process group. */
     void (*cancel)(struct attempt_handle *handle);
+    /*
+     * For dist-admin destination check: whether the destination is there and lets us in, as far as it can be
+     * seen without any effect on it. It may block and run the context's loop, at most for timeout_ms. Never
+     * NULL. UNAVAILABLE, CONFIG or SYSTEM; the secret may be NULL.
+     */
+    int (*check)(struct adapter_context *context, const struct destination *destination,
+                 const struct secret *secret, struct fault *fault);
 };
 
 extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null;
