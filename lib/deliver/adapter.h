@@ -2,9 +2,8 @@
  * adapter - how one protocol delivers: a const struct of functions per protocol
  *
  * An adapter gets a prepared body and reports exactly one outcome. It sees neither the store nor the rules.
- * It never blocks the event loop: what may block (a disk, a command) runs in a child process. A new protocol
- * is one new file with one such struct, its table of outcomes (outcomes.h), and its line in adapters[] of
- * registry.c.
+ * It never blocks the event loop: what may block (a disk, a command) runs in a child process (child.h), a
+ * client library that blocks on a thread (crew.h). How to write one is told in dist-internals(7).
  */
 #ifndef DIST_ADAPTER_H
 #define DIST_ADAPTER_H

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include "destination.h"
 #include "fault.h"
+#include "form_help.h"
 
 /*
  * `form` (borrowed) as destination `name`; a "name" in the form must be the same. `tenant` is NULL for
@@ -18,12 +19,6 @@
 struct destination *form_destination(const char *name, const json_t *form, const char *tenant,
                                      const char *origin, struct fault *fault);
 
-/* One member of a form, for people and for the form that they start with. */
-struct form_help {
-    const char *name;
-    const char *start; /* its value in a starting form, as JSON; NULL: it is not in it */
-    const char *text;  /* what it is, its unit, its default */
-};
 /* Of all protocols, and of one; ended by a NULL name. */
 extern const struct form_help form_common_help[];
 const struct form_help *form_help(enum protocol protocol);

@@ -5,7 +5,7 @@
 #define DIST_FORM_PARTS_H
 
 #include "destination.h"
-#include "form.h"
+#include "form_help.h"
 #include "json.h"
 
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */

@@ -51,6 +51,40 @@ setup() {
     run -69 --separate-stderr dist-admin destination check hook
 }
 
+# A server with an authority of its own, which wants to see a certificate; its pid goes to $server, its port to $port.
+tls_server() {
+    local folder=$BATS_TEST_TMPDIR name
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$folder/ca.key" -out "$folder/ca.pem" \
+        -days 1 -subj /CN=ca 2>/dev/null
+    for name in server client; do
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$folder/$name.key" -days 1 \
+            -CA "$folder/ca.pem" -CAkey "$folder/ca.key" -out "$folder/$name.pem" -subj "/CN=$name" \
+            -addext basicConstraints=CA:FALSE -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+    done
+    openssl s_server -accept 127.0.0.1:0 -www -cert "$folder/server.pem" -key "$folder/server.key" -CAfile "$folder/ca.pem" \
+        -Verify 1 -verify_return_error >"$folder/server.log" 2>&1 3>&- 4>&- </dev/null &
+    server=$!
+    wait_until 20 grep -q '^ACCEPT' "$folder/server.log"
+    port=$(sed -n 's/^ACCEPT.*:\([0-9]*\)$/\1/p' "$folder/server.log" | head -n 1)
+}
+
+@test "a destination with its own authority and certificate is delivered to, and without them it is not" {
+    local folder=$BATS_TEST_TMPDIR
+    tls_server
+    destination mutual "$(jq -cn --arg folder "$folder" --arg port "$port" '{protocol: "REST", method: "GET",
+        endpoint: "https://127.0.0.1:\($port)/", tls: {ca_file: "\($folder)/ca.pem", cert_file: "\($folder)/client.pem",
+        key_file: "\($folder)/client.key"}}')"
+    destination stranger "$(jq -cn --arg port "$port" '{protocol: "REST", method: "GET",
+        endpoint: "https://127.0.0.1:\($port)/"}')"
+    run -0 dist-admin destination check mutual
+    run -0 dist-deliver --once -d mutual <<<'{}'
+    run -69 --separate-stderr dist-admin destination check stranger
+    [[ $stderr == *certificate* ]]
+    run -75 --separate-stderr dist-deliver --once -d stranger <<<'{}'
+    kill "$server"
+    wait "$server" || true
+}
+
 @test "a check of a file looks at the folders that are the same for every report" {
     local folder=$BATS_TEST_TMPDIR/files
     mkdir "$folder"

@@ -1,5 +1,5 @@
 /*
- * crew - the side of the event loop: see crew.h
+ * crew_loop - the side of the event loop: see crew.h
  *
  * A line (the mailbox of one destination, and its thread) is waiting for a thread --> at work --> ending -->
  * ended and joined. What is in the mailbox of one that is ending is given to another one, so that nothing
