@@ -163,5 +163,28 @@ static int jdbc_check(struct form *form, struct fault *fault)
     return check_credentials(connection.credentials, fault);
 }
 
-const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check};
-const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check};
+static const struct form_help amqp_help[] = {
+    {"connection",
+     "{\"host\": \"rabbitmq.example.com\", \"port\": 5672, \"vhost\": \"/\", \"credentials\": {\"username\": "
+     "\"dist\", \"password\": \"{secret}\"}}",
+     "host (required), port, vhost and credentials (required)"},
+    {"exchange", "\"reports\"", "the exchange to publish to (required)"},
+    {"routing_key", "\"report.{tenant_id}\"", "with placeholders (required)"},
+    {"delivery_mode", "2", "1: kept in memory, 2: persistent"},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+static const struct form_help jdbc_help[] = {
+    {"connection",
+     "{\"url\": \"jdbc:postgresql://db.example.com:5432/reports\", \"credentials\": {\"username\": \"dist\", "
+     "\"password\": \"{secret}\"}}",
+     "url (required), driver and credentials (required)"},
+    {"table", "\"public.reports\"", "\"table\" or \"schema.table\" (required)"},
+    {"batch_size", NULL, "rows of one transaction, 1 to 100000"},
+    {"isolation_level", NULL, "READ_UNCOMMITTED, READ_COMMITTED, REPEATABLE_READ or SERIALIZABLE"},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+
+const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check, .help = amqp_help};
+const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check, .help = jdbc_help};
