@@ -11,7 +11,8 @@ setup_file() {
     sandbox_up redis postgres
     receiver_launch main
     receiver_launch mortal
-    export RECEIVER_URL=$(receiver_url main)
+    RECEIVER_URL=$(receiver_url main)
+    export RECEIVER_URL
     tenant acme beta gamma
     destinations
     schemas

@@ -7,7 +7,9 @@ load lib/common
 
 setup_file() {
     sandbox_up redis postgres
-    receiver_with_bodies
+    receiver_launch own
+    RECEIVER_URL=$(receiver_url own)
+    export RECEIVER_URL
     tenant acme
     export DIST_TRANSFORM_TIMEOUT=300ms
     standard_destinations
@@ -16,19 +18,8 @@ setup_file() {
 
 teardown_file() {
     services_stop
-    kill "$(<"$BATS_FILE_TMPDIR/receiver.pid")"
+    receiver_end own
     sandbox_down
-}
-
-# receiver_with_bodies: a receiver of this file's own, which keeps the bodies of requests
-receiver_with_bodies() {
-    export BODIES=$BATS_FILE_TMPDIR/bodies RECEIVER_URL
-    mkdir "$BODIES"
-    "$DIST_RECEIVER" --quiet --port-file "$BATS_FILE_TMPDIR/port" --bodies "$BODIES" 3>&- 4>&- &
-    echo $! >"$BATS_FILE_TMPDIR/receiver.pid"
-    disown
-    wait_until 10 test -s "$BATS_FILE_TMPDIR/port"
-    RECEIVER_URL=http://127.0.0.1:$(<"$BATS_FILE_TMPDIR/port")
 }
 
 setup() {
@@ -108,7 +99,7 @@ received() {
 
 # received_bytes PATH: the body of the last request there, as it was
 received_bytes() {
-    cat "$BODIES/$(received "$1" .seq).body"
+    cat "$(receiver_bodies own)/$(received "$1" .seq).body"
 }
 
 # what_arrives SUBMITTER: a report in each of the formats, and what the receiver got
