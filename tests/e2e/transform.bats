@@ -48,6 +48,7 @@ standard_destinations() {
     rest_destination again /in/again/each/fail/2/503/then/200 '{"format": "csv", "compress": "gzip",
         "retry_policy": {"max_backoff": "100ms"}}'
     rest_destination loops /in/loops '{"transform": "def f: f; f"}'
+    # shellcheck disable=SC2016 # for jq
     rest_destination spy /in/spy '{"transform": "[env, $ENV, $tenant, $destination, [inputs]]"}'
     rest_destination mended /in/mended '{"transform": ".missing.here | error(\"no \" + .)"}'
     rest_destination first /in/first/status/503 '{"format": "csv", "retry_policy": {"max_attempts": 2, "max_backoff": "100ms"}}'
