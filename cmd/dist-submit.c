@@ -211,8 +211,8 @@ static int open_servers(const struct tool *tool, struct servers *servers, struct
 }
 
 /*
- * Whether what names no destination may have one by rules. What goes into the spool is taken: whether the
- * database has rules is not known now, and at the worst it becomes a dead letter.
+ * Whether what names no destination may have one by rules. Where it is not known whether the database has
+ * any, as for what goes into the spool, it is taken: at the worst it becomes a dead letter.
  */
 static bool may_be_routed(const struct tool *tool, const struct servers *servers)
 {
@@ -225,9 +225,7 @@ static bool may_be_routed(const struct tool *tool, const struct servers *servers
         return false;
     if (intake.spooling)
         return true;
-    if (store_rules_any(servers->store, &any, &problem) < 0)
-        msg(MSG_DEBUG, "%s", problem.text);
-    return any;
+    return store_rules_any(servers->store, &any, &problem) < 0 || any;
 }
 
 static int run_submit(const struct tool *tool, const struct servers *servers, const struct catalog *catalog,

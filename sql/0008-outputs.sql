@@ -18,6 +18,13 @@ CREATE TABLE distribution_outputs (
 
     PRIMARY KEY (delivery_id, destination)
 ) WITH (autovacuum_vacuum_scale_factor = 0.02);
+DO $$
+BEGIN
+    ALTER TABLE distribution_outputs ALTER COLUMN body SET COMPRESSION lz4; -- as in 0001
+EXCEPTION WHEN feature_not_supported THEN
+    NULL;
+END
+$$;
 COMMENT ON COLUMN distribution_outputs.headers IS 'fields that belong to the format; NULL: none';
 
 -- They end with the delivery: a replay makes new ones. The condition is all that it costs those without outputs.

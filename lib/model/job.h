@@ -47,6 +47,7 @@ struct job {
     int64_t expires_at_us;    /* that was given as a time; 0: none */
     int64_t timeout_ms;       /* the same as a duration from the schedule, or the acceptance; 0: none */
     bool ruled;               /* rules set some of it, or replaced its destinations: see route_job() */
+    bool metadata_ruled;      /* of its metadata */
     bool replaced;            /* its destinations are not where it goes: rules took their place */
     unsigned references;
 };

@@ -116,18 +116,14 @@ static void add_candidates(const struct members *members, const struct balance_o
     }
 }
 
-/* The key of hash_on, or NULL. */
-static char *find_key(struct routing_of *routing, const struct group *group, struct route_choice *choice)
+/* The key of hash_on, or NULL; the fault says why, if there is one to be had. */
+static char *find_key(struct routing_of *routing, const struct group *group, struct fault *why)
 {
     const struct router *router = routing->router;
-    struct fault fault = {0};
-    char *key = NULL;
 
-    if (group->plan.hash_on && router->key)
-        key = router->key(router->arg, group->plan.hash_on, route_event(routing), &fault);
-    if (choice && !key && fault.class)
-        choice->note = xasprintf("hash_on failed: %s", fault.text);
-    return key;
+    return group->plan.hash_on && router->key
+               ? router->key(router->arg, group->plan.hash_on, route_event(routing), why)
+               : NULL;
 }
 
 int route_group(struct routing_of *routing, struct delivery *delivery, const struct group *group,
@@ -135,13 +131,16 @@ int route_group(struct routing_of *routing, struct delivery *delivery, const str
 {
     struct members members = {.group = group};
     struct balance_order order;
+    struct fault why = {0};
     char *key = NULL;
     int status = look_at_members(routing, &members, fault);
 
     if (choice)
         choice->policy = balance_policy_names[group->plan.policy];
     if (!status) {
-        key = find_key(routing, group, choice);
+        key = find_key(routing, group, &why);
+        if (choice && !key && why.class)
+            choice->note = xasprintf("hash_on failed: %s", why.text);
         order_members(routing, &members, key, &order);
         add_candidates(&members, &order, delivery, choice);
     }

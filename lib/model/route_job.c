@@ -98,6 +98,7 @@ static int apply_settings(const struct router *router, const struct decision *de
         }
         json_decref(job->metadata);
         job->metadata = joined;
+        job->metadata_ruled = true;
     }
     if (decision->priority)
         job->priority = (enum priority)status_index(priority_names, decision->priority);

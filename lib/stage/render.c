@@ -140,7 +140,7 @@ int render_check_program(struct render *render, const struct catalog *catalog,
         return -1;
     if (text && !compiled(render, text, rendering->many_results, fault))
         return fault_wrap(fault, "%s/transform%s", path, rendering->program_file ? "/file" : "");
-    return catalog_schema(catalog, rendering, path, fault);
+    return catalog ? catalog_schema(catalog, rendering, path, fault) : 0;
 }
 
 size_t render_check(struct render *render, const struct catalog *catalog,

@@ -48,7 +48,7 @@ struct destination *render_stand_in(const char *name);
 size_t render_check(struct render *render, const struct catalog *catalog,
                     void (*mistake)(void *arg, const char *text), void *arg);
 /* One rendering, for rules and options: its program is there and can be compiled, and its schema is there.
- * `path` as in catalog_program(). */
+ * `path` as in catalog_program(); the catalog is NULL for one that names no file. */
 int render_check_program(struct render *render, const struct catalog *catalog,
                          const struct rendering *rendering, const char *path, struct fault *fault);
 

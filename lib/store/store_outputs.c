@@ -33,7 +33,8 @@ static const char save_sql[] =
 static const char load_sql[] =
     "SELECT o.delivery_id::text, o.content_type, o.headers::text, o.body"
     " FROM unnest($1::uuid[], $2::text[]) AS i (id, destination)"
-    " JOIN distribution_outputs o ON o.delivery_id = i.id AND o.destination = i.destination";
+    " JOIN distribution_outputs o ON o.delivery_id = i.id AND o.destination = i.destination"
+    " WHERE o.delivery_id = ANY ($1::uuid[])";
 // clang-format on
 
 static int save(struct store *store, struct delivery *const *items, size_t count, struct fault *fault)
@@ -61,7 +62,11 @@ static int save(struct store *store, struct delivery *const *items, size_t count
         status = fault_set(fault, FAULT_BUG, "a batch is larger than a statement may be");
     if (!status) {
         pg_param_bytes(&params, bodies.data, bodies.len);
-        status = store_change(store, "save_outputs", save_sql, &params, NULL, fault);
+        status = pg_expect_bytes(store->pg, bodies.len, fault);
+        if (!status)
+            status = store_change(store, "save_outputs", save_sql, &params, NULL, fault);
+        if (pg_expect_bytes(store->pg, 0, NULL))
+            pg_close(store->pg); /* the next connection has the deadlines that were configured */
     }
     buf_release(&bodies);
     store_arrays_release(&arrays);

@@ -173,11 +173,16 @@ void store_array_add_ids(struct buf *array, const char *const *ids, size_t count
 
 /* --- reading --- */
 
+/* jsonb writes 1e20 as a whole number, which jansson takes as a real one alone. */
 json_t *store_read_json(const PGresult *result, int row, int column)
 {
+    const char *text = pg_text(result, row, column);
+    json_t *value;
+
     if (pg_null(result, row, column))
         return NULL;
-    return json_loads(pg_text(result, row, column), JSON_DECODE_ANY, NULL);
+    value = json_loads(text, JSON_DECODE_ANY, NULL);
+    return value ? value : json_loads(text, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, NULL);
 }
 
 int64_t store_clock_ahead_us(const PGresult *result, int column)

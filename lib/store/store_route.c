@@ -30,8 +30,8 @@ static const char save_sql[] =
     "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
     "    ORDER BY id FOR NO KEY UPDATE"
     "), ruled AS ("
-    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy, metadata = r.metadata,"
-    "        replaced = r.replaced,"
+    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy, "
+    "        metadata = coalesce(r.metadata, j.metadata), replaced = r.replaced,"
     "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
     "        lifetime = coalesce(r.timeout, j.lifetime)"
     "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"
@@ -197,7 +197,7 @@ static void add_ruled(struct store_arrays *arrays, const struct job *job)
     pg_array_add(item++, job->id);
     pg_array_add(item++, priority_names[job->priority]);
     pg_array_add(item++, job->retry_policy);
-    store_array_add_json(item++, job->metadata);
+    store_array_add_json(item++, job->metadata_ruled ? job->metadata : NULL);
     pg_array_add_nonzero(item++, job->timeout_ms);
     pg_array_add(item, job->replaced ? "t" : "f");
 }
