@@ -224,4 +224,11 @@ static struct attempt_handle *jdbc_start(struct adapter_context *context, const 
     return crew_start(&kind, &adapter_jdbc, context, attempt, done, arg);
 }
 
-const struct adapter adapter_jdbc = {PROTOCOL_JDBC, &outcomes_jdbc, jdbc_start, crew_cancel};
+/* That it lets us in, and has the table and its columns; nothing is written. */
+static int jdbc_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    return crew_check(&kind, &adapter_jdbc, context, destination, secret, fault);
+}
+
+const struct adapter adapter_jdbc = {PROTOCOL_JDBC, &outcomes_jdbc, jdbc_start, crew_cancel, jdbc_check};

@@ -91,4 +91,16 @@ static int amqp_check(struct form *form, struct fault *fault)
     return placeholders_check_public(form->routing_key, "/routing_key", fault);
 }
 
-const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check};
+static const struct form_help amqp_help[] = {
+    {"connection",
+     "{\"host\": \"rabbitmq.example.com\", \"port\": 5672, \"vhost\": \"/\", \"credentials\": {\"username\": "
+     "\"dist\", \"password\": \"{secret}\"}}",
+     "host (required), port, vhost and credentials (required)"},
+    {"exchange", "\"reports\"", "the exchange to publish to (required)"},
+    {"routing_key", "\"report.{tenant_id}\"", "with placeholders (required)"},
+    {"delivery_mode", "2", "1: kept in memory, 2: persistent"},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+
+const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check, .help = amqp_help};

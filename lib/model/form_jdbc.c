@@ -246,4 +246,28 @@ static int jdbc_check(struct form *form, struct fault *fault)
     return check_special(jdbc, members->upsert, fault);
 }
 
-const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check};
+static const struct form_help help[] = {
+    {"connection",
+     "{\"url\": \"jdbc:postgresql://db.example.com:5432/reports\", \"credentials\": {\"username\": \"dist\", "
+     "\"password\": \"{secret}\"}}",
+     "url (required: jdbc:postgresql://host:port/database or postgresql://...), driver and credentials"},
+    {"table", "\"public.reports\"", "\"table\" or \"schema.table\", as it is written in quotes (required)"},
+    {"columns", NULL,
+     "object of column and path in the body; default: each member to the column of its name"},
+    {"values", NULL, "object of column and text with placeholders"},
+    {"body_column", NULL, "the column that gets the whole body"},
+    {"key_column", "\"delivery_id\"",
+     "a second attempt with the same value writes nothing twice; it gets the message id where nothing else "
+     "is "
+     "said of it, and needs a unique index"},
+    {"row_column", NULL, "the column that gets the number of the row, from 1; part of the key"},
+    {"upsert", NULL, "nothing or update: what becomes of a row that is there; default: nothing"},
+    {"batch_size", NULL, "deliveries of one transaction, 1 to 100000; default: 100"},
+    {"isolation_level", NULL,
+     "READ_UNCOMMITTED, READ_COMMITTED, REPEATABLE_READ or SERIALIZABLE; default: READ_COMMITTED"},
+    {"tls", NULL, "ca_file, cert_file, key_file, server_name; the connection is verified then"},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+
+const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check, .help = help};

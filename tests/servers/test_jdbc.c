@@ -616,6 +616,32 @@ static void what_an_operator_mends_is_deferred(void **state)
     assert_int_equal(number("SELECT count(*) FROM mended"), 0);
 }
 
+static void a_check_finds_what_is_wrong_and_writes_nothing(void **state)
+{
+    static const struct {
+        const char *more;
+        enum fault_class class;
+        const char *text;
+    } cases[] = {
+        {",'table':'checked','key_column':'id'", FAULT_NONE, ""},
+        {",'table':'unchecked'", FAULT_UNAVAILABLE, "SQLSTATE 42P01"},
+        {",'table':'checked','body_column':'body'", FAULT_UNAVAILABLE, "no column \"body\""},
+    };
+
+    (void)state;
+    run("CREATE TABLE checked (id text, n integer)");
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct destination *destination = destination_of(cases[i].more);
+        struct fault fault = {0};
+        int result = adapter_for(PROTOCOL_JDBC)->check(&context, destination, &secret, &fault);
+        assert_int_equal(result, cases[i].class ? -1 : 0);
+        assert_int_equal(fault.class, cases[i].class);
+        assert_non_null(strstr(fault.text, cases[i].text));
+        destination_unref(destination);
+    }
+    assert_int_equal(number("SELECT count(*) FROM checked"), 0);
+}
+
 /* Connections */
 
 static struct result attempt_at(const char *url, const char *more)
@@ -890,6 +916,7 @@ int main(void)
         TEST(many_rows_go_by_copy_where_the_role_may),
         TEST(each_state_has_its_outcome),
         TEST(what_an_operator_mends_is_deferred),
+        TEST(a_check_finds_what_is_wrong_and_writes_nothing),
         TEST(a_wrong_password_is_deferred_and_shown_nowhere),
         TEST(only_a_trusted_server_is_spoken_to),
         TEST(a_private_address_is_refused_before_it_is_connected_to),
