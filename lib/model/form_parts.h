@@ -6,6 +6,7 @@
 
 #include "destination.h"
 #include "form_help.h"
+#include "form_text.h"
 #include "json.h"
 
 struct form_jdbc_members {
@@ -58,9 +59,5 @@ int form_check_tls(const struct form *form, bool encrypted, bool named, struct f
  * password. NULL is fine.
  */
 int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault);
-/* An absolute path whose components are neither empty nor "." nor "..", without control characters. */
-bool form_path_is_plain(const char *path);
-/* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */
-bool form_host_is_valid(const char *host, size_t size);
 
 #endif

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include "ceilings.h"
-#include "form_parts.h"
+#include "form_text.h"
 #include "num.h"
 #include "text.h"
 #include "xalloc.h"

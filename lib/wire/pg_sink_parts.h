@@ -1,5 +1,5 @@
 /*
- * pg_sink_parts - what pg_sink.c and pg_sink_open.c share; nobody else includes it
+ * pg_sink_parts - what pg_sink_call.c and pg_sink_open.c share; nobody else includes it
  */
 #ifndef DIST_PG_SINK_PARTS_H
 #define DIST_PG_SINK_PARTS_H

@@ -1,5 +1,5 @@
 /*
- * pg_sink - statements over an open connection: see pg_sink.h
+ * pg_sink_call - statements over an open connection: see pg_sink.h
  *
  * The hard rule: after PG_SINK_STATE all that the server had to say was read; after anything else the caller
  * closes the connection.
