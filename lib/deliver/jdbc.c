@@ -158,20 +158,25 @@ static void jdbc_close(void *arg)
 
 /* Work */
 
-/* A body that cannot be rows has its outcome. */
-static void make_rows(struct jdbc_writer *writer, struct jdbc_sets *sets, size_t count)
+/* A body that cannot be rows has its outcome. How many can. */
+static size_t make_rows(struct jdbc_writer *writer, struct jdbc_sets *sets, size_t count)
 {
+    size_t made = 0;
+
     for (size_t i = 0; i < count; i++) {
         struct jdbc_part *part = &writer->parts[i];
         struct fault fault = {0};
-        if (jdbc_rows_make(&part->rows, sets, writer->jdbc, part->errand, &fault) == 0)
+        if (jdbc_rows_make(&part->rows, sets, writer->jdbc, part->errand, &fault) == 0) {
+            made++;
             continue;
+        }
         if (fault.class == FAULT_CONFIG)
             errand_set_event(part->errand, EVENT_CONFIGURATION, "%s", fault.text);
         else
             errand_set_event(part->errand, EVENT_BODY, "%s", fault.text);
         part->errand = NULL;
     }
+    return made;
 }
 
 static int write_parts(struct jdbc_writer *writer, size_t count)
@@ -191,8 +196,7 @@ static int write_parts(struct jdbc_writer *writer, size_t count)
     }
     jdbc_sets_init(&sets, &table);
     writer->sets = &sets;
-    make_rows(writer, &sets, count);
-    result = jdbc_write(writer, 0, count);
+    result = make_rows(writer, &sets, count) ? jdbc_write(writer, 0, count) : 0;
     for (size_t i = 0; i < count; i++)
         jdbc_rows_release(&writer->parts[i].rows);
     jdbc_sets_release(&sets);

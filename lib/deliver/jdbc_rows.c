@@ -315,7 +315,10 @@ static int make_all(struct maker *maker, struct fault *fault)
     if (*body.at != '[')
         return fault_set(fault, FAULT_INPUT, "the body is neither an object nor an array of rows");
     struct json_walk walk = json_walk_begin(body), ahead = walk;
-    maker->several = json_walk_next(&ahead, &name, &row) && json_walk_next(&ahead, &name, &row);
+    size_t seen = 0;
+    while (seen < 2 && json_walk_next(&ahead, &name, &row))
+        seen++;
+    maker->several = seen > 1;
     while (json_walk_next(&walk, &name, &row))
         if (make_row(maker, row, fault))
             return -1;
