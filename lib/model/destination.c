@@ -4,6 +4,7 @@
 #include "destination.h"
 #include <stdlib.h>
 #include <string.h>
+#include "jdbc.h"
 
 const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC", NULL};
 
@@ -37,6 +38,7 @@ void destination_unref(struct destination *destination)
     if (!destination || --destination->references > 0)
         return;
     rendering_free(destination->rendering);
+    jdbc_free(destination->jdbc);
     json_decref(destination->form);
     free(destination->name);
     free(destination->origin);

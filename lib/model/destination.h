@@ -18,7 +18,7 @@ enum protocol {
     PROTOCOL_EXEC,
     PROTOCOL_NULL,
     PROTOCOL_AMQP, /* its form is checked; no adapter delivers to it in this version */
-    PROTOCOL_JDBC, /* likewise */
+    PROTOCOL_JDBC,
     PROTOCOL_COUNT
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
@@ -54,6 +54,8 @@ struct destination {
 
     const char *path; /* file: absolute, with placeholders */
     int64_t mode;     /* file: permission bits, default 0640 */
+
+    struct jdbc *jdbc; /* JDBC: jdbc.h; owned */
 
     json_t *command; /* exec: array of strings, the first an absolute path; placeholders in the others */
 

@@ -6,22 +6,29 @@
 
 #include "destination.h"
 #include "form_help.h"
+#include "form_text.h"
 #include "json.h"
+
+struct form_jdbc_members {
+    const char *table, *body_column, *key_column, *row_column, *upsert, *isolation;
+    json_t *columns, *values;
+    int64_t batch_size;
+};
 
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate;             /* all */
-    json_t *tls;                         /* protocols with a connection */
-    const char *mode;                    /* file */
-    json_t *connection;                  /* AMQP, JDBC */
-    const char *exchange, *routing_key;  /* AMQP */
-    const char *table, *isolation_level; /* JDBC */
-    int64_t delivery_mode, batch_size;   /* AMQP, JDBC */
+    const char *name, *rate;            /* all */
+    json_t *tls;                        /* protocols with a connection */
+    const char *mode;                   /* file */
+    json_t *connection;                 /* AMQP, JDBC */
+    const char *exchange, *routing_key; /* AMQP */
+    int64_t delivery_mode;              /* AMQP */
+    struct form_jdbc_members jdbc;
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 28 };
+enum { FORM_FIELDS = 14, FORM_FIELDS_ALL = 32 };
 
 /* One protocol. */
 struct form_kind {
@@ -47,9 +54,10 @@ size_t form_add_fields(struct json_field *out, const struct json_field *fields);
         .name = "tls", .kind = JSON_KIND_OBJECT, .target = &(form)->tls                                      \
     }
 int form_check_tls(const struct form *form, bool encrypted, bool named, struct fault *fault);
-/* An absolute path whose components are neither empty nor "." nor "..", without control characters. */
-bool form_path_is_plain(const char *path);
-/* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */
-bool form_host_is_valid(const char *host, size_t size);
+/*
+ * connection.credentials: a user name, NULL in *username where there is none, and a placeholder for the
+ * password. NULL is fine.
+ */
+int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault);
 
 #endif

@@ -137,29 +137,13 @@ static PGconn *start_connection(const struct pg *pg)
     return PQconnectStartParams(names, values, 0);
 }
 
-/* The SQLSTATE in a verbose message: "... FATAL:  28P01: password authentication failed ...". */
-static const char *state_in_message(char *message, char state[6])
-{
-    for (char *at = strstr(message, ":  "); at; at = strstr(at + 1, ":  ")) {
-        char *code = at + 3;
-
-        if (strspn(code, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 && text_starts_with(code + 5, ": ")) {
-            memcpy(state, code, 5);
-            state[5] = '\0';
-            memmove(code, code + 7, strlen(code + 7) + 1);
-            return state;
-        }
-    }
-    return "";
-}
-
 static int refused(struct pg *pg, struct fault *fault)
 {
     char *message = xstrdup(PQerrorMessage(pg->connection));
     bool password = PQconnectionNeedsPassword(pg->connection) != 0;
     char line[PG_LINE_SIZE];
 
-    text_copy(pg->sqlstate, sizeof pg->sqlstate, state_in_message(message, (char[6]){0}));
+    text_copy(pg->sqlstate, sizeof pg->sqlstate, pg_state_in_message(message, (char[PG_STATE_SIZE]){0}));
     enum fault_class class = *pg->sqlstate ? pg_class_of(pg->sqlstate) : FAULT_UNAVAILABLE;
     if (password)
         class = FAULT_CONFIG;

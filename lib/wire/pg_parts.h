@@ -5,6 +5,7 @@
 #define DIST_PG_PARTS_H
 
 #include "pg.h"
+#include "pg_message.h"
 #include "strmap.h"
 
 struct pg {
@@ -24,9 +25,6 @@ void pg_drop(struct pg *pg);
 
 /* What a SQLSTATE means for the caller. */
 enum fault_class pg_class_of(const char *sqlstate);
-/* The first line of a message, without blanks around it. */
-enum { PG_LINE_SIZE = 600 };
-const char *pg_first_line(const char *message, char out[PG_LINE_SIZE]);
 /* The connection is of no use any more: closed, and UNAVAILABLE. */
 int pg_broken(struct pg *pg, const char *why, struct fault *fault);
 int pg_timed_out(struct pg *pg, struct fault *fault);

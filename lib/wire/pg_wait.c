@@ -48,14 +48,6 @@ enum fault_class pg_class_of(const char *sqlstate)
     return FAULT_BUG;
 }
 
-/* The first line of a message, without blanks around it. */
-const char *pg_first_line(const char *message, char out[PG_LINE_SIZE])
-{
-    text_copy(out, PG_LINE_SIZE, message ? message : "");
-    out[strcspn(out, "\r\n")] = '\0';
-    return text_printable(text_trim(out));
-}
-
 /* The connection is of no use any more. */
 int pg_broken(struct pg *pg, const char *why, struct fault *fault)
 {

@@ -121,18 +121,15 @@ refused() {
     [[ $stderr == *"one.json"*"/endpoint"* && $stderr == *"two.json"*"/protocol"* && $stderr == *"three.json"*"line 2"* ]]
 }
 
-@test "AMQP and JDBC forms of the specification are checked, and nothing is sent to them" {
+@test "the AMQP form of the specification is checked, and nothing is sent to it" {
     destination queue '{"protocol": "AMQP", "connection": {"host": "rabbitmq.cluster.local", "port": 5672,
         "vhost": "/zenia", "credentials": {"username": "zenia_distributor", "password": "{secret}"}},
         "exchange": "zenia.distribution", "routing_key": "report.{tenant_id}", "delivery_mode": 2}'
-    destination table '{"protocol": "JDBC", "connection": {"url": "jdbc:postgresql://db.consumer.com:5432/reports",
-        "driver": "org.postgresql.Driver", "credentials": {"username": "zenia_writer", "password": "{secret}"}},
-        "table": "daily_reports", "batch_size": 100, "isolation_level": "READ_COMMITTED"}'
     run -0 dist-admin destination list
     run -78 --separate-stderr dist-admin destination check queue
     [[ $stderr == *"no adapter for AMQP"* ]]
-    run -65 --separate-stderr dist-submit --pipe --tenant acme --type t --to table <<<'{}'
-    [[ $stderr == *JDBC* ]]
+    run -65 --separate-stderr dist-submit --pipe --tenant acme --type t --to queue <<<'{}'
+    [[ $stderr == *AMQP* ]]
 }
 
 @test "no server at all: the message names it and where it was looked for" {

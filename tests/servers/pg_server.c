@@ -118,6 +118,7 @@ struct pg_config pg_server_config(const struct pg_server *server, int64_t timeou
 {
     return (struct pg_config){
         .host = server->folder,
+        .port = server->port,
         .database = "postgres",
         .user = "dist",
         .application = "dist-test",
@@ -127,7 +128,7 @@ struct pg_config pg_server_config(const struct pg_server *server, int64_t timeou
 
 void pg_server_start(struct pg_server *server)
 {
-    char data[100], sockets[100];
+    char data[100], sockets[100], port[20];
     struct pg_config config = pg_server_config(server, START_MS);
     struct pg *pg = pg_new(&config);
     struct fault fault = {0};
@@ -135,11 +136,14 @@ void pg_server_start(struct pg_server *server)
 
     snprintf(data, sizeof data, "%s/data", server->folder);
     snprintf(sockets, sizeof sockets, "unix_socket_directories=%s", server->folder);
+    snprintf(port, sizeof port, "port=%d", server->port ? server->port : 5432);
     const char *const argv[] = {"postgres",
                                 "-D",
                                 data,
                                 "-c",
-                                "listen_addresses=",
+                                server->port ? "listen_addresses=127.0.0.1" : "listen_addresses=",
+                                "-c",
+                                port,
                                 "-c",
                                 sockets,
                                 "-c",

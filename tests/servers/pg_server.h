@@ -1,5 +1,5 @@
 /*
- * pg_server - a PostgreSQL of the test's own: a new cluster in a folder of its own, on a unix socket only
+ * pg_server - a PostgreSQL of the test's own: a new cluster in a folder of its own, on a unix socket
  *
  * Everything here fails the test where it does not work: a missing server is a failure.
  */
@@ -12,6 +12,7 @@
 struct pg_server {
     char folder[64]; /* of the cluster and its socket */
     pid_t pid;       /* of the postmaster; 0: stopped */
+    int port;        /* 0: the socket alone; else of 127.0.0.1 too, to be set before it is created */
 };
 
 void pg_server_create(struct pg_server *server); /* initdb and start */

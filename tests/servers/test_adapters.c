@@ -1148,7 +1148,6 @@ static void protocols_without_an_adapter_have_none(void **state)
 {
     (void)state;
     assert_null(adapter_for(PROTOCOL_AMQP));
-    assert_null(adapter_for(PROTOCOL_JDBC));
     for (int protocol = PROTOCOL_REST; protocol <= PROTOCOL_NULL; protocol++) {
         const struct adapter *adapter = adapter_for((enum protocol)protocol);
         assert_non_null(adapter);

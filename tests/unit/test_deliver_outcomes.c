@@ -10,9 +10,10 @@
 #include "adapter.h"
 #include "http_head.h"
 #include "outcomes.h"
+#include "sqlstate.h"
 
 static const struct outcome_table *const tables[] = {&outcomes_rest, &outcomes_exec, &outcomes_file,
-                                                     &outcomes_null};
+                                                     &outcomes_null, &outcomes_jdbc};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static void every_status_has_the_kind_of_the_contract(void **state)
@@ -47,6 +48,59 @@ static void every_exit_code_and_errno_has_its_row(void **state)
     assert_string_equal(outcomes_by_code(&outcomes_file, ENOSPC)->reason, "full");
     assert_int_equal(outcomes_by_code(&outcomes_file, ENOSPC)->kind, OUTCOME_DEFERRED);
     assert_int_equal(outcomes_by_code(&outcomes_file, ENOTDIR)->kind, OUTCOME_REJECTED);
+}
+
+static void every_class_of_sqlstates_has_its_kind(void **state)
+{
+    static const struct {
+        const char *state, *reason;
+        enum outcome_kind kind;
+        bool overload;
+    } cases[] = {
+        {"00000", "written", OUTCOME_DELIVERED, false},
+        {"08006", "connection", OUTCOME_DEFERRED, false},
+        {"21000", "data", OUTCOME_REJECTED, false},
+        {"22P02", "data", OUTCOME_REJECTED, false},
+        {"23502", "constraint", OUTCOME_REJECTED, false},
+        {"23505", "duplicate", OUTCOME_REJECTED, false},
+        {"23P01", "constraint", OUTCOME_REJECTED, false},
+        {"25006", "read_only", OUTCOME_DEFERRED, false},
+        {"28P01", "login", OUTCOME_DEFERRED, false},
+        {"3D000", "no_database", OUTCOME_DEFERRED, false},
+        {"40001", "serialization", OUTCOME_DEFERRED, false},
+        {"40P01", "deadlock", OUTCOME_DEFERRED, false},
+        {"42501", "privilege", OUTCOME_DEFERRED, false},
+        {"42P01", "no_table", OUTCOME_DEFERRED, false},
+        {"42804", "statement", OUTCOME_DEFERRED, false},
+        {"53300", "connections", OUTCOME_DEFERRED, true},
+        {"53200", "resources", OUTCOME_DEFERRED, true},
+        {"53100", "full", OUTCOME_DEFERRED, false},
+        {"54000", "limit", OUTCOME_REJECTED, false},
+        {"55P03", "lock", OUTCOME_DEFERRED, true},
+        {"57014", "canceled", OUTCOME_DEFERRED, true},
+        {"57P03", "shutdown", OUTCOME_DEFERRED, false},
+        {"P0001", "raised", OUTCOME_REJECTED, false},
+        {"XX000", "internal", OUTCOME_DEFERRED, false},
+        {"F0000", "unknown", OUTCOME_DEFERRED, false},
+        {"", "unknown", OUTCOME_DEFERRED, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct answer *row = outcomes_by_code(&outcomes_jdbc, sqlstate_code(cases[i].state));
+        if (strcmp(row->reason, cases[i].reason) != 0 || row->kind != cases[i].kind ||
+            ((row->marks & OVERLOAD) != 0) != cases[i].overload)
+            fail_msg("%s is %s", cases[i].state, row->reason);
+    }
+    for (const struct answer *row = outcomes_jdbc.codes; row->reason; row++) {
+        assert_non_null(outcomes_jdbc.code_text(row->first));
+        assert_non_null(outcomes_jdbc.code_text(row->last));
+    }
+    assert_int_equal(sqlstate_number("23505"), 23505);
+    assert_int_equal(sqlstate_number("08006"), 8006);
+    assert_int_equal(sqlstate_number("40P01"), 0);
+    assert_int_equal(sqlstate_code("2350"), -1);
+    assert_int_equal(sqlstate_code("2350a"), -1);
 }
 
 static void what_no_row_is_for_is_deferred_as_unknown(void **state)
@@ -160,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_status_has_the_kind_of_the_contract),
         cmocka_unit_test(every_exit_code_and_errno_has_its_row),
+        cmocka_unit_test(every_class_of_sqlstates_has_its_kind),
         cmocka_unit_test(what_no_row_is_for_is_deferred_as_unknown),
         cmocka_unit_test(no_row_is_hidden_by_one_before_it),
         cmocka_unit_test(every_adapter_has_a_table),

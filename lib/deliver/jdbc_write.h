@@ -1,0 +1,37 @@
+/*
+ * jdbc_write - the rows of many deliveries in one transaction, of which a bad one spoils none but itself
+ *
+ * All rows of equal columns are one INSERT. Where the server rejects it, the deliveries are halved below a
+ * savepoint until the one that is to blame is alone; the others are written. Where it is the COMMIT that is
+ * rejected (a constraint that is deferred), each delivery gets a transaction of its own. Conflicts with
+ * others (class 40) are tried again at once a few times. Many rows go into a temporary table by COPY first.
+ */
+#ifndef DIST_JDBC_WRITE_H
+#define DIST_JDBC_WRITE_H
+
+#include "jdbc_rows.h"
+
+struct jdbc_part {
+    struct errand *errand; /* NULL: it has its outcome */
+    struct jdbc_rows rows;
+};
+
+struct jdbc_writer {
+    struct pg_sink *sink;
+    const struct jdbc *jdbc;
+    const struct jdbc_sets *sets;
+    struct jdbc_part *parts;
+    int64_t deadline_ms;
+    struct pg_sink_error error;
+};
+
+/*
+ * The parts first .. first + count - 1. Each gets its outcome, and 0 is returned; or -1: the connection is of
+ * no use any more, why is in writer->error, and some may have none.
+ */
+int jdbc_write(struct jdbc_writer *writer, size_t first, size_t count);
+
+/* The outcome of the state in `error`. */
+void jdbc_set_state(struct errand *errand, const struct pg_sink_error *error);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * pg_sink_parts - what pg_sink_call.c and pg_sink_open.c share; nobody else includes it
+ */
+#ifndef DIST_PG_SINK_PARTS_H
+#define DIST_PG_SINK_PARTS_H
+
+#include <libpq-fe.h>
+#include "pg_sink.h"
+
+struct pg_sink {
+    PGconn *connection;
+    struct buf line; /* of COPY, on its way */
+};
+
+/* Always -1. */
+int pg_sink_fail(struct pg_sink_error *error, enum pg_sink_cause cause, const char *message);
+/* Waits for `events` of poll(2); -1: not by then. */
+int pg_sink_wait(PGconn *connection, short events, int64_t deadline_ms, short *got);
+
+#endif
