@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "address.h"
 #include "clock.h"
+#include "guard.h"
 #include "xalloc.h"
 
 enum { KEEPALIVE_IDLE_S = 15, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_PROBES = 3, FULL_BACKLOG_MS = 5 };
@@ -233,14 +234,12 @@ static int dial_path(const char *path, int64_t deadline_ms, struct fault *fault)
     return open_socket((const struct sockaddr *)&address, sizeof address, deadline_ms, fault);
 }
 
-int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
+static int dial_name(const char *host, int port, bool guarded, int64_t deadline_ms, struct fault *fault)
 {
     struct fault problem = {0};
     struct lookup *lookup;
     int fd = -1, left = 0;
 
-    if (host[0] == '/')
-        return dial_path(host, deadline_ms, fault);
     lookup = resolve(host, port, deadline_ms, fault);
     if (!lookup)
         return -1;
@@ -248,7 +247,12 @@ int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
         left++;
     for (const struct addrinfo *at = lookup->found; at && fd < 0; at = at->ai_next, left--) {
         int64_t now_ms = clock_mono_ms();
+        const char *network = guarded ? guard_refuses(at->ai_addr) : NULL;
 
+        if (network && !problem.class)
+            fault_set(&problem, FAULT_DENIED, "the address is refused: %s", network);
+        if (network)
+            continue;
         fd = open_socket(at->ai_addr, at->ai_addrlen, now_ms + (deadline_ms - now_ms) / left, &problem);
     }
     lookup_free(lookup);
@@ -257,4 +261,17 @@ int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
     else if (fault)
         *fault = problem;
     return fd;
+}
+
+int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
+{
+    return host[0] == '/' ? dial_path(host, deadline_ms, fault)
+                          : dial_name(host, port, false, deadline_ms, fault);
+}
+
+int dial_guarded(const char *host, int port, int64_t deadline_ms, struct fault *fault)
+{
+    if (host[0] == '/')
+        return fault_set(fault, FAULT_DENIED, "the address is refused: a unix socket");
+    return dial_name(host, port, true, deadline_ms, fault);
 }

@@ -18,5 +18,11 @@
  * by a thread of its own, which is left behind where the deadline passes: it ends when the resolver does.
  */
 int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault);
+/*
+ * The same for a destination's address: each one is shown to the address guard (guard.h) before it is
+ * connected to, and passed over where that refuses. DENIED where it refused all that there were, with the
+ * network; the path of a unix socket is refused too.
+ */
+int dial_guarded(const char *host, int port, int64_t deadline_ms, struct fault *fault);
 
 #endif
