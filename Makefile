@@ -32,7 +32,7 @@ B := build/$(variant)
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wformat=2 $(if $(WERROR),-Werror)
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
-packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0 zlib
+packages := libcurl hiredis libpq librabbitmq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0 zlib
 instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
 	$(if $(COVERAGE),--coverage -fprofile-update=atomic -O0)
 base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq) \

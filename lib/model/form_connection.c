@@ -1,5 +1,5 @@
 /*
- * form_connection - AMQP and JDBC: protocols with a connection; specification 2.2.2 and 2.2.3
+ * form_connection - JDBC; specification 2.2.3; and the credentials of a connection
  *
  * A password is never in a form: it is a placeholder that is filled from `credentials` when it is needed.
  */
@@ -8,12 +8,11 @@
 #include "form_parts.h"
 #include "ceilings.h"
 
-enum { PORT_MAX = 65535, SHORT_STRING = 255, IDENTIFIER = 128, BATCH_MAX = 100000 };
+enum { SHORT_STRING = 255, IDENTIFIER = 128, BATCH_MAX = 100000 };
 
 /* The text of a pointer, with what was read of one connection. */
 struct connection {
-    const char *host, *vhost, *url, *driver;
-    int64_t port;
+    const char *url, *driver;
     json_t *credentials;
 };
 
@@ -21,15 +20,16 @@ static const char *const isolation_levels[] = {"READ_UNCOMMITTED", "READ_COMMITT
                                                "SERIALIZABLE", NULL};
 
 /* connection.credentials: {"username": ..., "password": "{secret}"} */
-static int check_credentials(const json_t *credentials, struct fault *fault)
+int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault)
 {
     static const char path[] = "/connection/credentials";
-    const char *username = NULL, *password = NULL;
+    const char *password = NULL;
     const struct json_field fields[] = {
-        {.name = "username", .kind = JSON_KIND_STRING, .target = &username},
+        {.name = "username", .kind = JSON_KIND_STRING, .target = username, .min = 1},
         {.name = "password", .kind = JSON_KIND_STRING, .target = &password},
         {0},
     };
+    *username = NULL;
     if (!credentials)
         return 0;
     if (json_fields(credentials, path, fields, fault))
@@ -40,7 +40,13 @@ static int check_credentials(const json_t *credentials, struct fault *fault)
             "%s/password: a password is not written into a form; say \"{secret}\", and name the stored "
             "secret in the destination's \"credentials\"",
             path);
-    return username ? placeholders_check(username, "/connection/credentials/username", fault) : 0;
+    if (!*username || strcmp(*username, "{username}") == 0)
+        return 0;
+    if (placeholders_check(*username, "/connection/credentials/username", fault))
+        return -1;
+    if (strchr(*username, '{'))
+        return fault_set(fault, FAULT_INPUT, "%s/username: a name, or \"{username}\", is wanted", path);
+    return 0;
 }
 
 /* [schema.]table: it becomes part of a statement. */
@@ -54,51 +60,6 @@ static bool is_identifier(const char *text)
         if (*text != '.')
             return *text == 0;
     }
-}
-
-static void amqp_fields(struct form *form, struct json_field out[FORM_FIELDS])
-{
-    const struct json_field fields[] = {
-        {.name = "connection", .kind = JSON_KIND_OBJECT, .required = true, .target = &form->connection},
-        {.name = "exchange",
-         .kind = JSON_KIND_STRING,
-         .required = true,
-         .target = &form->exchange,
-         .max = SHORT_STRING},
-        {.name = "routing_key",
-         .kind = JSON_KIND_STRING,
-         .required = true,
-         .target = &form->routing_key,
-         .max = SHORT_STRING},
-        {.name = "delivery_mode", .kind = JSON_KIND_INT, .target = &form->delivery_mode, .min = 1, .max = 2},
-        {.name = "allow_private", .kind = JSON_KIND_BOOL, .target = &form->destination->allow_private},
-        {0},
-    };
-    form_add_fields(out, fields);
-}
-
-static int amqp_check(struct form *form, struct fault *fault)
-{
-    struct connection connection = {0};
-    const struct json_field fields[] = {
-        {.name = "host", .kind = JSON_KIND_STRING, .required = true, .target = &connection.host},
-        {.name = "port", .kind = JSON_KIND_INT, .target = &connection.port, .min = 1, .max = PORT_MAX},
-        {.name = "vhost",
-         .kind = JSON_KIND_STRING,
-         .target = &connection.vhost,
-         .min = 1,
-         .max = SHORT_STRING},
-        {.name = "credentials", .kind = JSON_KIND_OBJECT, .target = &connection.credentials},
-        {0},
-    };
-    if (json_fields(form->connection, "/connection", fields, fault))
-        return -1;
-    if (!form_host_is_valid(connection.host, strlen(connection.host)))
-        return fault_set(fault, FAULT_INPUT,
-                         "/connection/host: the name of a host is wanted, without placeholders");
-    if (check_credentials(connection.credentials, fault))
-        return -1;
-    return placeholders_check_public(form->routing_key, "/routing_key", fault);
 }
 
 static void jdbc_fields(struct form *form, struct json_field out[FORM_FIELDS])
@@ -143,6 +104,7 @@ static int check_jdbc_url(const char *url, struct fault *fault)
 
 static int jdbc_check(struct form *form, struct fault *fault)
 {
+    const char *username;
     struct connection connection = {0};
     const struct json_field fields[] = {
         {.name = "url", .kind = JSON_KIND_STRING, .required = true, .target = &connection.url},
@@ -160,8 +122,7 @@ static int jdbc_check(struct form *form, struct fault *fault)
         return fault_set(fault, FAULT_INPUT, "/connection/driver: the name of a class is wanted");
     if (!is_identifier(form->table))
         return fault_set(fault, FAULT_INPUT, "/table: \"table\" or \"schema.table\" is wanted");
-    return check_credentials(connection.credentials, fault);
+    return form_check_credentials(connection.credentials, &username, fault);
 }
 
-const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check};
 const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check};

@@ -14,13 +14,12 @@ struct form {
     json_t *tls;                         /* protocols with a connection */
     const char *mode;                    /* file */
     json_t *connection;                  /* AMQP, JDBC */
-    const char *exchange, *routing_key;  /* AMQP */
     const char *table, *isolation_level; /* JDBC */
-    int64_t delivery_mode, batch_size;   /* AMQP, JDBC */
+    int64_t batch_size;                  /* JDBC */
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 28 };
+enum { FORM_FIELDS = 12, FORM_FIELDS_ALL = 32 };
 
 /* One protocol. */
 struct form_kind {
@@ -44,6 +43,11 @@ size_t form_add_fields(struct json_field *out, const struct json_field *fields);
         .name = "tls", .kind = JSON_KIND_OBJECT, .target = &(form)->tls                                      \
     }
 int form_check_tls(const struct form *form, bool encrypted, bool named, struct fault *fault);
+/*
+ * connection.credentials: a user name, NULL in *username where there is none, and a placeholder for the password.
+ * NULL is fine.
+ */
+int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault);
 /* An absolute path whose components are neither empty nor "." nor "..", without control characters. */
 bool form_path_is_plain(const char *path);
 /* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */

@@ -71,7 +71,7 @@ struct destination *route_resolve(const struct catalog *catalog, const char *nam
 /* The protocols that this version has an adapter for. */
 static int check_protocol(const struct destination *destination, struct fault *fault)
 {
-    if (destination->protocol != PROTOCOL_AMQP && destination->protocol != PROTOCOL_JDBC)
+    if (destination->protocol != PROTOCOL_JDBC)
         return 0;
     return fault_set(fault, FAULT_INPUT, "destination '%s' uses %s, which this version cannot deliver to",
                      destination->name, protocol_names[destination->protocol]);
