@@ -117,7 +117,7 @@ $(stages): %: %.o $(B)/libdist.a
 	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
 
 # What reads the texts of others, by itself: it needs no server, and so only the floors that know none.
-fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_read.o,$(lib_objects))
+fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_%,$(lib_objects))
 $(B)/libfuzzed.a: $(fuzzed)
 	@rm -f $@
 	ar rcs $@ $^
@@ -155,7 +155,7 @@ chaos: all $(receiver)
 
 # libFuzzer is clang's, and its programs have a folder of their own.
 fuzz-programs:
-	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined COVERAGE= variant=fuzz \
+	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -gline-tables-only' SANITIZE=fuzzer-no-link,address,undefined COVERAGE= variant=fuzz \
 		build-fuzz-programs
 build-fuzz-programs: $(fuzz_programs)
 fuzz: fuzz-programs

@@ -28,7 +28,8 @@ static const char *const usage[] = {
     "tenant disable id",
     "tenant enable id",
     "destination list [-j]",
-    "destination check [name ...]",
+    "destination check [-j] [name ...]",
+    "destination new protocol",
     "config [-j] [--check]",
     "doctor",
     "audit [-j] [-t name]",
@@ -98,7 +99,13 @@ static int run_destination_list(const struct tool *tool, char **words, int count
 
 static int run_destination_check(const struct tool *tool, char **words, int count, struct fault *fault)
 {
-    return admin_destination_check(tool, words, count, fault);
+    return admin_destination_reach(tool, words, count, json, fault);
+}
+
+static int run_destination_new(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)count;
+    return admin_destination_new(tool, words[0], fault);
 }
 
 static int run_config(const struct tool *tool, char **words, int count, struct fault *fault)
@@ -163,12 +170,12 @@ static int run_rules_remove(const struct tool *tool, char **words, int count, st
     return admin_rules_set(tool, &rules, RULE_CHANGE_REMOVED, words, count, fault);
 }
 
-/* One row per subcommand: its words, how many operands it takes behind them, and whether it makes the folder.
+/* One row per subcommand: its words, how many operands it takes behind them, and whether it needs no folder.
  */
 static const struct {
     const char *first, *second;
     int least, most;
-    bool makes_folder;
+    bool without_folder;
     int (*run)(const struct tool *tool, char **words, int count, struct fault *fault);
 } commands[] = {
     {"init", NULL, 0, 0, true, run_init},
@@ -179,6 +186,7 @@ static const struct {
     {"tenant", "enable", 1, 1, false, run_tenant_enable},
     {"destination", "list", 0, 0, false, run_destination_list},
     {"destination", "check", 0, 10000, false, run_destination_check},
+    {"destination", "new", 1, 1, true, run_destination_new},
     {"config", NULL, 0, 0, false, run_config},
     {"doctor", NULL, 0, 0, false, run_doctor},
     {"audit", NULL, 0, 0, false, run_audit},
@@ -200,7 +208,7 @@ static int run(const struct tool *tool, int count, char **words, struct fault *f
         if (count - own < commands[i].least || count - own > commands[i].most)
             return tool_usage(tool, fault, "wrong number of arguments for '%s%s%s'", commands[i].first,
                               commands[i].second ? " " : "", commands[i].second ? commands[i].second : "");
-        if (!commands[i].makes_folder && tool_folder(tool, fault) < 0)
+        if (!commands[i].without_folder && tool_folder(tool, fault) < 0)
             return -1;
         return commands[i].run(tool, words + own, count - own, fault);
     }

@@ -2,9 +2,8 @@
  * adapter - how one protocol delivers: a const struct of functions per protocol
  *
  * An adapter gets a prepared body and reports exactly one outcome. It sees neither the store nor the rules.
- * It never blocks the event loop: what may block (a disk, a command) runs in a child process. A new protocol
- * is one new file with one such struct, its table of outcomes (outcomes.h), and its line in adapters[] of
- * registry.c.
+ * It never blocks the event loop: what may block (a disk, a command) runs in a child process (child.h), a
+ * client library that blocks on a thread (crew.h). How to write one is told in dist-internals(7).
  */
 #ifndef DIST_ADAPTER_H
 #define DIST_ADAPTER_H
@@ -71,6 +70,13 @@ struct adapter {
                                     attempt_done done, void *arg);
     /* Ends it without a call of done; a command is killed with its whole process group. */
     void (*cancel)(struct attempt_handle *handle);
+    /*
+     * For dist-admin destination check: whether the destination is there and lets us in, as far as it can be
+     * seen without any effect on it. It may block and run the context's loop, at most for timeout_ms. Never
+     * NULL. UNAVAILABLE, CONFIG or SYSTEM; the secret may be NULL.
+     */
+    int (*check)(struct adapter_context *context, const struct destination *destination,
+                 const struct secret *secret, struct fault *fault);
 };
 
 extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_amqp;

@@ -24,8 +24,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "amqp_late.h"
 #include "broker.h"
-#include "ceilings.h"
 #include "clock.h"
 #include "dial.h"
 #include "xalloc.h"
@@ -40,6 +40,7 @@ struct amqp {
     struct broker *broker;
     const struct destination *destination;
     size_t alone; /* so many messages go one by one */
+    struct amqp_late late;
 };
 
 /* ---- the connection ---- */
@@ -86,8 +87,10 @@ static void refuse_by_broker(const struct crew_call *call, const struct broker *
 
     if (code && row->kind == OUTCOME_DEFERRED)
         crew_refuse_by(call, row, code, "%s", fault->text);
-    else if (fault->class == FAULT_CONFIG)
+    else if (fault->class == FAULT_INPUT)
         crew_refuse(call, EVENT_CONFIGURATION, "%s", fault->text);
+    else if (fault->class == FAULT_CONFIG) /* with TLS 1.3 it is said after the handshake */
+        crew_refuse(call, EVENT_TLS, "%s", fault->text);
     else
         crew_refuse(call, EVENT_BROKEN, "%s", fault->text);
 }
@@ -128,21 +131,17 @@ static void *amqp_open(const struct crew_call *call)
         return NULL;
     }
     struct amqp *amqp = xcalloc(1, sizeof *amqp);
-    *amqp = (struct amqp){.broker = broker, .destination = call->destination, .alone = 1};
+    amqp->broker = broker;
+    amqp->destination = call->destination;
+    amqp->alone = 1;
     return amqp;
-}
-
-static int amqp_tend(void *connection, struct fault *fault)
-{
-    struct amqp *amqp = connection;
-
-    return broker_tend(amqp->broker, fault);
 }
 
 static void amqp_close(void *connection)
 {
     struct amqp *amqp = connection;
 
+    amqp_late_clear(&amqp->late);
     broker_free(amqp->broker);
     free(amqp);
 }
@@ -230,7 +229,20 @@ static int publish(struct amqp *amqp, const struct errand *errand, const char *r
     return broker_publish(amqp->broker, &message, tag, fault);
 }
 
-/* Puts it into the queue for the socket. False: it cannot be sent, and has its outcome. */
+/* What became of an earlier attempt of it on this connection. */
+static enum amqp_late_state look_back(struct amqp *amqp, struct errand *errand, uint64_t *tag)
+{
+    const char *id = errand_attempt(errand)->message_id;
+    enum amqp_late_state state = amqp_late_find(&amqp->late, id, tag);
+
+    if (state == AMQP_LATE_CONFIRMED) {
+        amqp_late_forget(&amqp->late, id);
+        errand_set_event(errand, EVENT_CONFIRMED, "%s", "");
+    }
+    return state;
+}
+
+/* Puts it into the queue for the socket, unless it is there. False: it has its outcome. */
 static bool put(struct amqp *amqp, struct errand *errand, uint64_t *tag)
 {
     const struct placeholders values = errand_placeholders(errand, false);
@@ -239,6 +251,16 @@ static bool put(struct amqp *amqp, struct errand *errand, uint64_t *tag)
     const char *what = NULL;
     struct buf key;
 
+    switch (look_back(amqp, errand, tag)) {
+    case AMQP_LATE_CONFIRMED:
+        return false;
+    case AMQP_LATE_OPEN:
+        amqp_late_forget(&amqp->late, errand_attempt(errand)->message_id);
+        errand_sent(errand);
+        return true;
+    case AMQP_LATE_UNKNOWN:
+        break;
+    }
     buf_init(&key, BROKER_SHORT_MAX);
     if (placeholders_expand(amqp->destination->amqp.routing_key, &values, ESCAPE_NONE, &key, &fault) < 0)
         what = "routing_key";
@@ -302,14 +324,21 @@ static void set_by(struct batch *batch, size_t from, size_t to, const struct ans
             errand_set(batch->items[i], row, code, "%s", text);
 }
 
+/* Those that were put are remembered: the broker takes them when it is unblocked. */
 static void set_blocked(struct batch *batch, size_t from, size_t to)
 {
     const char *why = broker_blocked(batch->amqp->broker);
+    uint64_t tag;
 
-    for (size_t i = from; i < to; i++)
-        if (batch->items[i])
-            errand_set_event(batch->items[i], EVENT_BLOCKED, "the broker takes nothing for now: %s",
-                             why && *why ? why : "blocked");
+    for (size_t i = from; i < to; i++) {
+        struct errand *errand = batch->items[i];
+        if (!errand || look_back(batch->amqp, errand, &tag) == AMQP_LATE_CONFIRMED)
+            continue;
+        if (i < batch->put)
+            amqp_late_add(&batch->amqp->late, errand_attempt(errand)->message_id, batch->tags[i]);
+        errand_set_event(errand, EVENT_BLOCKED, "the broker takes nothing for now: %s",
+                         why && *why ? why : "blocked");
+    }
 }
 
 /* 0, -1: the connection is closed. */
@@ -369,6 +398,7 @@ static int on_confirm(struct batch *batch, const struct broker_event *event, int
 {
     (void)deadline_ms;
     (void)fault;
+    amqp_late_confirm(&batch->amqp->late, event->tag, event->multiple, event->kind == BROKER_ACK);
     for (size_t i = 0; i < batch->put; i++) {
         struct errand *errand = batch->items[i];
         if (!errand || (batch->tags[i] != event->tag && !(event->multiple && batch->tags[i] < event->tag)))
@@ -386,6 +416,7 @@ static int on_returned(struct batch *batch, const struct broker_event *event, in
 {
     (void)deadline_ms;
     (void)fault;
+    amqp_late_forget(&batch->amqp->late, event->message_id); /* it comes back again when it is published again */
     for (size_t i = 0; i < batch->put; i++) {
         struct errand *errand = batch->items[i];
         if (!errand || strcmp(errand_attempt(errand)->message_id, event->message_id) != 0)
@@ -416,6 +447,7 @@ static int on_channel_closed(struct batch *batch, const struct broker_event *eve
 
     snprintf(text, sizeof text, "AMQP %d: %s", event->code, event->text);
     set_closed(batch, event->code, text);
+    amqp_late_clear(&batch->amqp->late);
     for (size_t i = batch->put; i < batch->count; i++)
         if (batch->items[i])
             return open_channel(batch, deadline_ms, fault);
@@ -463,6 +495,28 @@ static int64_t note_blocked(struct batch *batch, int64_t deadline_ms)
     return batch->blocked_ms + BLOCKED_GRACE_MS;
 }
 
+/* What was said since the last batch. */
+static int hear(struct batch *batch, int64_t deadline_ms, struct fault *fault)
+{
+    struct broker_event event;
+
+    for (;;) {
+        if (broker_wait(batch->amqp->broker, false, clock_mono_ms(), &event, fault) < 0)
+            return -1;
+        if (event.kind == BROKER_NOTHING)
+            return 0;
+        if (handlers[event.kind](batch, &event, deadline_ms, fault) < 0)
+            return -1;
+    }
+}
+
+static int amqp_tend(void *connection, struct fault *fault)
+{
+    struct batch nothing = {.amqp = connection};
+
+    return hear(&nothing, clock_mono_ms(), fault);
+}
+
 static int amqp_work(void *connection, struct errand **items, size_t count, int64_t deadline_ms,
                      struct fault *fault)
 {
@@ -470,8 +524,8 @@ static int amqp_work(void *connection, struct errand **items, size_t count, int6
     struct batch batch = {.amqp = amqp, .items = items, .count = count};
     struct broker_event event;
 
-    if (broker_tend(amqp->broker, fault) < 0)
-        return fail(&batch, fault);
+    if (amqp_tend(amqp, fault) < 0)
+        return -1;
     if (broker_blocked(amqp->broker)) {
         set_blocked(&batch, 0, count);
         return 0;
@@ -500,4 +554,10 @@ static struct attempt_handle *amqp_start(struct adapter_context *context, const 
     return crew_start(&kind, &adapter_amqp, context, attempt, done, arg);
 }
 
-const struct adapter adapter_amqp = {PROTOCOL_AMQP, &outcomes_amqp, amqp_start, crew_cancel};
+static int amqp_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    return crew_check(&kind, &adapter_amqp, context, destination, secret, fault);
+}
+
+const struct adapter adapter_amqp = {PROTOCOL_AMQP, &outcomes_amqp, amqp_start, crew_cancel, amqp_check};

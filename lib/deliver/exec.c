@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "child.h"
 #include "excerpt.h"
@@ -253,4 +254,17 @@ static void exec_cancel(struct attempt_handle *handle)
     exec_free((struct pending *)handle);
 }
 
-const struct adapter adapter_exec = {PROTOCOL_EXEC, &outcomes_exec, exec_start, exec_cancel};
+static int exec_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    const char *program = json_string_value(json_array_get(destination->command, 0));
+    struct stat status;
+    (void)context;
+    (void)secret;
+
+    if (stat(program, &status) == 0 && S_ISREG(status.st_mode) && euidaccess(program, X_OK) == 0)
+        return 0;
+    return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", program);
+}
+
+const struct adapter adapter_exec = {PROTOCOL_EXEC, &outcomes_exec, exec_start, exec_cancel, exec_check};

@@ -12,6 +12,7 @@
 #include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "child.h"
 #include "file_write.h"
 #include "num.h"
@@ -161,4 +162,24 @@ static void file_cancel(struct attempt_handle *handle)
     file_free((struct pending *)handle);
 }
 
-const struct adapter adapter_file = {PROTOCOL_FILE, &outcomes_file, file_start, file_cancel};
+/* The folders that do not depend on the report must be there; the last one must take files. */
+static int file_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    const char *path = destination->path, *placeholder = strchr(path, '{');
+    size_t size = placeholder ? (size_t)(placeholder - path) : strlen(path);
+    bool last = !placeholder || !strchr(placeholder, '/');
+    int result = 0;
+    (void)context;
+    (void)secret;
+
+    while (size > 1 && path[size - 1] != '/')
+        size--;
+    char *folder = xmemdupz(path, size);
+    if (euidaccess(folder, last ? W_OK | X_OK : X_OK) < 0)
+        result = fault_set(fault, FAULT_CONFIG, "%s: %s", folder, strerror(errno));
+    free(folder);
+    return result;
+}
+
+const struct adapter adapter_file = {PROTOCOL_FILE, &outcomes_file, file_start, file_cancel, file_check};

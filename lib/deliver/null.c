@@ -35,4 +35,14 @@ static void null_cancel(struct attempt_handle *handle)
     null_free((struct pending *)handle);
 }
 
-const struct adapter adapter_null = {PROTOCOL_NULL, &outcomes_null, null_start, null_cancel};
+static int null_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    (void)context;
+    (void)destination;
+    (void)secret;
+    (void)fault;
+    return 0;
+}
+
+const struct adapter adapter_null = {PROTOCOL_NULL, &outcomes_null, null_start, null_cancel, null_check};

@@ -110,6 +110,19 @@ static void on_response(void *arg, struct http_response *response)
     pending_report(&rest->pending);
 }
 
+/* Of a check. */
+static void on_connected(void *arg, struct http_response *response)
+{
+    struct rest *rest = arg;
+
+    rest->transfer = NULL;
+    if (response->result == HTTP_ANSWERED)
+        outcome_set(&rest->pending.outcome, OUTCOME_DELIVERED, 0, "connected", "%s", "");
+    else
+        pending_set_event(&rest->pending, events[response->result], "%s", response->text);
+    pending_report(&rest->pending);
+}
+
 /* The request */
 
 static bool has_header(json_t *headers, const char *name)
@@ -260,4 +273,32 @@ static void rest_cancel(struct attempt_handle *handle)
     rest_free((struct pending *)handle);
 }
 
-const struct adapter adapter_rest = {PROTOCOL_REST, &outcomes_rest, rest_start, rest_cancel};
+/* Name, connection and TLS: no request has no effect for sure. */
+static int rest_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    struct pending_trial trial = {.fault = fault};
+    const struct attempt attempt = {.destination = destination, .secret = secret};
+    struct rest *rest = xcalloc(1, sizeof *rest);
+    const char *host = strstr(destination->endpoint, "://") + 3;
+    char *url = xmemdupz(destination->endpoint, (size_t)(host - destination->endpoint) +
+                                                    strcspn(host, "/?")); /* without placeholders */
+
+    pending_init(&rest->pending, &adapter_rest, context, &attempt, pending_trial_done, &trial, rest_free);
+    const struct http_request request = {
+        .method = "GET",
+        .url = url,
+        .timeout_ms = destination->timeout_ms,
+        .allow_private = context->allow_private || destination->allow_private,
+        .version = version_of(destination->http_version),
+        .ca_file = destination->ca_file,
+        .cert_file = destination->cert_file,
+        .key_file = destination->key_file,
+        .connect_only = true,
+    };
+    rest->transfer = http_start(context->http, &request, on_connected, rest);
+    free(url);
+    return pending_trial_run(&trial, context);
+}
+
+const struct adapter adapter_rest = {PROTOCOL_REST, &outcomes_rest, rest_start, rest_cancel, rest_check};

@@ -17,7 +17,7 @@ enum {
     LIMIT_RESPONSE = 20000,             /* bytes of a response that are kept */
     LIMIT_RESPONSE_READ = 1024 * 1024,  /* bytes of a response that are read before we stop listening */
     LIMIT_URL = 8192,
-    LIMIT_HEADERS = 100, /* header fields of one request */
+    LIMIT_HEADERS = 100,        /* header fields of one request */
     LIMIT_PROGRAM_FILES = 1000, /* in transforms.d */
     LIMIT_CONFIG_FILE = 4 * 1024 * 1024,
     LIMIT_SECRET = 64 * 1024,

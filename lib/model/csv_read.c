@@ -26,6 +26,7 @@ struct reader {
     size_t name_count;
     size_t width; /* fields of every record; 0: not known yet */
     size_t cells;
+    size_t row_name_bytes, name_bytes; /* of the names in one row, and in all so far */
 };
 
 static int fail(const struct reader *reader, struct fault *fault, const char *text)
@@ -178,6 +179,7 @@ static int set_names(struct reader *reader, struct fault *fault)
         if (result)
             break;
         reader->names[reader->name_count++] = xstrdup(text);
+        reader->row_name_bytes += json_string_length(name);
     }
     strmap_release(&seen, NULL);
     return result;
@@ -214,6 +216,13 @@ static int add_row(struct reader *reader, json_t *rows, struct fault *fault)
     if (reader->cells > CSV_CELLS_MAX)
         return fault_set(fault, FAULT_INPUT, "line %zu: more than %d fields in all", reader->record_line,
                          CSV_CELLS_MAX);
+    reader->name_bytes += reader->row_name_bytes;
+    if (reader->name_bytes > CSV_NAME_BYTES_MAX)
+        return fault_set(
+            fault, FAULT_INPUT,
+            "line %zu: the names of the columns are too long for so many rows: more than %d bytes "
+            "in all",
+            reader->record_line, CSV_NAME_BYTES_MAX);
     json_t *row = make_row(reader, reader->names ? (const char *const *)reader->names : reading->columns);
     if (json_array_append_new(rows, row))
         abort();
@@ -274,6 +283,8 @@ json_t *csv_read(const char *text, size_t size, const struct csv_reading *readin
         text += 3;
         size -= 3;
     }
+    for (size_t i = 0; i < reading->column_count; i++)
+        reader.row_name_bytes += strlen(reading->columns[i]);
     reader.at = text;
     reader.end = text + size;
     buf_init(&reader.field, (size_t)reading->max_field);

@@ -20,6 +20,7 @@ enum {
     CSV_ROWS_DEFAULT = 1000000,
     CSV_CELLS_MAX =
         4000000, /* fields of all rows: each takes some 150 bytes of memory, and one byte of text */
+    CSV_NAME_BYTES_MAX = 256 * 1024 * 1024, /* of the names in all rows, each of which has its own copy */
     CSV_FIELD_DEFAULT = 1024 * 1024,
 };
 

@@ -7,6 +7,7 @@
  */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include "form.h"
 #include "form_parts.h"
@@ -196,30 +197,37 @@ static const char *list_protocols(char text[KNOWN_SIZE])
     return text;
 }
 
+int form_protocol(const char *name, enum protocol *protocol, struct fault *fault)
+{
+    char cut[40], known[KNOWN_SIZE];
+
+    for (int i = 0; i < PROTOCOL_COUNT; i++)
+        if (strcasecmp(protocol_names[i], name) == 0) {
+            *protocol = (enum protocol)i;
+            return 0;
+        }
+    text_copy(cut, sizeof cut, name);
+    return fault_set(fault, FAULT_INPUT, "%s is wanted, not \"%s\"", list_protocols(known),
+                     text_printable(cut));
+}
+
 /* Members of a form are read in the light of its protocol: it comes before them. */
 static int read_protocol(struct destination *destination, struct fault *fault)
 {
     if (!json_is_object(destination->form))
         return fault_set(fault, FAULT_INPUT, "an object is wanted");
-    const char *protocol = json_string_value(json_object_get(destination->form, "protocol"));
-    if (!json_object_get(destination->form, "protocol"))
+    const json_t *member = json_object_get(destination->form, "protocol");
+    const char *protocol = json_string_value(member);
+    if (!member)
         return fault_set(fault, FAULT_INPUT, "'protocol' is missing");
-    for (int i = 0; protocol && i < PROTOCOL_COUNT; i++) {
-        if (strcasecmp(protocol_names[i], protocol) == 0) {
-            destination->protocol = (enum protocol)i;
-            if (kinds[i]->operator_only && destination->tenant)
-                return fault_set(
-                    fault, FAULT_DENIED,
-                    "/protocol: '%s' is for configured destinations: only the operator names files "
-                    "and commands",
-                    protocol_names[i]);
-            return 0;
-        }
-    }
-    char cut[40], known[KNOWN_SIZE];
-    text_copy(cut, sizeof cut, protocol ? protocol : "");
-    return fault_set(fault, FAULT_INPUT, "/protocol: %s is wanted, not \"%s\"", list_protocols(known),
-                     text_printable(cut));
+    if (form_protocol(protocol ? protocol : "", &destination->protocol, fault))
+        return fault_wrap(fault, "/protocol");
+    if (kinds[destination->protocol]->operator_only && destination->tenant)
+        return fault_set(fault, FAULT_DENIED,
+                         "/protocol: '%s' is for configured destinations: only the operator names files and "
+                         "commands",
+                         protocol_names[destination->protocol]);
+    return 0;
 }
 
 static int read_form(struct destination *destination, struct fault *fault)
@@ -261,4 +269,46 @@ struct destination *form_destination(const char *name, const json_t *form, const
         return NULL;
     }
     return destination;
+}
+
+const struct form_help *form_help(enum protocol protocol)
+{
+    return kinds[protocol]->help;
+}
+
+const struct form_help form_common_help[] = {
+    {"protocol", NULL, "how reports get there (required)"},
+    {"name", NULL, "the name of the destination; default: that of the file"},
+    {"description", "\"\"", "for people; nothing reads it"},
+    {"format", NULL, "what bodies become for it: \"identity\" leaves them as they are (default)"},
+    {"credentials", NULL, "the name of a file with secrets in credentials.d; default: none"},
+    {"tenants", NULL, "names of the tenants that may use it; default: all"},
+    {"disabled", NULL, "true: deliveries wait; default: false"},
+    {"timeout", "30", "of one attempt, as seconds or \"1m30s\", 0.1 s to 1 h; default: 30"},
+    {"concurrency", NULL, "the most attempts at once of one worker, 1 to 1000; default: 20"},
+    {"rate", NULL,
+     "attempts that may begin, of all workers: \"50/s\", \"3000/m\", \"100/h\"; default: no limit"},
+    {"retry_policy", NULL,
+     "the name of a policy, or an object with \"policy\", \"max_attempts\", \"backoff_multiplier\", "
+     "\"max_backoff\" (seconds); default: DIST_RETRY_POLICY"},
+    {0},
+};
+
+static void add_members(json_t *form, const struct form_help *help)
+{
+    for (; help->name; help++)
+        if (help->start) /* of our own tables: a mistake in one is a NULL, which no form takes */
+            json_object_set_new(form, help->name, json_loads(help->start, JSON_DECODE_ANY, NULL));
+}
+
+json_t *form_start(enum protocol protocol)
+{
+    json_t *form = json_object();
+
+    if (!form)
+        abort(); /* out of memory, as in xalloc */
+    json_object_set_new(form, "protocol", json_string(protocol_names[protocol]));
+    add_members(form, form_help(protocol));
+    add_members(form, form_common_help);
+    return form;
 }

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include "destination.h"
 #include "fault.h"
+#include "form_help.h"
 
 /*
  * `form` (borrowed) as destination `name`; a "name" in the form must be the same. `tenant` is NULL for
@@ -20,5 +21,12 @@ struct destination *form_destination(const char *name, const json_t *form, const
 
 /* The header field frames the message, and is set by the HTTP client alone. */
 bool form_header_is_framing(const char *name);
+/* Of all protocols, and of one; ended by a NULL name. */
+extern const struct form_help form_common_help[];
+const struct form_help *form_help(enum protocol protocol);
+/* A form of the protocol that form_destination() takes, to be filled in. */
+json_t *form_start(enum protocol protocol);
+/* By its name, in any case; INPUT names those that there are. */
+int form_protocol(const char *name, enum protocol *protocol, struct fault *fault);
 
 #endif

@@ -152,4 +152,21 @@ static int amqp_check(struct form *form, struct fault *fault)
     return placeholders_check_public(amqp->routing_key, "/routing_key", fault);
 }
 
-const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check};
+static const struct form_help amqp_help[] = {
+    {"connection",
+     "{\"host\": \"rabbitmq.example.com\", \"port\": 5672, \"vhost\": \"/\", \"credentials\": {\"username\": "
+     "\"dist\", \"password\": \"{secret}\"}}",
+     "host (required), scheme (amqp or amqps), port, vhost, credentials, heartbeat and connect_timeout (seconds) "
+     "(required)"},
+    {"exchange", "\"reports\"", "the exchange to publish to, \"\" for the default one (required)"},
+    {"routing_key", "\"report.{tenant_id}\"", "with placeholders (required)"},
+    {"delivery_mode", "2", "1: kept in memory, 2: persistent; default: 2"},
+    {"mandatory", NULL, "false: what reaches no queue counts as delivered; default: true"},
+    {"content_type", NULL, "default: that of the body"},
+    {"headers", NULL, "an object of texts with placeholders; default: none"},
+    {"tls", NULL, "for amqps: an object with \"ca_file\", \"cert_file\", \"key_file\", \"server_name\""},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+
+const struct form_kind form_amqp = {.fields = amqp_fields, .check = amqp_check, .help = amqp_help};

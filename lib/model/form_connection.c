@@ -125,4 +125,16 @@ static int jdbc_check(struct form *form, struct fault *fault)
     return form_check_credentials(connection.credentials, &username, fault);
 }
 
-const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check};
+static const struct form_help jdbc_help[] = {
+    {"connection",
+     "{\"url\": \"jdbc:postgresql://db.example.com:5432/reports\", \"credentials\": {\"username\": \"dist\", "
+     "\"password\": \"{secret}\"}}",
+     "url (required), driver and credentials (required)"},
+    {"table", "\"public.reports\"", "\"table\" or \"schema.table\" (required)"},
+    {"batch_size", NULL, "rows of one transaction, 1 to 100000"},
+    {"isolation_level", NULL, "READ_UNCOMMITTED, READ_COMMITTED, REPEATABLE_READ or SERIALIZABLE"},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+
+const struct form_kind form_jdbc = {.fields = jdbc_fields, .check = jdbc_check, .help = jdbc_help};

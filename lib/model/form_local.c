@@ -117,6 +117,21 @@ static void null_fields(struct form *form, struct json_field out[FORM_FIELDS])
     out[0] = (struct json_field){0};
 }
 
-const struct form_kind form_file = {.operator_only = true, .fields = file_fields, .check = file_check};
-const struct form_kind form_exec = {.operator_only = true, .fields = exec_fields, .check = exec_check};
-const struct form_kind form_null = {.fields = null_fields};
+static const struct form_help file_help[] = {
+    {"path", "\"/var/lib/dist/{tenant_id}/{date}-{delivery_id}.json\"",
+     "an absolute path with placeholders; its folder must exist (required)"},
+    {"mode", "\"0640\"", "permission bits in octal; default: \"0640\""},
+    {0},
+};
+static const struct form_help exec_help[] = {
+    {"command", "[\"/usr/bin/lp\", \"-t\", \"{data_type} {date}\"]",
+     "an absolute path and arguments with placeholders; the body is on standard input (required)"},
+    {0},
+};
+static const struct form_help null_help[] = {{0}};
+
+const struct form_kind form_file = {
+    .operator_only = true, .fields = file_fields, .check = file_check, .help = file_help};
+const struct form_kind form_exec = {
+    .operator_only = true, .fields = exec_fields, .check = exec_check, .help = exec_help};
+const struct form_kind form_null = {.fields = null_fields, .help = null_help};

@@ -5,6 +5,7 @@
 #define DIST_FORM_PARTS_H
 
 #include "destination.h"
+#include "form_help.h"
 #include "json.h"
 
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
@@ -28,6 +29,8 @@ struct form_kind {
     void (*fields)(struct form *form, struct json_field out[FORM_FIELDS]);
     /* After the members were read: what their types do not say. Sets defaults. NULL: nothing. */
     int (*check)(struct form *form, struct fault *fault);
+    /* Each of its own members. */
+    const struct form_help *help;
 };
 extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc;
 

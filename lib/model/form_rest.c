@@ -187,4 +187,17 @@ static int rest_check(struct form *form, struct fault *fault)
     return check_version(destination, fault);
 }
 
-const struct form_kind form_rest = {.fields = rest_fields, .check = rest_check};
+static const struct form_help rest_help[] = {
+    {"endpoint", "\"https://api.example.com/webhook\"",
+     "an http or https URL; placeholders as {tenant_id} behind the host (required)"},
+    {"method", "\"POST\"", "GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS; default: POST"},
+    {"headers", "{}", "an object of texts: \"Authorization\": \"Bearer {token}\"; default: none"},
+    {"http_version", NULL,
+     "\"1.1\", \"2\" or \"2-prior-knowledge\"; default: \"2\" for https, \"1.1\" for http"},
+    {"tls", NULL,
+     "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},
+    {"allow_private", NULL, "true: private addresses may be connected to; default: false"},
+    {0},
+};
+
+const struct form_kind form_rest = {.fields = rest_fields, .check = rest_check, .help = rest_help};

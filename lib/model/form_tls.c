@@ -4,7 +4,6 @@
  * There is no member that turns verification off: who has an authority of his own names it.
  */
 #include "form_parts.h"
-#include "form.h"
 
 enum { PATH_SIZE = 4095 /* Linux's PATH_MAX without the NUL */ };
 

@@ -23,6 +23,13 @@ int admin_destination_list(const struct tool *tool, bool json, struct fault *fau
 /* Forms, credentials and commands of all destinations, or of those named, groups too: every mistake, then 78.
  */
 int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault);
+/*
+ * The same, and each is connected to; a row for each. 78 where one has a mistake, 69 where none can be
+ * reached, 1 where some cannot.
+ */
+int admin_destination_reach(const struct tool *tool, char **names, int count, bool json, struct fault *fault);
+/* A form of this protocol to start with, to standard output; its members are explained on standard error. */
+int admin_destination_new(const struct tool *tool, const char *protocol, struct fault *fault);
 
 /* The settings in force, their origins; tool_begin() has checked dist.conf and the environment already. */
 int admin_config(const struct tool *tool, bool json, struct fault *fault);

@@ -9,10 +9,12 @@
 #include "catalog.h"
 #include "adapter.h"
 #include "admin.h"
+#include "form.h"
 #include "json.h"
 #include "msg.h"
 #include "num.h"
 #include "queue.h"
+#include "reach.h"
 #include "secret.h"
 #include "table.h"
 #include "xalloc.h"
@@ -77,7 +79,12 @@ struct checking {
     const struct tool *tool;
     const struct catalog *catalog;
     struct render *render;
-    size_t total, mistakes;
+    struct reach *reach; /* NULL: nothing is connected to */
+    bool json;
+    struct table *table;
+    struct fault *fault; /* of the output */
+    int output;          /* -1: it failed */
+    size_t total, mistakes, unreached;
 };
 
 /* What a destination needs on this host, beside a good form. */
@@ -100,10 +107,44 @@ static int check_one(const struct checking *checking, const struct destination *
     return render_check_program(checking->render, checking->catalog, destination->rendering, "", fault);
 }
 
+/* A row of what was connected to; why it failed has its line of its own, but in JSON. */
+static void print_row(struct checking *checking, const struct destination *destination,
+                      const struct fault *problem)
+{
+    const char *result = problem->class ? fault_class_name(problem->class) : "ok";
+    const char *protocol = protocol_names[destination->protocol];
+
+    if (!checking->reach || checking->output < 0)
+        return;
+    if (checking->json)
+        checking->output = print_json(
+            json_pack("{s:s, s:s, s:s, s:s, s:s*}", "name", destination->name, "protocol", protocol, "result",
+                      result, "place", place_of(destination), "error", problem->class ? problem->text : NULL),
+            checking->fault);
+    else
+        table_row(checking->table,
+                  (const char *[]){destination->name, protocol, result, place_of(destination)});
+}
+
+static void check_known(struct checking *checking, const struct destination *destination)
+{
+    struct fault problem = {0};
+
+    if (check_one(checking, destination, &problem) < 0)
+        checking->mistakes++;
+    else if (checking->reach && reach_destination(checking->reach, destination, &problem) < 0 &&
+             problem.class == FAULT_CONFIG)
+        checking->mistakes++;
+    else if (problem.class)
+        checking->unreached++;
+    if (problem.class)
+        msg(MSG_ERROR, "%s: %s: %s", destination->origin, destination->name, problem.text);
+    print_row(checking, destination, &problem);
+}
+
 static void check_destination(struct checking *checking, const char *name)
 {
     const struct destination *destination = catalog_destination(checking->catalog, name);
-    struct fault problem = {0};
 
     checking->total++;
     if (!destination) {
@@ -111,9 +152,8 @@ static void check_destination(struct checking *checking, const char *name)
         msg(MSG_ERROR, "%s: no such destination%s%s%s", name, nearest ? "; did you mean '" : "",
             nearest ? nearest : "", nearest ? "'?" : "");
         checking->mistakes++;
-    } else if (check_one(checking, destination, &problem) < 0) {
-        msg(MSG_ERROR, "%s: %s: %s", destination->origin, name, problem.text);
-        checking->mistakes++;
+    } else {
+        check_known(checking, destination);
     }
 }
 
@@ -127,27 +167,87 @@ static void check_named(struct checking *checking, const char *name)
         check_destination(checking, group->members[i]);
 }
 
-int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault)
+/* Those named, or all. */
+static int check_all(struct checking *checking, char **names, int count, struct fault *fault)
 {
-    struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
-    struct checking checking = {.tool = tool, .catalog = catalog};
+    struct catalog *catalog = tool_catalog(checking->tool, tool_mistake, NULL, fault);
     size_t known = 0;
 
     if (!catalog)
         return -1;
-    checking.render = tool_render(tool);
+    checking->catalog = catalog;
+    checking->render = tool_render(checking->tool);
     const char **all = catalog_names(catalog, &known);
     for (int i = 0; i < count; i++)
-        check_named(&checking, names[i]);
+        check_named(checking, names[i]);
     for (size_t i = 0; count == 0 && i < known; i++)
-        check_destination(&checking, all[i]);
+        check_destination(checking, all[i]);
     free(all);
-    render_free(checking.render);
+    render_free(checking->render);
     catalog_free(catalog);
-    if (!checking.mistakes)
+    if (!checking->mistakes)
         return 0;
-    return fault_set(fault, FAULT_CONFIG, "%zu of %zu destinations cannot be delivered to", checking.mistakes,
-                     checking.total);
+    return fault_set(fault, FAULT_CONFIG, "%zu of %zu destinations cannot be delivered to",
+                     checking->mistakes, checking->total);
+}
+
+int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault)
+{
+    struct checking checking = {.tool = tool};
+
+    return check_all(&checking, names, count, fault);
+}
+
+int admin_destination_reach(const struct tool *tool, char **names, int count, bool json, struct fault *fault)
+{
+    static const char *const heading[] = {"DESTINATION", "PROTOCOL", "RESULT", "PLACE"};
+    struct reach reach = {0};
+    struct table table;
+    struct checking checking = {.tool = tool, .reach = &reach, .json = json, .table = &table, .fault = fault};
+
+    table_init(&table, heading, 4);
+    int result = reach_init(&reach, tool, fault);
+    if (result == 0)
+        result = check_all(&checking, names, count, fault);
+    reach_release(&reach);
+    if (checking.output < 0 || table_print(&table, fault) < 0)
+        result = -1;
+    else if (result == 0 && checking.unreached == checking.total && checking.total)
+        result =
+            fault_set(fault, FAULT_UNAVAILABLE, "none of %zu destinations can be reached", checking.total);
+    else if (result == 0 && checking.unreached) {
+        msg(MSG_ERROR, "%zu of %zu destinations cannot be reached", checking.unreached, checking.total);
+        result = 1;
+    }
+    table_release(&table);
+    return result;
+}
+
+static void explain_members(const struct form_help *help)
+{
+    for (; help->name; help++)
+        msg(MSG_INFO, "%s: %s", help->name, help->text);
+}
+
+int admin_destination_new(const struct tool *tool, const char *protocol, struct fault *fault)
+{
+    enum protocol number;
+    (void)tool;
+
+    if (form_protocol(protocol, &number, fault) < 0) {
+        fault->class = FAULT_USAGE;
+        return -1;
+    }
+    json_t *form = form_start(number);
+    char *text = json_dumps(form, JSON_PRESERVE_ORDER | JSON_INDENT(2));
+    int result = print_text(fault, "%s\n", text);
+    free(text);
+    json_decref(form);
+    if (result == 0) {
+        explain_members(form_help(number));
+        explain_members(form_common_help);
+    }
+    return result;
 }
 
 /* Also where the destinations have mistakes: what is wrong with the rules alone is to be seen in the same

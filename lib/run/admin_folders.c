@@ -91,12 +91,8 @@ int admin_folders(const struct tool *tool, struct fault *fault)
     static const struct {
         const char *name;
         mode_t mode;
-    } folders[] = {{"", 0755},
-                   {"/destinations.d", 0755},
-                   {"/rules.d", 0755},
-                   {"/schemas.d", 0755},
-                   {"/transforms.d", 0755},
-                   {"/credentials.d", 0750}};
+    } folders[] = {{"", 0755},           {"/destinations.d", 0755}, {"/rules.d", 0755},
+                   {"/schemas.d", 0755}, {"/transforms.d", 0755},   {"/credentials.d", 0750}};
 
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         char *path = xasprintf("%s%s", conf_dir(tool->conf), folders[i].name);

@@ -118,7 +118,10 @@ static int read_old(struct comparing *comparing, const struct stored_rules *stor
     comparing->old = result == 0 ? book_of(comparing, &files, fault) : NULL;
     rule_files_release(&files);
     free(folder);
-    return comparing->old ? 0 : fault_wrap(fault, "the rules in force");
+    if (comparing->old)
+        return 0;
+    fault_wrap(fault, "the rules in force");
+    return -1;
 }
 
 static int read_new(struct comparing *comparing, const struct stored_rules *stored, char **paths, int count,
@@ -132,7 +135,10 @@ static int read_new(struct comparing *comparing, const struct stored_rules *stor
         result = add_stored(&files, stored, fault);
     comparing->new = result == 0 ? book_of(comparing, &files, fault) : NULL;
     rule_files_release(&files);
-    return comparing->new ? 0 : fault_wrap(fault, "the new rules");
+    if (comparing->new)
+        return 0;
+    fault_wrap(fault, "the new rules");
+    return -1;
 }
 
 static int read_both(struct comparing *comparing, struct store *store, char **paths, int count,

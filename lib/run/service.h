@@ -34,7 +34,7 @@ struct service {
     struct catalog *catalog;         /* the one in force */
     void *loaded;                    /* the part of it */
     bool ready;                      /* the supervisor has been told */
-    int failures;                    /* calls that failed since the last good one */
+    unsigned failures;               /* calls that failed since the last good one */
     int64_t retry_at_ms;
     int64_t alive_at_ms;
     bool reload_waits; /* SIGHUP came, and a server that is asked for the configuration was away */

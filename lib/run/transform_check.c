@@ -116,6 +116,7 @@ static void check_file(struct checking *checking, const char *path)
     if (fault.class)
         count_mistake(checking, fault.text);
     buf_release(&text);
+    checking->text = NULL;
 }
 
 static void check_entry(void *arg, const struct config_file *file)

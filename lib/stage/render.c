@@ -63,6 +63,11 @@ size_t render_max_output(const struct render *render)
     return render->max_output;
 }
 
+pid_t render_worker(const struct render *render)
+{
+    return programs_worker(render->programs);
+}
+
 bool render_needs_body(const struct destination *destination, const struct delivery *delivery)
 {
     return delivery->rendering || transform_needs_body(destination->rendering);
@@ -393,11 +398,14 @@ static void add_output(struct way *way)
     delivery_add_output(way->delivery, &output);
 }
 
-/* One that is not plain. */
+/* One that is not plain. An output has a content type of its own: that of the delivery is another
+ * candidate's, and stays. */
 static int make_output(struct way *way, struct fault *fault)
 {
+    char *kept = way->delivery->content_type;
     int result = 0;
 
+    way->delivery->content_type = NULL;
     buf_init(&way->text, PROGRAM_INPUT_MAX);
     formatted_init(&way->formatted, way->render->max_output);
     if (rendering_needs_value(way->rendering))
@@ -406,11 +414,10 @@ static int make_output(struct way *way, struct fault *fault)
         result = -1;
     if (!result && way->rendering->gzip)
         result = compress(way, fault);
-    if (!result) {
+    if (!result)
         add_output(way);
-        free(way->delivery->content_type); /* the output has its own */
-        way->delivery->content_type = NULL;
-    }
+    free(way->delivery->content_type);
+    way->delivery->content_type = kept;
     formatted_release(&way->formatted);
     buf_release(&way->text);
     json_decref(way->value);

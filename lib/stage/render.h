@@ -21,6 +21,7 @@ struct render;
 struct render *render_new(const struct program_limits *limits, size_t max_output);
 void render_free(struct render *render); /* NULL is fine */
 size_t render_max_output(const struct render *render);
+pid_t render_worker(const struct render *render); /* as programs_worker() */
 
 /* True where render_delivery() wants the body. */
 bool render_needs_body(const struct destination *destination, const struct delivery *delivery);

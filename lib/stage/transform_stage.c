@@ -225,7 +225,7 @@ static bool wants_body(const struct batch *batch, size_t i)
     const struct destination *destination = batch->destinations[i];
     const struct delivery *delivery = batch->deliveries[i];
 
-    return destination && delivery->status != DELIVERY_DEAD && !destination->disabled &&
+    return destination && delivery && delivery->status != DELIVERY_DEAD && !destination->disabled &&
            !delivery_output(delivery) && render_needs_body(destination, delivery);
 }
 

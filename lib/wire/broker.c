@@ -278,17 +278,6 @@ int broker_wait(struct broker *broker, bool want_room, int64_t until_ms, struct 
     }
 }
 
-int broker_tend(struct broker *broker, struct fault *fault)
-{
-    struct broker_event event;
-
-    do {
-        if (broker_wait(broker, false, clock_mono_ms(), &event, fault) < 0)
-            return -1;
-    } while (event.kind != BROKER_NOTHING);
-    return 0;
-}
-
 /* ---- publishing ---- */
 
 static amqp_basic_properties_t properties_of(const struct broker_message *message, amqp_table_t *headers)

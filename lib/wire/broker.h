@@ -8,7 +8,8 @@
  * Sources: the AMQP 0-9-1 specification, and RabbitMQ's extensions of it: publisher confirms, basic.nack,
  * connection.blocked, authentication_failure_close.
  *
- * Nothing blocks past the deadline that is given (monotonic clock). Faults are UNAVAILABLE; where the broker closed
+ * Nothing blocks past the deadline that is given (monotonic clock). Faults are UNAVAILABLE, but INPUT for what does
+ * not fit into a frame, and CONFIG for what TLS refuses (tls.h); where the broker closed
  * the connection or refused with a reply code, broker_close_code() has it and the fault its text: "AMQP 404: NOT_FOUND -
  * no exchange 'reports' in vhost '/'".
  */
@@ -99,7 +100,5 @@ struct broker_event {
  */
 int broker_wait(struct broker *broker, bool want_room, int64_t until_ms, struct broker_event *event,
                 struct fault *fault);
-/* Hears what was said while nothing was published, and keeps the connection alive. Does not wait. */
-int broker_tend(struct broker *broker, struct fault *fault);
 
 #endif

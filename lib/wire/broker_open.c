@@ -76,7 +76,7 @@ static int put_start_ok(struct broker *broker, const struct broker_login *login,
     char response[SASL_MAX];
 
     if (name_size + password_size + 2 > sizeof response)
-        return fault_set(fault, FAULT_CONFIG, "the user name and the password are longer than %d bytes",
+        return fault_set(fault, FAULT_INPUT, "the user name and the password are longer than %d bytes",
                          SASL_MAX - 2);
     response[0] = response[name_size + 1] = '\0';
     memcpy(response + 1, login->username, name_size);

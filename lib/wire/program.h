@@ -4,9 +4,9 @@
  * libjq cannot be interrupted and ends its process when memory is short, so programs run in a worker: a child
  * made by fork(2), without exec, that reads values from a socket and answers with results. It has an empty
  * environment, no descriptor but the socket, /dev/null and its own size (/proc/self/statm), no descriptors to
- * open any other with, and the time zone UTC. The parent kills it where a run takes too long. A worker that
- * is gone, for whatever reason, is replaced at the next call, and programs are compiled again there when they
- * are next run.
+ * open any other with, the time zone UTC, and system calls for memory and time alone (program_filter.h). The
+ * parent kills it where a run takes too long. A worker that is gone, for whatever reason, is replaced at the
+ * next call, and programs are compiled again there when they are next run.
  *
  * A program sees its input, $tenant, $distribution, $destination and jq's builtins, of which some differ:
  *

@@ -29,6 +29,7 @@
 #include <jq.h>
 #include <jv.h>
 #include "buf.h"
+#include "program_filter.h"
 #include "xalloc.h"
 
 enum { FD_SOCKET = 3, FD_STATM = 4, FD_FIRST_FREE = 5, FD_LIFTED = 10 };
@@ -137,7 +138,9 @@ static void confine(int socket)
     set_limit(RLIMIT_FSIZE, 0);
     set_limit(RLIMIT_NPROC, 0);
     prctl(PR_SET_NAME, "dist-program");
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); /* without which only root may have a filter */
+    if (program_filter())
+        _exit(PROGRAM_EXIT_START);
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_set_death_callback(sanitizer_ends);
 #endif
@@ -193,29 +196,24 @@ static void read_all(void *data, size_t size)
     }
 }
 
-/* Header and text go in one piece: with two the parent might wake for the first alone. */
-static void write_all(struct iovec pieces[2])
+/* Both go in one piece: with two the parent might wake for the first alone. */
+static void write_both(const void *header, size_t header_size, const char *text, size_t size)
 {
-    struct iovec *at = pieces, *end = pieces + 2;
+    for (size_t done = 0; done < header_size + size;) {
+        const size_t in_text = done > header_size ? done - header_size : 0;
+        struct iovec pieces[2];
+        int count = 0;
 
-    for (;;) {
-        while (at < end && at->iov_len == 0)
-            at++;
-        if (at == end)
-            return;
-        ssize_t sent = writev(FD_SOCKET, at, (int)(end - at));
+        if (done < header_size)
+            pieces[count++] = (struct iovec){(char *)header + done, header_size - done};
+        if (in_text < size)
+            pieces[count++] = (struct iovec){(char *)text + in_text, size - in_text};
+        ssize_t sent = writev(FD_SOCKET, pieces, count);
         if (sent < 0 && errno == EINTR)
             continue;
         if (sent <= 0)
             _exit(0);
-        for (size_t left = (size_t)sent; left > 0;) {
-            const size_t taken = left < at->iov_len ? left : at->iov_len;
-            at->iov_base = (char *)at->iov_base + taken;
-            at->iov_len -= taken;
-            left -= taken;
-            if (left > 0)
-                at++;
-        }
+        done += (size_t)sent;
     }
 }
 
@@ -226,7 +224,7 @@ static uint64_t answer(uint32_t what, const char *text, size_t size)
     uint64_t all;
 
     get_sizes(&all, &header.data_bytes);
-    write_all((struct iovec[]){{&header, sizeof header}, {(char *)text, size}});
+    write_both(&header, sizeof header, text, size);
     return header.data_bytes;
 }
 

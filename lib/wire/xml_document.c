@@ -189,7 +189,10 @@ static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const
     xmlSetStructuredErrorFunc(reader, on_error);
     if (events)
         events->begin(events->arg, parser);
-    document = xmlCtxtReadMemory(parser, text, (int)size, url, NULL, XML_PARSE_NONET | XML_PARSE_NOCDATA);
+    /* NOENT: else the '&' of a namespace stays "&#38;" in the tree. There are XML's own entities alone. The
+     * reader of schemas makes the '&' itself. */
+    document = xmlCtxtReadMemory(parser, text, (int)size, url, NULL,
+                                 XML_PARSE_NONET | XML_PARSE_NOCDATA | (events ? 0 : XML_PARSE_NOENT));
     if (events)
         events->end(events->arg);
     xmlSetStructuredErrorFunc(before_arg, before);

@@ -32,14 +32,12 @@
 #include "ceilings.h"
 #include "clock.h"
 #include "envelope.h"
-#include "formats.h"
-#include "inputs.h"
-#include "json.h"
 #include "program.h"
+#include "render.h"
 #include "route_stage.h"
 #include "rulebook.h"
+#include "transform_stage.h"
 #include "xalloc.h"
-#include "xml_read.h"
 
 enum {
     COUNT_MAX = 10 * 1000 * 1000,
@@ -54,21 +52,18 @@ enum {
 /* A case that is measured; what it has not is NULL. */
 struct bench {
     const char *name;
-    int (*one)(struct bench *bench, const char *line, size_t size, struct fault *fault);
-    bool routes;
+    const char *rule_form; /* routing: "match" and more of each rule; a '#' is the rule's number */
     int rule_count;
-    const char *rule_form; /* of "match"; a '#' is the rule's number */
-    const char *format_form, *program_text, *input_form;
+    const char *rendering; /* transformation: members of the destination's form; "" for none */
     void (*add_body)(struct buf *out, int number); /* NULL: a JSON report */
     const char *content_type;
 
-    struct programs *programs;
     struct catalog *catalog;
+    struct programs *programs;
     struct rulebook *book;
     struct route_stage route;
-    struct format *format;
-    struct input *input;
-    struct program *program;
+    struct render *render;
+    struct transform_stage transform;
     char *lines[LINES];
     size_t sizes[LINES];
     struct buf out;
@@ -156,8 +151,8 @@ static void make_lines(struct bench *bench)
         struct delivery *delivery = delivery_new(job, "archive");
         delivery_add_candidate(delivery, "archive");
         buf_clear(&bench->out);
-        if (bench->routes ? envelope_write_request(job, &bench->out, &fault)
-                          : envelope_write_delivery(delivery, &bench->out, &fault))
+        if (bench->rule_form ? envelope_write_request(job, &bench->out, &fault)
+                             : envelope_write_delivery(delivery, &bench->out, &fault))
             die("%s: %s", bench->name, fault.text);
         bench->sizes[i] = bench->out.len - 1;
         bench->lines[i] = xmemdupz(bench->out.data, bench->sizes[i]);
@@ -183,14 +178,14 @@ static void report_mistake(void *arg, const struct rules_mistake *mistake)
     die("rules: %s: %s", mistake->path, mistake->text);
 }
 
-static struct catalog *make_catalog(void)
+static struct catalog *make_catalog(const char *rendering)
 {
     struct catalog *catalog = catalog_new();
     struct fault fault = {0};
     struct buf text;
 
     buf_init(&text, TEXT_MAX);
-    buf_adds(&text, "[{\"name\":\"archive\",\"protocol\":\"null\"}");
+    buf_addf(&text, "[{\"name\":\"archive\",\"protocol\":\"null\"%s}", rendering ? rendering : "");
     for (int i = 0; i < HOOKS; i++)
         buf_addf(&text, ",{\"name\":\"hook-%d\",\"protocol\":\"null\"}", i);
     buf_addc(&text, ']');
@@ -219,7 +214,7 @@ static void make_book(struct bench *bench)
     }
     buf_addc(&text, ']');
     const struct rules_source source = {.origin = "bench", .text = text.data, .size = text.len};
-    bench->catalog = make_catalog();
+    bench->programs = programs_new(&program_limits_default);
     bench->book = rulebook_new(bench->catalog, &source, 1, &settings, bench->programs, report_mistake, NULL);
     bench->route.max_payload = LIMIT_PAYLOAD_DEFAULT;
     route_stage_attach(&bench->route, bench->book);
@@ -235,75 +230,17 @@ static int route_one(struct bench *bench, const char *line, size_t size, struct 
 
 /* --- transformation ------------------------------------------------------------------------------------ */
 
-static json_t *read_body(const struct bench *bench, const struct job *job, struct fault *fault)
-{
-    const struct input *input = bench->input;
-    struct buf json;
-
-    if (!input)
-        return json_read(job->body, job->body_size, fault);
-    if (input->type != INPUT_XML)
-        return input_read(input, job->body, job->body_size, fault);
-    const struct xml_reading reading = {.arrays = input->names,
-                                        .array_count = input->name_count,
-                                        .max_nodes = input->max_nodes,
-                                        .max_depth = LIMIT_JSON_DEPTH};
-    json_t *value = NULL;
-    buf_init(&json, TEXT_MAX);
-    if (xml_read(job->body, job->body_size, &reading, &json, fault) == 0)
-        value = json_read(json.data, json.len, fault);
-    buf_release(&json);
-    return value;
-}
-
-/* The value that the format gets: what the program makes of the body, or the body itself. */
-static json_t *get_value(const struct bench *bench, const struct job *job, struct fault *fault)
-{
-    const struct program_variables variables = {
-        .tenant = job->tenant_id, .distribution = job->distribution_id, .destination = "archive"};
-    json_t *value = NULL;
-    struct buf result;
-
-    if (!bench->program)
-        return read_body(bench, job, fault);
-    buf_init(&result, TEXT_MAX);
-    if (program_run(bench->program, &variables, job->body, job->body_size, &result, fault) == 0)
-        value = json_read(result.data, result.len, fault);
-    buf_release(&result);
-    return value;
-}
-
-static int render(struct bench *bench, struct job *job, struct fault *fault)
-{
-    const struct format_context context = {.tenant = job->tenant_id,
-                                           .distribution = job->distribution_id,
-                                           .destination = "archive",
-                                           .data_type = job->data_type};
-    json_t *value = get_value(bench, job, fault);
-    struct formatted formatted;
-
-    if (!value)
-        return -1;
-    formatted_init(&formatted, TEXT_MAX);
-    int result = format_write(bench->format, value, &context, &formatted, fault);
-    if (result == 0)
-        result = job_set_body(job, "", formatted.body.data, formatted.body.len, LIMIT_PAYLOAD_DEFAULT, fault);
-    formatted_release(&formatted);
-    json_decref(value);
-    return result;
-}
+static const char jq_map[] =
+    ",\"format\":{\"type\":\"json\"},\"transform\":\"{id: .report, $tenant, lines: (.lines | "
+    "map({id, cents: (.amount * 100)}))}\"";
 
 static int transform_one(struct bench *bench, const char *line, size_t size, struct fault *fault)
 {
-    struct delivery *delivery;
-
-    if (envelope_read_delivery(line, size, LIMIT_PAYLOAD_DEFAULT, &delivery, fault))
+    if (transform_stage_line(&bench->transform, line, size, &bench->out, fault))
         return -1;
-    int result = bench->format ? render(bench, delivery->job, fault) : 0;
-    if (result == 0)
-        result = envelope_write_delivery(delivery, &bench->out, fault);
-    delivery_free(delivery);
-    return result;
+    return strstr(bench->out.data, "\"status\":\"waiting\"")
+               ? 0
+               : fault_set(fault, FAULT_BUG, "%s", bench->out.data);
 }
 
 /* --- measuring ----------------------------------------------------------------------------------------- */
@@ -317,15 +254,28 @@ static int64_t clock_ns(clockid_t clock)
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+/* The worker of jq is the only child; 0: there is none. */
+static pid_t find_worker(void)
+{
+    FILE *file = fopen("/proc/thread-self/children", "r");
+    int pid = 0;
+
+    if (!file)
+        die("/proc/thread-self/children: %s", strerror(errno));
+    if (fscanf(file, "%d", &pid) != 1)
+        pid = 0;
+    fclose(file);
+    return pid;
+}
+
 /* Of this process and of its worker. */
-static int64_t cpu_ns(const struct bench *bench)
+static int64_t cpu_ns(pid_t worker)
 {
     int64_t all = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    clockid_t worker;
+    clockid_t clock;
 
-    if (programs_worker(bench->programs) &&
-        clock_getcpuclockid(programs_worker(bench->programs), &worker) == 0)
-        all += clock_ns(worker);
+    if (worker && clock_getcpuclockid(worker, &clock) == 0)
+        all += clock_ns(clock);
     return all;
 }
 
@@ -335,7 +285,10 @@ static void do_messages(struct bench *bench, int64_t count)
 
     for (int64_t i = 0; i < count; i++) {
         buf_clear(&bench->out);
-        if (bench->one(bench, bench->lines[i % LINES], bench->sizes[i % LINES], &fault))
+        const char *line = bench->lines[i % LINES];
+        const size_t size = bench->sizes[i % LINES];
+        if (bench->rule_form ? route_one(bench, line, size, &fault)
+                             : transform_one(bench, line, size, &fault))
             die("%s: %s", bench->name, fault.text);
     }
 }
@@ -352,10 +305,11 @@ static void measure(struct bench *bench, int64_t count)
     double cpu_us[PARTS], wall_us[PARTS];
 
     do_messages(bench, part / 2 + 1);
+    const pid_t worker = find_worker();
     for (int i = 0; i < PARTS; i++) {
-        const int64_t cpu = cpu_ns(bench), wall = clock_ns(CLOCK_MONOTONIC);
+        const int64_t cpu = cpu_ns(worker), wall = clock_ns(CLOCK_MONOTONIC);
         do_messages(bench, part);
-        cpu_us[i] = (double)(cpu_ns(bench) - cpu) / 1e3 / (double)part;
+        cpu_us[i] = (double)(cpu_ns(worker) - cpu) / 1e3 / (double)part;
         wall_us[i] = (double)(clock_ns(CLOCK_MONOTONIC) - wall) / 1e3 / (double)part;
     }
     qsort(cpu_us, PARTS, sizeof *cpu_us, by_value);
@@ -364,40 +318,17 @@ static void measure(struct bench *bench, int64_t count)
     bench->wall_us = wall_us[PARTS / 2];
 }
 
-static json_t *form_of(const char *text)
-{
-    struct fault fault = {0};
-    json_t *form = json_read(text, strlen(text), &fault);
-
-    if (!form)
-        die("%s: %s", text, fault.text);
-    return form;
-}
-
 static void set_up(struct bench *bench)
 {
-    struct fault fault = {0};
-
     buf_init(&bench->out, TEXT_MAX);
-    if (bench->format_form) {
-        json_t *form = form_of(bench->format_form);
-        bench->format = format_parse(form, "", &fault);
-        json_decref(form);
-    }
-    if (bench->input_form) {
-        json_t *form = form_of(bench->input_form);
-        bench->input = input_parse(form, "", &fault);
-        json_decref(form);
-    }
-    bench->programs = programs_new(&program_limits_default);
-    if (bench->routes)
+    bench->catalog = make_catalog(bench->rendering);
+    if (bench->rule_form) {
         make_book(bench);
-    if (bench->program_text) {
-        bench->program = program_compile(bench->programs, bench->program_text, strlen(bench->program_text),
-                                         PROGRAM_ONE, &fault);
+    } else {
+        bench->render = render_new(&program_limits_default, TEXT_MAX);
+        bench->transform = (struct transform_stage){
+            .catalog = bench->catalog, .render = bench->render, .max_payload = LIMIT_PAYLOAD_DEFAULT};
     }
-    if (fault.text[0])
-        die("%s: %s", bench->name, fault.text);
     make_lines(bench);
 }
 
@@ -405,14 +336,12 @@ static void tear_down(struct bench *bench)
 {
     for (int i = 0; i < LINES; i++)
         free(bench->lines[i]);
-    if (bench->routes)
+    if (bench->rule_form)
         route_stage_release(&bench->route);
     rulebook_free(bench->book);
-    catalog_free(bench->catalog);
-    program_free(bench->program);
     programs_free(bench->programs);
-    format_free(bench->format);
-    input_free(bench->input);
+    render_free(bench->render);
+    catalog_free(bench->catalog);
     buf_release(&bench->out);
 }
 
@@ -421,8 +350,6 @@ static void run(struct bench *benches, size_t count, int64_t messages)
 {
     putchar('{');
     for (size_t i = 0; i < count; i++) {
-        benches[i].one = benches[i].rule_form ? route_one : transform_one;
-        benches[i].routes = benches[i].rule_form != NULL;
         set_up(&benches[i]);
         measure(&benches[i], messages);
         tear_down(&benches[i]);
@@ -459,20 +386,16 @@ int main(int argc, char **argv)
     };
     struct bench transformation[] = {
         {.name = "identity"},
-        {.name = "json", .format_form = "\"json\""},
-        {.name = "jq",
-         .format_form = "\"json\"",
-         .program_text = "{id: .report, $tenant, lines: .lines | map({id, cents: (.amount * 100)})}"},
-        {.name = "csv", .format_form = "{\"type\":\"csv\",\"rows\":\"/lines\"}"},
-        {.name = "xml", .format_form = "\"xml\""},
+        {.name = "json", .rendering = ",\"format\":{\"type\":\"json\"}"},
+        {.name = "jq", .rendering = jq_map},
+        {.name = "csv", .rendering = ",\"format\":{\"type\":\"csv\",\"rows\":\"/lines\"}"},
+        {.name = "xml", .rendering = ",\"format\":\"xml\""},
         {.name = "from_csv",
-         .format_form = "\"json\"",
-         .input_form = "\"csv\"",
+         .rendering = ",\"input\":\"csv\",\"format\":{\"type\":\"json\"}",
          .add_body = add_csv_report,
          .content_type = "text/csv"},
         {.name = "from_xml",
-         .format_form = "\"json\"",
-         .input_form = "\"xml\"",
+         .rendering = ",\"input\":\"xml\",\"format\":{\"type\":\"json\"}",
          .add_body = add_xml_report,
          .content_type = "application/xml"},
     };

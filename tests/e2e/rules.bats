@@ -234,6 +234,11 @@ end
     run -64 dist-route x
     run -65 --separate-stderr dist-route --test "$BATS_TEST_TMPDIR/missing"
     [[ $stderr == *'missing: No such file or directory'* ]]
+    # a server that is asked and is not there
+    destination g '{"group": ["a", "b"]}'
+    dist-submit --pipe -t acme -T t -d g <<<'{}' >"$BATS_TEST_TMPDIR/envelope"
+    REDIS_HOST=$BATS_TEST_TMPDIR/none run -69 dist-route --explain --health <"$BATS_TEST_TMPDIR/envelope"
+    run -0 dist-route --explain <"$BATS_TEST_TMPDIR/envelope"
 }
 
 # --- as a service ---

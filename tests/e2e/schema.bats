@@ -275,3 +275,35 @@ old_config() {
     echo '{}' >"$BATS_TEST_TMPDIR/old/schemas.d/steady.json"
     echo "$BATS_TEST_TMPDIR/old"
 }
+
+@test "--once holds what it sends against the schema" {
+    rest_destination once /in/once '{"schema": "order.json"}'
+    run -0 dist-deliver --once --destination once <<<'{"items": []}'
+    run -65 --separate-stderr dist-deliver --once --destination once <<<'{"items": 5}'
+    jq -e '.status == "dead" and .dead_reason == "schema"' <<<"$output"
+    [[ $stderr == *"/items: is an integer, an array is wanted (order.json#/properties/items/type)"* ]]
+}
+
+# page_blocks: the literal blocks of dist-schema(7) with "file: NAME" before them, into those files; the one with
+# "run" as a command in ./run and what it says in ./says
+page_blocks() {
+    sed "s/\\\\(aq/'/g" "$ROOT/man/dist-schema.7" | awk '
+        /^\.\\" file: / { file = $3; next }
+        /^\.\\" run/ { file = "run"; next }
+        /^\.Bd / { on = file != ""; next }
+        /^\.Ed/ { on = 0; file = ""; next }
+        !on { next }
+        file == "run" && /^dist-submit: / { print > "says"; next }
+        { sub(/^\$ /, ""); print > file }'
+}
+
+@test "the example of dist-schema(7) does what it says" {
+    config_fresh
+    mkdir "$DIST_CONFIG_DIR/schemas.d"
+    rest_destination ops-hook /in/ops
+    cd "$DIST_CONFIG_DIR"
+    page_blocks
+    [[ -s schemas.d/order.json && -s schemas.d/item.json && -s schemas.json && -s run ]]
+    run -65 --separate-stderr bash run
+    [ "$stderr" = "$(cat says)" ] || fail "$stderr"
+}

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 #include "form.h"
+#include "form_parts.h"
 #include "placeholders.h"
 #include "catalog.h"
 #include "destination.h"
@@ -424,6 +425,47 @@ static void wrong_connections_are_refused(void **state)
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
 }
 
+static void assert_explained(const struct json_field *fields, const struct form_help *help)
+{
+    for (size_t i = 0; fields[i].name; i++) {
+        size_t row = 0;
+        while (help[row].name && strcmp(help[row].name, fields[i].name) != 0)
+            row++;
+        if (!help[row].name)
+            fail_msg("'%s' is not explained", fields[i].name);
+    }
+    for (size_t row = 0; help[row].name; row++) {
+        size_t i = 0;
+        while (fields[i].name && strcmp(help[row].name, fields[i].name) != 0)
+            i++;
+        if (!fields[i].name)
+            fail_msg("'%s' is explained, and no member", help[row].name);
+    }
+}
+
+static void every_protocol_has_a_form_to_start_with_and_explains_its_members(void **state)
+{
+    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec,
+                                                  &form_null, &form_amqp, &form_jdbc};
+    (void)state;
+    assert_int_equal(COUNT(all), PROTOCOL_COUNT);
+    for (int i = 0; i < PROTOCOL_COUNT; i++) {
+        struct destination unused = {0};
+        struct form form = {.destination = &unused};
+        struct json_field fields[FORM_FIELDS + 1] = {0};
+        struct fault fault = {0};
+        json_t *start = form_start((enum protocol)i);
+        struct destination *made = form_destination("new", start, NULL, "test", &fault);
+        if (!made)
+            fail_msg("%s: %s", protocol_names[i], fault.text);
+        assert_int_equal(made->protocol, i);
+        destination_unref(made);
+        json_decref(start);
+        all[i]->fields(&form, fields);
+        assert_explained(fields, form_help((enum protocol)i));
+    }
+}
+
 static void a_request_may_not_name_what_is_the_operators(void **state)
 {
     static const struct refusal cases[] = {
@@ -636,6 +678,7 @@ int main(void)
         cmocka_unit_test(wrong_rest_members_are_refused),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
+        cmocka_unit_test(every_protocol_has_a_form_to_start_with_and_explains_its_members),
         cmocka_unit_test(a_request_may_not_name_what_is_the_operators),
         cmocka_unit_test(placeholders_are_filled_safe_for_their_place),
         cmocka_unit_test(a_placeholder_that_cannot_be_filled_leaves_the_buffer_as_it_was),

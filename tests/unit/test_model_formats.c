@@ -927,6 +927,26 @@ static void csv_becomes_objects_or_arrays(void **state)
     }
 }
 
+/* A short text must not become gigabytes: each row holds its names. */
+static void names_of_columns_are_bounded_for_all_rows(void **state)
+{
+    enum { NAME = CSV_NAME_MAX, ROWS = CSV_NAME_BYTES_MAX / NAME + 1 };
+    struct input *input = input_of("\"csv\"");
+    struct fault fault = {0};
+    struct buf text;
+
+    (void)state;
+    buf_init(&text, 4 * 1024 * 1024);
+    for (int i = 0; i < NAME; i++)
+        buf_addc(&text, 'n');
+    for (int i = 0; i <= ROWS; i++)
+        buf_adds(&text, "\n1");
+    assert_null(input_read(input, text.data, text.len, &fault));
+    assert_non_null(strstr(fault.text, "the names of the columns are too long for so many rows"));
+    buf_release(&text);
+    input_free(input);
+}
+
 #define BYTES(text) text, sizeof(text) - 1
 
 static void mistakes_in_csv_are_named_with_their_line(void **state)
@@ -1032,6 +1052,9 @@ static void xml_becomes_json(void **state)
         {{.max_nodes = 100, .max_depth = 10, .arrays = arrays, .array_count = 1},
          "<a><line>1</line></a>",
          "{\"line\":[\"1\"]}"},
+        {{.max_nodes = 100, .max_depth = 10},
+         "<a xmlns='urn:d?a&amp;b' xmlns:p='urn:p&amp;#38;' x='c&amp;d'>e&amp;f</a>",
+         "{\"@xmlns\":\"urn:d?a&b\",\"@xmlns:p\":\"urn:p&#38;\",\"@x\":\"c&d\",\"#text\":\"e&f\"}"},
         {{.max_nodes = 100, .max_depth = 10, .keep_root = true},
          "<p:a xmlns:p='urn:p' p:x='1'><p:b/></p:a>",
          "{\"p:a\":{\"@xmlns:p\":\"urn:p\",\"@p:x\":\"1\",\"p:b\":\"\"}}"},
@@ -1215,6 +1238,7 @@ int main(void)
         cmocka_unit_test(random_texts_come_back_from_xml),
         cmocka_unit_test(random_csv_is_read_again_as_it_was),
         cmocka_unit_test(csv_becomes_objects_or_arrays),
+        cmocka_unit_test(names_of_columns_are_bounded_for_all_rows),
         cmocka_unit_test(mistakes_in_csv_are_named_with_their_line),
         cmocka_unit_test(a_csv_line_has_so_many_fields),
         cmocka_unit_test(mistakes_in_inputs_are_named),

@@ -14,6 +14,7 @@
 #include "form.h"
 #include "gzip.h"
 #include "render.h"
+#include "schema_set.h"
 #include "xalloc.h"
 
 enum { MAX_OUTPUT = 10000 };
@@ -229,6 +230,116 @@ static void a_rules_rendering_stands_in_front(void **state)
     render_free(render);
 }
 
+/* A group whose first member gets the body itself, as JSON, and the second one csv. */
+static void an_output_leaves_the_others_their_content_type(void **state)
+{
+    struct render *render = new_render();
+    struct catalog *catalog = catalog_new();
+    struct destination *destination = make_destination("{'compress':'gzip','format':'json'}");
+    struct delivery *delivery = make_delivery("text/plain", "[ 1 ]");
+
+    (void)state;
+    delivery_add_candidate(delivery, "other");
+    delivery->content_type = xstrdup("x/first");
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), 0);
+    assert_string_equal(delivery_content_type(delivery), "application/json");
+    delivery->skipped = 1;
+    assert_string_equal(delivery_content_type(delivery), "x/first");
+    delivery_free(delivery);
+    destination_unref(destination);
+    catalog_free(catalog);
+    render_free(render);
+}
+
+/* Whoever ends the worker ends no report: the next one finds another. */
+static void a_worker_that_was_killed_is_replaced(void **state)
+{
+    struct render *render = new_render();
+    struct catalog *catalog = catalog_new();
+    struct destination *destination = make_destination("{'transform':'. + 1'}");
+    size_t size;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct delivery *delivery = make_delivery("application/json", "1");
+        assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), 0);
+        assert_string_equal(delivery_body(delivery, &size), "2");
+        delivery_free(delivery);
+        assert_true(render_worker(render) > 0);
+        kill(render_worker(render), SIGKILL);
+    }
+    destination_unref(destination);
+    catalog_free(catalog);
+    render_free(render);
+}
+
+static void no_mistake(void *arg, const char *name, const char *text)
+{
+    (void)arg;
+    fail_msg("%s: %s", name, text);
+}
+
+static struct catalog *catalog_with_schemas(void)
+{
+    static const char rows[] = "{\"type\": \"array\"}",
+                      bill[] = "<xs:schema xmlns:xs='http://www.w3.org/2001/XMLSchema'>"
+                               "<xs:element name='n' type='xs:int'/></xs:schema>";
+    struct catalog *catalog = catalog_new();
+    struct schema_set *set = schema_set_new(true);
+
+    assert_int_equal(schema_set_add(set, "rows.json", rows, strlen(rows), &problem), 0);
+    assert_int_equal(schema_set_add(set, "n.xsd", bill, strlen(bill), &problem), 0);
+    assert_int_equal(schema_set_compile(set, no_mistake, NULL), 0);
+    catalog->schemas =
+        (struct catalog_schemas){.set = set, .free = schema_set_free, .named = schema_set_named};
+    return catalog;
+}
+
+/* The value before the format, the bytes behind it, and the body that goes as it came. */
+static void what_does_not_fit_its_schema_is_no_output(void **state)
+{
+    static const struct {
+        const char *members, *content_type, *body, *fault;
+        enum dead_reason reason;
+    } cases[] = {
+        {"{'schema':'rows.json'}", "application/json", "[ 1 ]", NULL, 0},
+        {"{'schema':'rows.json'}", "application/json", "5", "is an integer, an array", DEAD_SCHEMA},
+        {"{'schema':'rows.json','compress':'gzip'}", "application/json", "5", "is an integer", DEAD_SCHEMA},
+        {"{'schema':'rows.json'}", "text/csv", "a", "it is text/csv", DEAD_SCHEMA},
+        {"{'schema':'rows.json','transform':'.a','format':'csv'}", "application/json", "{\"a\": [[1]]}", NULL,
+         0},
+        {"{'schema':'rows.json','transform':'.a'}", "application/json", "{\"a\": 1}", "is an integer",
+         DEAD_SCHEMA},
+        {"{'schema':'rows.json','transform':'.a'}", "application/json", "[]", "/transform: ", DEAD_TRANSFORM},
+        {"{'schema':'n.xsd','format':{'type':'xml','root':'n'}}", "application/json", "5", NULL, 0},
+        {"{'schema':'n.xsd','format':{'type':'xml','root':'n'}}", "application/json", "\"x\"",
+         "/n: the value is not", DEAD_SCHEMA},
+        {"{'schema':'none.json'}", "application/json", "5", "there is no schema 'none.json'", DEAD_SCHEMA},
+    };
+    struct render *render = new_render();
+    struct catalog *catalog = catalog_with_schemas();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct destination *destination = make_destination(cases[i].members);
+        struct delivery *delivery = make_delivery(cases[i].content_type, cases[i].body);
+        enum dead_reason reason;
+        int result = render_delivery(render, catalog, destination, delivery, &reason, &problem);
+
+        if (cases[i].fault && (result == 0 || !strstr(problem.text, cases[i].fault)))
+            fail_msg("%zu: %s", i, result ? problem.text : "taken");
+        if (!cases[i].fault && result)
+            fail_msg("%zu: %s", i, problem.text);
+        assert_int_equal(result == 0, delivery_output(delivery) != NULL);
+        if (result)
+            assert_int_equal(reason, cases[i].reason);
+        delivery_free(delivery);
+        destination_unref(destination);
+    }
+    catalog_free(catalog);
+    render_free(render);
+}
+
 static void note_mistake(void *arg, const char *text)
 {
     buf_addf(arg, "%s\n", text);
@@ -299,6 +410,9 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_there_has_its_nearest_name),
         cmocka_unit_test(headers_come_with_the_body),
         cmocka_unit_test(a_rules_rendering_stands_in_front),
+        cmocka_unit_test(an_output_leaves_the_others_their_content_type),
+        cmocka_unit_test(a_worker_that_was_killed_is_replaced),
+        cmocka_unit_test(what_does_not_fit_its_schema_is_no_output),
         cmocka_unit_test(a_check_compiles_all_programs),
         cmocka_unit_test(gzip_is_bounded_and_always_the_same),
     };

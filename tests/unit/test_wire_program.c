@@ -106,6 +106,10 @@ static void nothing_of_the_process_is_seen(void **state)
         {"try (\"a\" | modulemeta) catch .", "\"module not found: a\""},
         {"try now catch .", "\"now is not known here: a retry must give the same bytes\""},
         {"0 | strflocaltime(\"%H %Z\")", "\"00 UTC\""},
+        {"[get_jq_origin]", "[]"},
+        {"[get_prog_origin]", "[]"},
+        {"\"0\" | strptime(\"%s\") | mktime", "0"},
+        {"try (\"~/a\" | modulemeta) catch .", "\"module not found: ~/a\""},
         {"$__loc__", "{\"file\":\"<top-level>\",\"line\":1}"},
     };
     struct programs *programs = programs_new(&patient);
@@ -128,6 +132,46 @@ static void nothing_of_the_process_is_seen(void **state)
     unsetenv("DIST_TEST_SECRET");
 }
 
+/* jq looks for modules by stat(2), which needs no descriptor. */
+static void whether_a_file_is_there_is_not_told(void **state)
+{
+    char folder[] = "/tmp/dist-program.XXXXXX", path[sizeof folder + sizeof "/there.json"];
+    struct programs *programs = programs_new(&patient);
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/there.json", folder);
+    const int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    close(fd);
+    char *text = xasprintf("import \"there\" as $x {search: \"%s\"}; $x", folder);
+    struct fault fault = {0};
+    assert_null(program_compile(programs, text, strlen(text), PROGRAM_ONE, &fault));
+    assert_string_equal(fault.text, "module not found: there");
+    free(text);
+    unlink(path);
+    rmdir(folder);
+    programs_free(programs);
+}
+
+/* "Seccomp:\t2" in /proc/PID/status is a filter. */
+static void a_worker_is_filtered(void **state)
+{
+    struct programs *programs = programs_new(&patient);
+    struct program *program = program_of(programs, ".", PROGRAM_ONE);
+    char *path = xasprintf("/proc/%d/status", (int)programs_worker(programs)), line[200];
+    FILE *file = fopen(path, "r");
+    bool filtered = false;
+    (void)state;
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        filtered = filtered || strcmp(line, "Seccomp:\t2\n") == 0;
+    assert_true(filtered);
+    fclose(file);
+    free(path);
+    program_free(program);
+    programs_free(programs);
+}
+
 static void mistakes_are_told_in_the_words_of_jq(void **state)
 {
     static const char *const cases[][2] = {
@@ -139,6 +183,9 @@ static void mistakes_are_told_in_the_words_of_jq(void **state)
         {"import \"a\" as a; .", "module not found: a"},
         {"import \"/etc/passwd\" as $a; .", "module not found: /etc/passwd"},
         {"include \"a\" {search: \"/tmp\"}; .", "module not found: a"},
+        {"$__prog_args", "$__prog_args is not defined at line 1"},
+        {"$__input", "$__input is not defined at line 1"},
+        {"break $__end", "$*label-__end is not defined at line 1"},
         {"", "there is no expression behind its definitions"},
         {"def f: 1;", "there is no expression behind its definitions"},
         {"$attempt", "$attempt is not defined at line 1"},
@@ -547,6 +594,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(programs_make_values_of_values),
         cmocka_unit_test(nothing_of_the_process_is_seen),
+        cmocka_unit_test(whether_a_file_is_there_is_not_told),
+        cmocka_unit_test(a_worker_is_filtered),
         cmocka_unit_test(mistakes_are_told_in_the_words_of_jq),
         cmocka_unit_test(a_run_that_fails_says_why),
         cmocka_unit_test(numbers_that_a_double_has_pass),
