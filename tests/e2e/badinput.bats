@@ -121,7 +121,7 @@ refused() {
     [[ $stderr == *"one.json"*"/endpoint"* && $stderr == *"two.json"*"/protocol"* && $stderr == *"three.json"*"line 2"* ]]
 }
 
-@test "AMQP and JDBC forms of the specification are checked, and nothing is sent to them" {
+@test "the forms of the specification for AMQP and JDBC are taken; the stored secret is asked for" {
     destination queue '{"protocol": "AMQP", "connection": {"host": "rabbitmq.cluster.local", "port": 5672,
         "vhost": "/zenia", "credentials": {"username": "zenia_distributor", "password": "{secret}"}},
         "exchange": "zenia.distribution", "routing_key": "report.{tenant_id}", "delivery_mode": 2}'
@@ -130,7 +130,7 @@ refused() {
         "table": "daily_reports", "batch_size": 100, "isolation_level": "READ_COMMITTED"}'
     run -0 dist-admin destination list
     run -78 --separate-stderr dist-admin destination check queue
-    [[ $stderr == *"no adapter for AMQP"* ]]
+    [[ $stderr == *'no password: "credentials" names none'* ]]
     run -65 --separate-stderr dist-submit --pipe --tenant acme --type t --to table <<<'{}'
     [[ $stderr == *JDBC* ]]
 }
