@@ -8,16 +8,16 @@
  *   type aggregated_report        the kind of report
  *   timestamp                     of submission
  *
- * A batch is put on the wire as far as the socket takes it, while confirms and returns are heard; each report has
- * its outcome as soon as the broker has said something of it. The one hard rule: DELIVERED is said for a basic.ack
- * alone. A message that comes back was routed nowhere; the ack that follows it is not looked at.
+ * A batch is put on the wire as far as the socket takes it, while confirms and returns are heard; each report
+ * has its outcome as soon as the broker has said something of it. The one hard rule: DELIVERED is said for a
+ * basic.ack alone. A message that comes back was routed nowhere; the ack that follows it is not looked at.
  *
- * A broker that is short of memory or disk says so (connection.blocked) only after it was published to, and what is
- * in its socket then goes to the queues later. So the first message of a connection goes alone, nothing is published
- * while it is blocked, and the connection is kept, because it knows.
+ * A broker that is short of memory or disk says so (connection.blocked) only after it was published to, and
+ * what is in its socket then goes to the queues later. So the first message of a connection goes alone,
+ * nothing is published while it is blocked, and the connection is kept, because it knows.
  *
- * A refusal of a single message (it is too large) closes the channel without saying which one it was. Where several
- * were under way, they are deferred, and as many go one by one after that.
+ * A refusal of a single message (it is too large) closes the channel without saying which one it was. Where
+ * several were under way, they are deferred, and as many go one by one after that.
  */
 #include "crew.h"
 
@@ -45,7 +45,8 @@ struct amqp {
 
 /* ---- the connection ---- */
 
-static void refuse_socket(const struct crew_call *call, const struct fault *fault, enum outcome_event otherwise)
+static void refuse_socket(const struct crew_call *call, const struct fault *fault,
+                          enum outcome_event otherwise)
 {
     enum outcome_event event = fault->class == FAULT_DENIED   ? EVENT_REFUSED_ADDRESS
                                : fault->class == FAULT_SYSTEM ? EVENT_SYSTEM
@@ -80,7 +81,8 @@ static struct duplex *connect_socket(const struct crew_call *call, int64_t deadl
 }
 
 /* By the broker's code, where it gave one. A code that is about a message is none about a connection. */
-static void refuse_by_broker(const struct crew_call *call, const struct broker *broker, const struct fault *fault)
+static void refuse_by_broker(const struct crew_call *call, const struct broker *broker,
+                             const struct fault *fault)
 {
     int code = broker_close_code(broker);
     const struct answer *row = outcomes_by_code(&outcomes_amqp, code);
@@ -284,7 +286,7 @@ struct batch {
     struct amqp *amqp;
     struct errand **items; /* NULL: it has its outcome */
     uint64_t tags[CREW_BATCH];
-    size_t count, put; /* of them are on their way, or have their outcome */
+    size_t count, put;  /* of them are on their way, or have their outcome */
     bool solo;          /* the last one goes alone */
     int64_t blocked_ms; /* since then; 0: it is not */
 };
@@ -376,7 +378,10 @@ static int on_nothing(struct batch *batch, const struct broker_event *event, int
 {
     (void)event;
     (void)deadline_ms;
-    if (!batch->blocked_ms)
+    for (size_t i = 0; i < batch->count && !batch->blocked_ms; i++)
+        if (batch->items[i])
+            errand_set_event(batch->items[i], EVENT_TIMEOUT, "no confirm in time");
+    if (!batch->blocked_ms) /* what is still to come on this connection is nobody's */
         return fault_set(fault, FAULT_UNAVAILABLE, "no confirm in time");
     if (broker_blocked(batch->amqp->broker)) /* still */
         set_blocked(batch, 0, batch->count);
@@ -416,7 +421,8 @@ static int on_returned(struct batch *batch, const struct broker_event *event, in
 {
     (void)deadline_ms;
     (void)fault;
-    amqp_late_forget(&batch->amqp->late, event->message_id); /* it comes back again when it is published again */
+    amqp_late_forget(&batch->amqp->late,
+                     event->message_id); /* it comes back again when it is published again */
     for (size_t i = 0; i < batch->put; i++) {
         struct errand *errand = batch->items[i];
         if (!errand || strcmp(errand_attempt(errand)->message_id, event->message_id) != 0)
@@ -456,9 +462,12 @@ static int on_channel_closed(struct batch *batch, const struct broker_event *eve
 
 typedef int (*event_handler)(struct batch *, const struct broker_event *, int64_t, struct fault *);
 static const event_handler handlers[] = {
-    [BROKER_NOTHING] = on_nothing,   [BROKER_ROOM] = on_room,
-    [BROKER_ACK] = on_confirm,       [BROKER_NACK] = on_confirm,
-    [BROKER_RETURNED] = on_returned, [BROKER_BLOCKED] = on_blocked,
+    [BROKER_NOTHING] = on_nothing,
+    [BROKER_ROOM] = on_room,
+    [BROKER_ACK] = on_confirm,
+    [BROKER_NACK] = on_confirm,
+    [BROKER_RETURNED] = on_returned,
+    [BROKER_BLOCKED] = on_blocked,
     [BROKER_CHANNEL_CLOSED] = on_channel_closed,
 };
 

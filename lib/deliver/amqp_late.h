@@ -1,9 +1,9 @@
 /*
  * amqp_late - messages whose attempts are over, but not their confirms
  *
- * A broker that is blocked leaves in its socket what was published to it, and takes it when it is unblocked: the
- * attempts were deferred by then. So their confirms are kept, as long as the connection is: the next attempt of the
- * same message is told, or waits for it, and publishes nothing a second time.
+ * A broker that is blocked leaves in its socket what was published to it, and takes it when it is unblocked:
+ * the attempts were deferred by then. So their confirms are kept, as long as the connection is: the next
+ * attempt of the same message is told, or waits for it, and publishes nothing a second time.
  */
 #ifndef DIST_AMQP_LATE_H
 #define DIST_AMQP_LATE_H

@@ -1,10 +1,10 @@
 /*
- * outcomes_amqp - what a reply code of AMQP 0-9-1 means, and how it went where there is none (AMQP 0-9-1 section
- * 1.2, and RabbitMQ's use of it)
+ * outcomes_amqp - what a reply code of AMQP 0-9-1 means, and how it went where there is none (AMQP 0-9-1
+ * section 1.2, and RabbitMQ's use of it)
  *
- * An operator makes the exchange and the virtual host that are missing, and gives the right that is refused, and then
- * the same report goes: deferred, unlike HTTP's 403 and 404. A message that reached no queue, or that is larger than
- * the broker takes, meets the same the next time.
+ * An operator makes the exchange and the virtual host that are missing, and gives the right that is refused,
+ * and then the same report goes: deferred, unlike HTTP's 403 and 404. A message that reached no queue, or
+ * that is larger than the broker takes, meets the same the next time.
  */
 #include "outcomes.h"
 
@@ -36,7 +36,8 @@ static const struct answer codes[] = {
 };
 
 static const struct answer events[] = {
-    {EVENT_CONFIRMED, EVENT_CONFIRMED, OUTCOME_DELIVERED, "confirmed", 0, "confirmed by the broker (basic.ack)"},
+    {EVENT_CONFIRMED, EVENT_CONFIRMED, OUTCOME_DELIVERED, "confirmed", 0,
+     "confirmed by the broker (basic.ack)"},
     {EVENT_NACK, EVENT_NACK, OUTCOME_DEFERRED, "nack", OVERLOAD,
      "not taken by the broker (basic.nack): a queue is full, or fails"},
     {EVENT_BLOCKED, EVENT_BLOCKED, OUTCOME_DEFERRED, "blocked", OVERLOAD,
@@ -47,7 +48,8 @@ static const struct answer events[] = {
     {EVENT_CONNECT, EVENT_CONNECT, OUTCOME_DEFERRED, "connect", 0, "no such name, or no connection"},
     {EVENT_TLS, EVENT_TLS, OUTCOME_DEFERRED, "tls", 0, "no trusted TLS"},
     {EVENT_BROKEN, EVENT_BROKEN, OUTCOME_DEFERRED, "broken", 0, "no AMQP, or it broke off"},
-    {EVENT_SYSTEM, EVENT_SYSTEM, OUTCOME_DEFERRED, "system", LOCAL, "this host has no socket or thread for it"},
+    {EVENT_SYSTEM, EVENT_SYSTEM, OUTCOME_DEFERRED, "system", LOCAL,
+     "this host has no socket or thread for it"},
     {EVENT_REFUSED_ADDRESS, EVENT_REFUSED_ADDRESS, OUTCOME_REJECTED, "refused_address", LOCAL,
      "refused by the address guard"},
     {EVENT_CONFIGURATION, EVENT_CONFIGURATION, OUTCOME_REJECTED, "configuration", LOCAL,

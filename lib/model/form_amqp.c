@@ -156,7 +156,8 @@ static const struct form_help amqp_help[] = {
     {"connection",
      "{\"host\": \"rabbitmq.example.com\", \"port\": 5672, \"vhost\": \"/\", \"credentials\": {\"username\": "
      "\"dist\", \"password\": \"{secret}\"}}",
-     "host (required), scheme (amqp or amqps), port, vhost, credentials, heartbeat and connect_timeout (seconds) "
+     "host (required), scheme (amqp or amqps), port, vhost, credentials, heartbeat and connect_timeout "
+     "(seconds) "
      "(required)"},
     {"exchange", "\"reports\"", "the exchange to publish to, \"\" for the default one (required)"},
     {"routing_key", "\"report.{tenant_id}\"", "with placeholders (required)"},

@@ -47,8 +47,8 @@ size_t form_add_fields(struct json_field *out, const struct json_field *fields);
     }
 int form_check_tls(const struct form *form, bool encrypted, bool named, struct fault *fault);
 /*
- * connection.credentials: a user name, NULL in *username where there is none, and a placeholder for the password.
- * NULL is fine.
+ * connection.credentials: a user name, NULL in *username where there is none, and a placeholder for the
+ * password. NULL is fine.
  */
 int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault);
 /* An absolute path whose components are neither empty nor "." nor "..", without control characters. */

@@ -1,8 +1,8 @@
 /*
  * broker - publishing and its confirms: see broker.h
  *
- * A frame is handled as soon as it came whole. What the broker may say at any time (that it is blocked, that it
- * closes) is remembered wherever it comes; confirms and returns are events of broker_wait().
+ * A frame is handled as soon as it came whole. What the broker may say at any time (that it is blocked, that
+ * it closes) is remembered wherever it comes; confirms and returns are events of broker_wait().
  */
 #include "broker_parts.h"
 
@@ -108,7 +108,8 @@ int broker_take_notice(struct broker *broker, const struct broker_frame *frame, 
         return 1;
     case AMQP_CHANNEL_CLOSE_METHOD:
         note_close(broker, frame);
-        return broker_put_method(broker, BROKER_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &channel_close_ok, fault) < 0
+        return broker_put_method(broker, BROKER_CHANNEL, AMQP_CHANNEL_CLOSE_OK_METHOD, &channel_close_ok,
+                                 fault) < 0
                    ? -1
                    : 1;
     case AMQP_CONNECTION_CLOSE_METHOD:
@@ -185,8 +186,8 @@ static void begin_return(struct broker *broker, const struct broker_frame *frame
 }
 
 /* The header or a piece of the body. 1: it is all there. */
-static int continue_return(struct broker *broker, const struct broker_frame *frame, struct broker_event *event,
-                           struct fault *fault)
+static int continue_return(struct broker *broker, const struct broker_frame *frame,
+                           struct broker_event *event, struct fault *fault)
 {
     struct broker_return *back = &broker->back;
 
@@ -216,12 +217,12 @@ static int take_method(struct broker *broker, const struct broker_frame *frame, 
 
     switch (frame->method) {
     case AMQP_BASIC_ACK_METHOD:
-        *event = (struct broker_event){
-            .kind = BROKER_ACK, .tag = ack->delivery_tag, .multiple = ack->multiple};
+        *event =
+            (struct broker_event){.kind = BROKER_ACK, .tag = ack->delivery_tag, .multiple = ack->multiple};
         return 1;
     case AMQP_BASIC_NACK_METHOD:
-        *event = (struct broker_event){
-            .kind = BROKER_NACK, .tag = nack->delivery_tag, .multiple = nack->multiple};
+        *event =
+            (struct broker_event){.kind = BROKER_NACK, .tag = nack->delivery_tag, .multiple = nack->multiple};
         return 1;
     case AMQP_BASIC_RETURN_METHOD:
         begin_return(broker, frame);
@@ -325,7 +326,8 @@ static int put_message(struct broker *broker, const struct broker_message *messa
     return broker_put_content(broker, &properties, message->body, message->body_size, fault);
 }
 
-int broker_publish(struct broker *broker, const struct broker_message *message, uint64_t *tag, struct fault *fault)
+int broker_publish(struct broker *broker, const struct broker_message *message, uint64_t *tag,
+                   struct fault *fault)
 {
     size_t before = broker->duplex->out.len;
 

@@ -3,9 +3,9 @@
  *
  *   type (1 byte)  channel (2)  size (4)  payload  0xCE
  *
- * The payload of a method is its number (4) and its arguments, of a header the class (2), a weight (2), the size of
- * the body (8) and the properties; numbers are big endian. No more than a frame of the size that was agreed on is
- * ever held.
+ * The payload of a method is its number (4) and its arguments, of a header the class (2), a weight (2), the
+ * size of the body (8) and the properties; numbers are big endian. No more than a frame of the size that was
+ * agreed on is ever held.
  */
 #include "broker_parts.h"
 
@@ -74,7 +74,8 @@ int broker_frame_next(struct broker *broker, struct broker_frame *frame, struct 
         return not_amqp(fault);
     if (in->len < HEAD)
         return 0;
-    *frame = (struct broker_frame){.type = head[0], .channel = head[1] << 8 | head[2], .size = get32(head + 3)};
+    *frame =
+        (struct broker_frame){.type = head[0], .channel = head[1] << 8 | head[2], .size = get32(head + 3)};
     if (frame->size > broker->frame_max - OVERHEAD)
         return not_amqp(fault);
     if (in->len < frame->size + OVERHEAD)
@@ -88,8 +89,8 @@ int broker_frame_next(struct broker *broker, struct broker_frame *frame, struct 
     return 1;
 }
 
-int broker_read_header(struct broker *broker, const struct broker_frame *frame, char *message_id, size_t id_size,
-                       uint64_t *body_size, struct fault *fault)
+int broker_read_header(struct broker *broker, const struct broker_frame *frame, char *message_id,
+                       size_t id_size, uint64_t *body_size, struct fault *fault)
 {
     const amqp_basic_properties_t *properties;
     void *decoded;
@@ -98,7 +99,8 @@ int broker_read_header(struct broker *broker, const struct broker_frame *frame, 
         return not_amqp(fault);
     memcpy(body_size, frame->payload + 4, sizeof *body_size);
     *body_size = be64toh(*body_size);
-    const amqp_bytes_t encoded = {.len = frame->size - HEADER_HEAD, .bytes = (void *)(frame->payload + HEADER_HEAD)};
+    const amqp_bytes_t encoded = {.len = frame->size - HEADER_HEAD,
+                                  .bytes = (void *)(frame->payload + HEADER_HEAD)};
     if (amqp_decode_properties(CLASS_BASIC, &broker->pool, encoded, &decoded) < 0)
         return not_amqp(fault);
     properties = decoded;
@@ -185,8 +187,8 @@ static int put_header(struct broker *broker, amqp_basic_properties_t *properties
     return 0;
 }
 
-int broker_put_content(struct broker *broker, amqp_basic_properties_t *properties, const void *body, size_t size,
-                       struct fault *fault)
+int broker_put_content(struct broker *broker, amqp_basic_properties_t *properties, const void *body,
+                       size_t size, struct fault *fault)
 {
     const char *from = body;
     char *payload;

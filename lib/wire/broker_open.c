@@ -101,20 +101,23 @@ static int put_start_ok(struct broker *broker, const struct broker_login *login,
     return result;
 }
 
-static int tune(struct broker *broker, const amqp_connection_tune_t *tune, int heartbeat_s, struct fault *fault)
+static int tune(struct broker *broker, const amqp_connection_tune_t *tune, int heartbeat_s,
+                struct fault *fault)
 {
     amqp_connection_tune_ok_t tune_ok;
 
     if (tune->frame_max > 0 && tune->frame_max < BROKER_FRAME_MAX)
         broker->frame_max = tune->frame_max < AMQP_FRAME_MIN_SIZE ? AMQP_FRAME_MIN_SIZE : tune->frame_max;
-    broker->heartbeat_s = tune->heartbeat > 0 && tune->heartbeat < heartbeat_s ? tune->heartbeat : heartbeat_s;
+    broker->heartbeat_s =
+        tune->heartbeat > 0 && tune->heartbeat < heartbeat_s ? tune->heartbeat : heartbeat_s;
     tune_ok = (amqp_connection_tune_ok_t){.channel_max = 1,
                                           .frame_max = (uint32_t)broker->frame_max,
                                           .heartbeat = (uint16_t)broker->heartbeat_s};
     return broker_put_method(broker, 0, AMQP_CONNECTION_TUNE_OK_METHOD, &tune_ok, fault);
 }
 
-int broker_login(struct broker *broker, const struct broker_login *login, int64_t deadline_ms, struct fault *fault)
+int broker_login(struct broker *broker, const struct broker_login *login, int64_t deadline_ms,
+                 struct fault *fault)
 {
     static const char protocol[] = {'A', 'M', 'Q', 'P', 0, 0, 9, 1};
     amqp_connection_open_t open = {.virtual_host = broker_bytes(login->vhost)};

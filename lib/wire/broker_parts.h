@@ -30,11 +30,11 @@ struct broker_return {
 
 struct broker {
     struct duplex *duplex;
-    amqp_pool_t pool;    /* of the last frame */
-    size_t taken;        /* bytes of the last frame, to be taken from the duplex */
-    size_t frame_max;    /* as agreed */
-    int heartbeat_s;     /* as agreed */
-    bool open, channel;  /* logged in; there is a channel */
+    amqp_pool_t pool;   /* of the last frame */
+    size_t taken;       /* bytes of the last frame, to be taken from the duplex */
+    size_t frame_max;   /* as agreed */
+    int heartbeat_s;    /* as agreed */
+    bool open, channel; /* logged in; there is a channel */
     bool is_blocked;
     char blocked[BROKER_SHORT_MAX + 1];
     int close_code;
@@ -47,16 +47,17 @@ struct broker {
 
 /* The next frame that came whole, decoded. 1, 0: none yet, -1: what came is no AMQP. */
 int broker_frame_next(struct broker *broker, struct broker_frame *frame, struct fault *fault);
-/* Appends a method to what is to be sent; `arguments` is librabbitmq's struct. -1: they do not fit (INPUT). */
+/* Appends a method to what is to be sent; `arguments` is librabbitmq's struct. -1: they do not fit (INPUT).
+ */
 int broker_put_method(struct broker *broker, int channel, amqp_method_number_t method, void *arguments,
                       struct fault *fault);
 /* The header and the body of a message. */
-int broker_put_content(struct broker *broker, amqp_basic_properties_t *properties, const void *body, size_t size,
-                       struct fault *fault);
+int broker_put_content(struct broker *broker, amqp_basic_properties_t *properties, const void *body,
+                       size_t size, struct fault *fault);
 void broker_put_heartbeat(struct broker *broker);
 /* The message id of a header frame, and the size of its body. */
-int broker_read_header(struct broker *broker, const struct broker_frame *frame, char *message_id, size_t id_size,
-                       uint64_t *body_size, struct fault *fault);
+int broker_read_header(struct broker *broker, const struct broker_frame *frame, char *message_id,
+                       size_t id_size, uint64_t *body_size, struct fault *fault);
 amqp_bytes_t broker_bytes(const char *text); /* NULL: none */
 /* A copy that is printable and ended by NUL. */
 void broker_copy(char *out, size_t size, amqp_bytes_t bytes);

@@ -1,8 +1,8 @@
 /*
  * duplex - see duplex.h
  *
- * Writing is send(MSG_NOSIGNAL): write() would raise SIGPIPE. A socket that broke while it was written to is read to
- * its end first, because a peer that closes says why before.
+ * Writing is send(MSG_NOSIGNAL): write() would raise SIGPIPE. A socket that broke while it was written to is
+ * read to its end first, because a peer that closes says why before.
  */
 #include "duplex.h"
 
@@ -16,10 +16,10 @@
 #include "xalloc.h"
 
 enum {
-    PIECE = 16 * 1024,       /* a record of TLS holds as much */
-    ROOM = DUPLEX_ROOM,      /* what one piece may become: the rest of a record, a record, and a last look */
-    CIPHER_MAX = 4 * PIECE,  /* encrypted bytes that wait */
-    KEPT = 1024 * 1024,      /* a buffer that grew larger is given back when it is empty */
+    PIECE = 16 * 1024,      /* a record of TLS holds as much */
+    ROOM = DUPLEX_ROOM,     /* what one piece may become: the rest of a record, a record, and a last look */
+    CIPHER_MAX = 4 * PIECE, /* encrypted bytes that wait */
+    KEPT = 1024 * 1024,     /* a buffer that grew larger is given back when it is empty */
 };
 
 size_t duplex_unsent(const struct duplex *duplex)
@@ -214,8 +214,8 @@ static int shake_hands(struct duplex *duplex, int64_t deadline_ms, struct fault 
     }
 }
 
-struct duplex *duplex_new(int fd, const struct tls_config *tls, const char *name, size_t in_max, size_t out_max,
-                          int64_t deadline_ms, struct fault *fault)
+struct duplex *duplex_new(int fd, const struct tls_config *tls, const char *name, size_t in_max,
+                          size_t out_max, int64_t deadline_ms, struct fault *fault)
 {
     struct duplex *duplex = xcalloc(1, sizeof *duplex);
 

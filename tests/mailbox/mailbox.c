@@ -2,11 +2,12 @@
  * mailbox - a RabbitMQ from the consumer's side, for the tests of the AMQP adapter
  *
  *   mailbox PORT exchange NAME [internal]         declares a durable topic exchange
- *   mailbox PORT queue NAME EXCHANGE KEY [MAX]    declares a durable queue and binds it; a queue of at most MAX
- *                                                 messages refuses the others
- *   mailbox PORT take QUEUE                       prints what is in it, a JSON object per message, and takes it away
+ *   mailbox PORT queue NAME EXCHANGE KEY [MAX]    declares a durable queue and binds it; a queue of at most
+ * MAX messages refuses the others mailbox PORT take QUEUE                       prints what is in it, a JSON
+ * object per message, and takes it away
  *
- * It logs in as guest at 127.0.0.1, by librabbitmq's own blocking calls. Whatever fails is said, and ends it with 1.
+ * It logs in as guest at 127.0.0.1, by librabbitmq's own blocking calls. Whatever fails is said, and ends it
+ * with 1.
  */
 #include <amqp.h>
 #include <amqp_tcp_socket.h>

@@ -54,7 +54,8 @@ static void of_amqp_only_what_is_about_the_message_is_rejected(void **state)
     (void)state;
     for (int code = 300; code <= 599; code++) {
         bool lasting = code == 311 || code == 312 || code == 313 || code == 406;
-        assert_int_equal(outcomes_by_code(&outcomes_amqp, code)->kind, lasting ? OUTCOME_REJECTED : OUTCOME_DEFERRED);
+        assert_int_equal(outcomes_by_code(&outcomes_amqp, code)->kind,
+                         lasting ? OUTCOME_REJECTED : OUTCOME_DEFERRED);
     }
     assert_string_equal(outcomes_by_code(&outcomes_amqp, 404)->reason, "amqp_404");
     assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_BLOCKED)->marks, OVERLOAD);

@@ -162,7 +162,8 @@ static struct catalog *sample_catalog(void)
         "{\"name\":\"hook\",\"protocol\":\"REST\",\"endpoint\":\"https://hook.example.com/"
         "in\",\"credentials\":\"hook-key\"}",
         "{\"name\":\"out\",\"protocol\":\"file\",\"path\":\"/tmp/out/{delivery_id}\"}",
-        "{\"name\":\"rows\",\"protocol\":\"JDBC\",\"connection\":{\"url\":\"jdbc:postgresql://db.example.com/x\"},"
+        "{\"name\":\"rows\",\"protocol\":\"JDBC\",\"connection\":{\"url\":\"jdbc:postgresql://db.example.com/"
+        "x\"},"
         "\"table\":\"t\"}",
         "{\"name\":\"ops\",\"group\":[\"hook\",\"rows\",\"out\"],\"policy\":\"failover\"}",
         "{\"name\":\"db\",\"group\":[\"rows\"],\"policy\":\"failover\"}",

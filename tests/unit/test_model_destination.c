@@ -81,8 +81,10 @@ static void the_forms_of_the_specification_are_taken(void **state)
     assert_true(amqp->amqp.mandatory && !amqp->amqp.encrypted);
     destination_unref(amqp);
 
-    amqp = must_make("{'protocol':'AMQP','connection':{'host':'h','scheme':'AMQPS','heartbeat':'1m','connect_timeout':2.5},"
-                     "'exchange':'','routing_key':'q','mandatory':false,'content_type':'text/csv','headers':{'x':'{date}'},"
+    amqp = must_make("{'protocol':'AMQP','connection':{'host':'h','scheme':'AMQPS','heartbeat':'1m','connect_"
+                     "timeout':2.5},"
+                     "'exchange':'','routing_key':'q','mandatory':false,'content_type':'text/"
+                     "csv','headers':{'x':'{date}'},"
                      "'tls':{'server_name':'mq.example.com'}}",
                      NULL);
     assert_true(amqp->amqp.encrypted && !amqp->amqp.mandatory && !amqp->amqp.username);
@@ -424,7 +426,8 @@ static void wrong_connections_are_refused(void **state)
          "/connection/credentials: unknown member 'pass'"},
         {AMQP("'host':'h','credentials':{'password':'hunter2'}"), literal},
         {AMQP("'host':'h','credentials':{'username':'{usr}'}"), "/connection/credentials/username: unknown"},
-        {AMQP("'host':'h','credentials':{'username':'{tenant_id}'}"), "/connection/credentials/username: a name, or"},
+        {AMQP("'host':'h','credentials':{'username':'{tenant_id}'}"),
+         "/connection/credentials/username: a name, or"},
         {AMQP("'host':'h','credentials':{'username':''}"), "/connection/credentials/username: a string of"},
         {AMQP("'host':'h','scheme':'amqpx'"), "/connection/scheme: "},
         {AMQP("'host':'h','heartbeat':9"), "/connection/heartbeat: "},
@@ -434,9 +437,11 @@ static void wrong_connections_are_refused(void **state)
          "/tls: the connection is not encrypted"},
         {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e\\n','routing_key':'r'}",
          "/exchange: a control character"},
-        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','content_type':'a\\tb'}",
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','content_type':'"
+         "a\\tb'}",
          "/content_type: a control character"},
-        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','headers':{'x':'{secret}'}}",
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','headers':{'x':'{"
+         "secret}'}}",
          "/headers/x: {secret} is not taken here"},
         {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','headers':{'':'y'}}",
          "/headers: a name of 1 to 128 bytes"},
