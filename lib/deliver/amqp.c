@@ -1,13 +1,6 @@
 /*
  * amqp - one message per report to an exchange, and the broker's confirm of it
  *
- *   basic.publish  exchange, routing key, mandatory
- *   content-type, content-encoding, headers, delivery-mode 2
- *   message-id 0190b2c4-...       the delivery's id, the same on every attempt
- *   correlation-id dist-uuid-123  the distribution's
- *   type aggregated_report        the kind of report
- *   timestamp                     of submission
- *
  * A batch is put on the wire as far as the socket takes it, while confirms and returns are heard; each report
  * has its outcome as soon as the broker has said something of it. The one hard rule: DELIVERED is said for a
  * basic.ack alone. A message that comes back was routed nowhere; the ack that follows it is not looked at.
@@ -23,17 +16,14 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "amqp_late.h"
+#include "amqp_message.h"
 #include "broker.h"
 #include "clock.h"
 #include "dial.h"
 #include "xalloc.h"
 
-enum {
-    BLOCKED_GRACE_MS = 1000, /* confirms of what the broker had read before are on their way */
-    HEADERS_MAX_BYTES = 64 * 1024,
-};
+enum { BLOCKED_GRACE_MS = 1000 }; /* confirms of what the broker had read before are on their way */
 
 /* One connection. */
 struct amqp {
@@ -150,87 +140,6 @@ static void amqp_close(void *connection)
 
 /* ---- one message ---- */
 
-struct header_list {
-    struct broker_header items[BROKER_HEADERS_MAX];
-    size_t count;
-};
-
-static bool has_header(json_t *headers, const char *name)
-{
-    const char *other;
-    json_t *value;
-
-    json_object_foreach (headers, other, value) {
-        if (strcasecmp(other, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Takes `value`. */
-static int add_header(struct header_list *list, const char *name, char *value, struct fault *fault)
-{
-    if (list->count == BROKER_HEADERS_MAX) {
-        free(value);
-        return fault_set(fault, FAULT_INPUT, "more than %d headers", BROKER_HEADERS_MAX);
-    }
-    list->items[list->count++] = (struct broker_header){.name = name, .value = value};
-    return 0;
-}
-
-/* Those of the form, and of the body's those that the form has not. */
-static int add_headers(const struct errand *errand, struct header_list *list, struct fault *fault)
-{
-    const struct attempt *attempt = errand_attempt(errand);
-    const struct placeholders values = errand_placeholders(errand, false);
-    json_t *own = attempt->destination->amqp.headers, *value;
-    const char *name;
-
-    json_object_foreach (own, name, value) {
-        struct buf text;
-        buf_init(&text, HEADERS_MAX_BYTES);
-        if (placeholders_expand(json_string_value(value), &values, ESCAPE_NONE, &text, fault) < 0) {
-            buf_release(&text);
-            return fault_wrap(fault, "%s", name);
-        }
-        if (add_header(list, name, xmemdupz(text.data, text.len), fault) < 0) {
-            buf_release(&text);
-            return -1;
-        }
-        buf_release(&text);
-    }
-    json_object_foreach ((json_t *)attempt->headers, name, value)
-        if (!has_header(own, name) && strcasecmp(name, "Content-Encoding") != 0 &&
-            add_header(list, name, xstrdup(json_string_value(value)), fault) < 0)
-            return -1;
-    return 0;
-}
-
-static int publish(struct amqp *amqp, const struct errand *errand, const char *routing_key,
-                   const struct header_list *headers, uint64_t *tag, struct fault *fault)
-{
-    const struct attempt *attempt = errand_attempt(errand);
-    const struct destination_amqp *form = &attempt->destination->amqp;
-    const struct broker_message message = {
-        .exchange = form->exchange,
-        .routing_key = routing_key,
-        .mandatory = form->mandatory,
-        .delivery_mode = (int)form->delivery_mode,
-        .content_type = form->content_type ? form->content_type : attempt->content_type,
-        .content_encoding = json_string_value(json_object_get(attempt->headers, "Content-Encoding")),
-        .message_id = attempt->message_id,
-        .correlation_id = attempt->distribution_id,
-        .type = attempt->data_type,
-        .timestamp_s = (uint64_t)(attempt->submitted_at_us / 1000000),
-        .headers = headers->items,
-        .header_count = headers->count,
-        .body = attempt->body,
-        .body_size = attempt->body_size,
-    };
-
-    return broker_publish(amqp->broker, &message, tag, fault);
-}
-
 /* What became of an earlier attempt of it on this connection. */
 static enum amqp_late_state look_back(struct amqp *amqp, struct errand *errand, uint64_t *tag)
 {
@@ -247,32 +156,19 @@ static enum amqp_late_state look_back(struct amqp *amqp, struct errand *errand, 
 /* Puts it into the queue for the socket, unless it is there. False: it has its outcome. */
 static bool put(struct amqp *amqp, struct errand *errand, uint64_t *tag)
 {
-    const struct placeholders values = errand_placeholders(errand, false);
-    struct header_list headers = {.count = 0};
     struct fault fault = {0};
     const char *what = NULL;
-    struct buf key;
 
     switch (look_back(amqp, errand, tag)) {
     case AMQP_LATE_CONFIRMED:
         return false;
     case AMQP_LATE_OPEN:
         amqp_late_forget(&amqp->late, errand_attempt(errand)->message_id);
-        errand_sent(errand);
-        return true;
+        break;
     case AMQP_LATE_UNKNOWN:
+        what = amqp_message_publish(amqp->broker, errand, tag, &fault);
         break;
     }
-    buf_init(&key, BROKER_SHORT_MAX);
-    if (placeholders_expand(amqp->destination->amqp.routing_key, &values, ESCAPE_NONE, &key, &fault) < 0)
-        what = "routing_key";
-    else if (add_headers(errand, &headers, &fault) < 0)
-        what = "headers";
-    else if (publish(amqp, errand, key.data, &headers, tag, &fault) < 0)
-        what = "the message";
-    for (size_t i = 0; i < headers.count; i++)
-        free((char *)headers.items[i].value);
-    buf_release(&key);
     if (what)
         errand_set_misconfigured(errand, what, &fault);
     else

@@ -62,7 +62,7 @@ amqp_bytes_t broker_bytes(const char *text); /* NULL: none */
 /* A copy that is printable and ended by NUL. */
 void broker_copy(char *out, size_t size, amqp_bytes_t bytes);
 
-/* ---- broker.c ---- */
+/* ---- broker_publish.c ---- */
 
 /* Waits for a frame: 1, 0: the time is over, -1. Heartbeats are kept. */
 int broker_next(struct broker *broker, int64_t until_ms, struct broker_frame *frame, struct fault *fault);

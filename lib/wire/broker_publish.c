@@ -1,5 +1,5 @@
 /*
- * broker - publishing and its confirms: see broker.h
+ * broker_publish - publishing and its confirms: see broker.h
  *
  * A frame is handled as soon as it came whole. What the broker may say at any time (that it is blocked, that
  * it closes) is remembered wherever it comes; confirms and returns are events of broker_wait().
