@@ -13,6 +13,7 @@
 #include <endian.h>
 #include <event2/event.h>
 #include <jansson.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -212,6 +213,7 @@ static void *serve_all(void *arg)
 
     while ((fd = accept(broker.fd, NULL, NULL)) >= 0) {
         struct peer peer = {.fd = fd};
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* a frame is three pieces */
         atomic_fetch_add(&broker.connections, 1);
         serve(&peer);
         if (peer.fd >= 0)
