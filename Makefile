@@ -6,7 +6,7 @@
 #   make coverage         line coverage of lib/ over all tests
 #   make bench            how fast, in how long, at what cost, beside what the servers could do; BENCH="--json ..."
 #   make chaos            random faults while distributions are in flight; CHAOS="--seed 7 --duration 300"
-#   make fuzz             random inputs for the parsers, with clang's libFuzzer, each for FUZZ_SECONDS=60; FUZZ="csv xml"
+#   make fuzz             random inputs for the parsers (clang's libFuzzer), each for FUZZ_SECONDS=60; FUZZ="csv xml"
 #   make valgrind         the unit and server rings below valgrind
 #   make install          DESTDIR and PREFIX as usual
 #
@@ -155,8 +155,8 @@ chaos: all $(receiver)
 
 # libFuzzer is clang's, and its programs have a folder of their own.
 fuzz-programs:
-	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -gline-tables-only' SANITIZE=fuzzer-no-link,address,undefined COVERAGE= variant=fuzz \
-		build-fuzz-programs
+	$(MAKE) CC=$(FUZZ_CC) CFLAGS='-O1 -gline-tables-only' SANITIZE=fuzzer-no-link,address,undefined \
+		COVERAGE= variant=fuzz build-fuzz-programs
 build-fuzz-programs: $(fuzz_programs)
 fuzz: fuzz-programs
 	scripts/fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)

@@ -5,15 +5,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "ceilings.h"
 #include "clock.h"
-#include "config_files.h"
-#include "fdio.h"
 #include "json.h"
 #include "msg.h"
 #include "table.h"
+#include "test_files.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -22,6 +19,7 @@ struct testing {
     struct rulebook *book;
     bool json;
     size_t passed, failed;
+    struct fault *fault; /* what ends everything */
 };
 
 /* One test as it was read; borrows from its value. */
@@ -199,86 +197,28 @@ static int run_test(struct testing *testing, const json_t *value, const char *pl
 }
 
 /* A test that is none is said and counted, and the rest goes on. */
-static int run_value(struct testing *testing, const json_t *value, const char *place, struct fault *problem,
-                     struct fault *fault)
+static int each(void *arg, const json_t *value, const char *place, const struct fault *no_json)
 {
-    if (value && run_test(testing, value, place, problem) == 0)
+    struct testing *testing = arg;
+    struct fault problem = {0};
+
+    if (!value)
+        problem = *no_json;
+    else if (run_test(testing, value, place, &problem) == 0)
         return 0;
-    if (problem->class != FAULT_INPUT) {
-        *fault = *problem;
+    if (problem.class != FAULT_INPUT) {
+        *testing->fault = problem;
         return -1;
     }
-    msg(MSG_ERROR, "%s: %s", place, problem->text);
+    msg(MSG_ERROR, "%s: %s", place, problem.text);
     testing->failed++;
     return 0;
-}
-
-static int run_array(struct testing *testing, const char *file, const struct buf *text, struct fault *fault)
-{
-    json_t *array = json_read(text->data, text->len, fault), *value;
-    size_t index;
-    int result = 0;
-
-    if (!array)
-        return fault_wrap(fault, "%s", file);
-    json_array_foreach (array, index, value) {
-        struct fault problem = {0};
-        char *place = xasprintf("%s: /%zu", file, index);
-
-        result = run_value(testing, value, place, &problem, fault);
-        free(place);
-        if (result < 0)
-            break;
-    }
-    json_decref(array);
-    return result;
-}
-
-static int run_lines(struct testing *testing, const char *file, const struct buf *text, struct fault *fault)
-{
-    size_t number = 0;
-    int result = 0;
-
-    for (size_t at = 0, size; result == 0 && at < text->len; at += size + 1) {
-        const char *line = text->data + at, *end = memchr(line, '\n', text->len - at);
-        struct fault problem = {0};
-
-        size = end ? (size_t)(end - line) : text->len - at;
-        number++;
-        if (strspn(line, " \t\r") >= size)
-            continue;
-        char *place = xasprintf("%s:%zu", file, number);
-        json_t *value = json_read(line, size, &problem);
-        result = run_value(testing, value, place, &problem, fault);
-        json_decref(value);
-        free(place);
-    }
-    return result;
-}
-
-static int run_file(struct testing *testing, const char *path, struct fault *fault)
-{
-    const bool from_stdin = !strcmp(path, "-");
-    const char *file = from_stdin ? "stdin" : path;
-    struct buf text;
-    int result;
-
-    buf_init(&text, LIMIT_CONFIG_FILE);
-    if (from_stdin && fdio_read_all(STDIN_FILENO, &text, fault) < 0)
-        result = fault_wrap(fault, "stdin");
-    else
-        result = from_stdin ? 0 : config_file_read(path, &text, fault);
-    if (result == 0)
-        result = text.data[strspn(text.data, " \t\r\n")] == '[' ? run_array(testing, file, &text, fault)
-                                                                : run_lines(testing, file, &text, fault);
-    buf_release(&text);
-    return result;
 }
 
 int rule_test_run(const struct tool *tool, struct programs *programs, char **files, int count, bool json,
                   struct fault *fault)
 {
-    struct testing testing = {.tool = tool, .json = json};
+    struct testing testing = {.tool = tool, .json = json, .fault = fault};
     struct catalog *catalog = tool_catalog(tool, tool_mistake, NULL, fault);
     int result = -1;
 
@@ -287,7 +227,7 @@ int rule_test_run(const struct tool *tool, struct programs *programs, char **fil
     if (testing.book)
         result = 0;
     for (int i = 0; result == 0 && i < count; i++)
-        result = run_file(&testing, files[i], fault);
+        result = test_files_each(files[i], each, &testing, fault);
     if (result == 0)
         msg(testing.failed ? MSG_ERROR : MSG_INFO, "%zu tests passed, %zu failed", testing.passed,
             testing.failed);

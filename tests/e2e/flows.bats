@@ -11,7 +11,8 @@ setup_file() {
     sandbox_up redis postgres
     receiver_launch main
     receiver_launch mortal
-    export RECEIVER_URL=$(receiver_url main)
+    RECEIVER_URL=$(receiver_url main)
+    export RECEIVER_URL
     tenant acme beta gamma
     destinations
     schemas
@@ -38,6 +39,7 @@ destinations() {
     rest_destination events /in/events '{"format": "cloudevents"}'
     rest_destination vault /in/vault '{"tenants": ["acme", "gamma"], "schema": "vault.json",
         "transform": "{report_id, period, total: .metrics.total}"}'
+    # shellcheck disable=SC2016 # for the template
     rest_destination pager /in/pager '{"format": {"type": "template", "text": "{{report_id}} of {{$tenant}}: {{/metrics/total}}"}}'
     destination eu '{"group": ["reporter-eu-1", "reporter-eu-2"], "policy": "failover"}'
     destination us '{"group": ["reporter-us-1", "reporter-us-2"], "policy": "consistent_hash", "hash_on": ".payload.report_id"}'

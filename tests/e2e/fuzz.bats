@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 #
-# scripts/fuzz: what it says and remembers of its targets, which are stood in for here (scripts/check runs the real ones)
+# scripts/fuzz: what it says and remembers of its targets, which are stood in for here; scripts/check runs the real
+# ones
 
 # shellcheck disable=SC2154 # output, lines: of bats
 bats_require_minimum_version 1.5.0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # bats sets output, stderr and status
+# shellcheck disable=SC2154,SC2030,SC2031 # bats sets output, stderr and status; each test has its own environment
 # Rules in the database: loaded whole or not at all, compared, switched, removed, and who did it
 
 bats_require_minimum_version 1.5.0

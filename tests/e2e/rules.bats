@@ -126,6 +126,7 @@ routed_to() {
     pipe_config
     destination turns '{"group": ["a", "b", "c"], "policy": "weighted", "weights": {"a": 2}}'
     rules r '{"to": ["turns"]}'
+    # shellcheck disable=SC2016 # for the other shell
     run -0 bash -c 'for i in 1 2 3 4 5 6 7 8; do echo "{\"i\": $i}"; done |
         dist-submit --pipe -t acme -T t --ndjson | dist-route | jq -r ".candidates[0]" | sort | uniq -c | tr -s " \n" " "'
     [ "$output" = ' 4 a 2 b 2 c ' ]

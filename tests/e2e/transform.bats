@@ -7,7 +7,9 @@ load lib/common
 
 setup_file() {
     sandbox_up redis postgres
-    receiver_with_bodies
+    receiver_launch own
+    RECEIVER_URL=$(receiver_url own)
+    export RECEIVER_URL
     tenant acme
     export DIST_TRANSFORM_TIMEOUT=300ms
     standard_destinations
@@ -16,19 +18,8 @@ setup_file() {
 
 teardown_file() {
     services_stop
-    kill "$(<"$BATS_FILE_TMPDIR/receiver.pid")"
+    receiver_end own
     sandbox_down
-}
-
-# receiver_with_bodies: a receiver of this file's own, which keeps the bodies of requests
-receiver_with_bodies() {
-    export BODIES=$BATS_FILE_TMPDIR/bodies RECEIVER_URL
-    mkdir "$BODIES"
-    "$DIST_RECEIVER" --quiet --port-file "$BATS_FILE_TMPDIR/port" --bodies "$BODIES" 3>&- 4>&- &
-    echo $! >"$BATS_FILE_TMPDIR/receiver.pid"
-    disown
-    wait_until 10 test -s "$BATS_FILE_TMPDIR/port"
-    RECEIVER_URL=http://127.0.0.1:$(<"$BATS_FILE_TMPDIR/port")
 }
 
 setup() {
@@ -57,6 +48,7 @@ standard_destinations() {
     rest_destination again /in/again/each/fail/2/503/then/200 '{"format": "csv", "compress": "gzip",
         "retry_policy": {"max_backoff": "100ms"}}'
     rest_destination loops /in/loops '{"transform": "def f: f; f"}'
+    # shellcheck disable=SC2016 # for jq
     rest_destination spy /in/spy '{"transform": "[env, $ENV, $tenant, $destination, [inputs]]"}'
     rest_destination mended /in/mended '{"transform": ".missing.here | error(\"no \" + .)"}'
     rest_destination first /in/first/status/503 '{"format": "csv", "retry_policy": {"max_attempts": 2, "max_backoff": "100ms"}}'
@@ -108,7 +100,7 @@ received() {
 
 # received_bytes PATH: the body of the last request there, as it was
 received_bytes() {
-    cat "$BODIES/$(received "$1" .seq).body"
+    cat "$(receiver_bodies own)/$(received "$1" .seq).body"
 }
 
 # what_arrives SUBMITTER: a report in each of the formats, and what the receiver got
