@@ -384,6 +384,31 @@ static void what_is_no_broker_is_deferred(void **state)
     }
 }
 
+/* A connection.start whose properties are a table in a table in a table, as deep as a frame allows. */
+static void deep_tables_do_no_harm(void **state)
+{
+    enum { SIZE = 128 * 1024, LEVEL = 6, FRONT = 7 + 4 + 2 };
+    static char frame[SIZE];
+    uint32_t size = htobe32(SIZE - 8);
+    const struct script script = {.greeting = frame, .greeting_size = SIZE};
+
+    (void)state;
+    memcpy(frame, "\1\0\0", 3);
+    memcpy(frame + 3, &size, sizeof size);
+    memcpy(frame + 7, "\0\12\0\12\0\11", 6);
+    for (size_t at = FRONT; at + 4 + LEVEL < SIZE - 1; at += LEVEL) {
+        uint32_t inner = htobe32((uint32_t)(SIZE - 1 - at - 4));
+        memcpy(frame + at, &inner, sizeof inner);
+        frame[at + 4] = 0; /* a name of no bytes */
+        frame[at + 5] = 'F';
+    }
+    frame[SIZE - 1] = (char)FRAME_END;
+    begin(&script, "10s", "20s");
+    send_messages(0, 1);
+    assert_result(0, OUTCOME_DEFERRED, "broken");
+    end();
+}
+
 static void a_broker_that_says_nothing_is_given_up_in_time(void **state)
 {
     static const struct script script = {.mute = true};
@@ -636,6 +661,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_broker_is_deferred),
+        cmocka_unit_test(deep_tables_do_no_harm),
         cmocka_unit_test(a_broker_that_says_nothing_is_given_up_in_time),
         cmocka_unit_test(one_confirm_may_be_for_many),
         cmocka_unit_test(what_the_broker_does_not_take_is_deferred),
