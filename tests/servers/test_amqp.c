@@ -632,7 +632,7 @@ static void no_confirm_in_time_is_a_timeout(void **state)
     static const struct script script = {.published = say_nothing};
 
     (void)state;
-    begin(&script, "10s", "300ms");
+    begin(&script, "10s", "1s");
     send_messages(0, 2);
     for (int i = 0; i < 2; i++) {
         assert_result(i, OUTCOME_DEFERRED, "timeout");
