@@ -35,11 +35,18 @@ struct amqp {
 
 /* ---- the connection ---- */
 
+/* The attempts' time is over, not that of the connection alone. */
+static bool is_late(const struct crew_call *call)
+{
+    return clock_mono_ms() >= call->deadline_ms;
+}
+
 static void refuse_socket(const struct crew_call *call, const struct fault *fault,
                           enum outcome_event otherwise)
 {
     enum outcome_event event = fault->class == FAULT_DENIED   ? EVENT_REFUSED_ADDRESS
                                : fault->class == FAULT_SYSTEM ? EVENT_SYSTEM
+                               : is_late(call)                ? EVENT_TIMEOUT
                                                               : otherwise;
 
     crew_refuse(call, event, "%s", fault->text);
@@ -84,7 +91,7 @@ static void refuse_by_broker(const struct crew_call *call, const struct broker *
     else if (fault->class == FAULT_CONFIG) /* with TLS 1.3 it is said after the handshake */
         crew_refuse(call, EVENT_TLS, "%s", fault->text);
     else
-        crew_refuse(call, EVENT_BROKEN, "%s", fault->text);
+        crew_refuse(call, is_late(call) ? EVENT_TIMEOUT : EVENT_BROKEN, "%s", fault->text);
 }
 
 static bool find_login(const struct crew_call *call, struct broker_login *login)

@@ -50,7 +50,7 @@ static struct {
     int fd, port;
     pthread_t thread;
     const struct script *script;
-    atomic_int published, connections;
+    atomic_int came, published, connections, ended;
     atomic_bool may_answer; /* all of a test's messages have been handed over, and so go together */
 } broker;
 
@@ -153,6 +153,7 @@ static void take_method(struct peer *peer, uint32_t id)
 
 static void take_published(struct peer *peer)
 {
+    atomic_fetch_add(&broker.came, 1);
     while (!broker.may_answer)
         usleep(1000);
     peer->published++;
@@ -218,6 +219,7 @@ static void *serve_all(void *arg)
         serve(&peer);
         if (peer.fd >= 0)
             close(peer.fd);
+        atomic_fetch_add(&broker.ended, 1);
     }
     return arg;
 }
@@ -270,7 +272,7 @@ static void start_broker(const struct script *script)
     socklen_t size = sizeof address;
 
     broker.script = script;
-    broker.published = broker.connections = 0;
+    broker.came = broker.published = broker.connections = broker.ended = 0;
     broker.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(broker.fd, (struct sockaddr *)&address, sizeof address), 0);
     assert_int_equal(listen(broker.fd, 8), 0);
@@ -309,13 +311,26 @@ static void end(void)
     event_base_free(base);
 }
 
-/* So many messages from that one on, all at once; returns when each has its outcome. */
+static void await_count(const atomic_int *count, int least)
+{
+    int64_t until_ms = clock_mono_ms() + LIMIT_S * 1000;
+
+    while (*count < least) {
+        assert_true(clock_mono_ms() < until_ms);
+        usleep(1000);
+    }
+}
+
+/*
+ * So many messages from that one on; returns when each has its outcome. The broker does not answer the first
+ * before the others were handed over: they are one batch.
+ */
 static void send_messages(int from, int count)
 {
     static const char *const ids[MESSAGES] = {"id-0", "id-1", "id-2", "id-3", "id-4"};
     const struct timeval limit = {.tv_sec = LIMIT_S};
     struct event *late = evtimer_new(base, on_limit, NULL);
-    int open = count;
+    int open = count, came = broker.came;
 
     broker.may_answer = false;
     evtimer_add(late, &limit);
@@ -333,6 +348,8 @@ static void send_messages(int from, int count)
                                         .number = 1};
         results[i] = (struct result){0};
         adapter_amqp.start(&context, &attempt, on_done, &results[i]);
+        if (count > 1 && i == from)
+            await_count(&broker.came, came + 1);
     }
     broker.may_answer = true;
     while (open > 0) {
@@ -521,6 +538,7 @@ static void a_connection_that_ended_meanwhile_is_made_anew(void **state)
     for (int i = 0; i < 3; i++) {
         send_messages(i, 1);
         assert_result(i, OUTCOME_DELIVERED, "confirmed");
+        await_count(&broker.ended, i + 1);
     }
     assert_int_equal(broker.connections, 3);
     assert_int_equal(broker.published, 3);
