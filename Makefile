@@ -32,7 +32,7 @@ B := build/$(variant)
 warnings := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wvla \
 	-Wformat=2 $(if $(WERROR),-Werror)
 hardening := -fstack-protector-strong -fPIE $(if $(SANITIZE)$(COVERAGE),,-D_FORTIFY_SOURCE=2)
-packages := libcurl hiredis libpq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0 zlib
+packages := libcurl hiredis libpq librabbitmq jansson libcrypto libssl libevent_core libsystemd libpcre2-8 libxml-2.0 zlib
 instrument := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer) \
 	$(if $(COVERAGE),--coverage -fprofile-update=atomic -O0)
 base_cflags := -std=c17 -D_GNU_SOURCE $(warnings) -isystem $(shell $(PKG_CONFIG) --variable=includedir libpq) \
@@ -59,6 +59,7 @@ lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
 tool_programs := $(tools:%=$(B)/cmd/%)
 receiver := $(B)/tests/receiver/dist-receiver
 pace := $(B)/tests/bench/pace
+mailbox := $(B)/tests/mailbox/mailbox
 stages := $(B)/tests/bench/stages
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 server_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/servers/test_*.c))
@@ -110,6 +111,8 @@ $(receiver): $(receiver_objects)
 	$(CC) $(ldflags) -o $@ $^ $(libs)
 $(pace): %: %.o
 	$(CC) $(ldflags) -o $@ $<
+$(mailbox): %: %.o
+	$(CC) $(ldflags) -o $@ $< $(shell $(PKG_CONFIG) --libs librabbitmq jansson)
 $(stages): %: %.o $(B)/libdist.a
 	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
 
@@ -122,7 +125,7 @@ $(fuzz_programs): %: %.o $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a
 	$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a \
 		$(shell $(PKG_CONFIG) --libs jansson libcrypto libpcre2-8 libxml-2.0) -lm
 
-test-programs: all $(receiver) $(pace) $(stages) $(unit_tests) $(server_tests)
+test-programs: all $(receiver) $(pace) $(mailbox) $(stages) $(unit_tests) $(server_tests)
 
 check: test-programs
 	scripts/run-tests --build $(B) unit servers e2e
@@ -130,7 +133,7 @@ check-unit: $(unit_tests)
 	scripts/run-tests --build $(B) unit
 check-servers: $(server_tests) $(receiver)
 	scripts/run-tests --build $(B) servers
-check-e2e: all $(receiver) $(pace) $(stages)
+check-e2e: all $(receiver) $(pace) $(mailbox) $(stages)
 	scripts/run-tests --build $(B) e2e
 valgrind: test-programs
 	scripts/run-tests --build $(B) --valgrind unit servers

@@ -37,7 +37,8 @@ struct attempt {
     const struct secret *secret; /* NULL: the destination names no credentials */
     const char *message_id;      /* the delivery's id: the same on every attempt */
     const char *distribution_id, *tenant_id, *data_type;
-    const char *date; /* of submission, "2024-01-15" */
+    const char *date;        /* of submission, "2024-01-15" */
+    int64_t submitted_at_us; /* the same on every attempt */
     const char *content_type;
     const json_t *headers; /* that belong to the body, an object of texts; or NULL */
     const void *body;
@@ -78,7 +79,8 @@ struct adapter {
                  const struct secret *secret, struct fault *fault);
 };
 
-extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_jdbc;
+extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_amqp,
+    adapter_jdbc;
 
 /* The adapter of a protocol, or NULL where this version has none. */
 const struct adapter *adapter_for(enum protocol protocol);

@@ -27,6 +27,7 @@ struct errand *errand_new(const struct adapter *adapter, const struct attempt *a
     own->data_type = xstrdup_null(attempt->data_type);
     own->date = xstrdup_null(attempt->date);
     own->content_type = xstrdup_null(attempt->content_type);
+    own->headers = attempt->headers ? json_deep_copy(attempt->headers) : NULL;
     own->body = attempt->body ? xmemdupz(attempt->body, attempt->body_size) : NULL;
     secret_copy(&errand->secret, attempt->secret);
     own->secret = attempt->secret ? &errand->secret : NULL;
@@ -42,6 +43,7 @@ void errand_free(struct errand *errand)
 
     for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
         free((void *)copies[i]);
+    json_decref((json_t *)own->headers);
     secret_release(&errand->secret);
     outcome_release(&errand->outcome);
     free(errand);

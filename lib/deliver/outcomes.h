@@ -30,6 +30,10 @@ enum outcome_event {
     EVENT_KILLED,
     EVENT_DISCARDED,
     EVENT_BODY, /* the body is not what the protocol can carry */
+    EVENT_CONFIRMED,
+    EVENT_NACK,
+    EVENT_BLOCKED,
+    EVENT_ONE_OF_SEVERAL,
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */
@@ -49,7 +53,8 @@ struct outcome_table {
     const struct answer *codes, *events; /* ended by a NULL reason; of codes the first that holds decides */
 };
 
-extern const struct outcome_table outcomes_rest, outcomes_exec, outcomes_file, outcomes_null, outcomes_jdbc;
+extern const struct outcome_table outcomes_rest, outcomes_exec, outcomes_file, outcomes_null, outcomes_amqp,
+    outcomes_jdbc;
 
 /* Never NULL: what no row is for is deferred with the reason "unknown". */
 const struct answer *outcomes_by_code(const struct outcome_table *table, int code);

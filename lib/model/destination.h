@@ -17,11 +17,24 @@ enum protocol {
     PROTOCOL_FILE,
     PROTOCOL_EXEC,
     PROTOCOL_NULL,
-    PROTOCOL_AMQP, /* its form is checked; no adapter delivers to it in this version */
+    PROTOCOL_AMQP,
     PROTOCOL_JDBC,
     PROTOCOL_COUNT
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
+
+struct destination_amqp {
+    const char *host, *vhost;
+    int64_t port;
+    bool encrypted;       /* amqps */
+    const char *username; /* NULL, or "{username}": that of the credentials */
+    int64_t heartbeat_ms, connect_timeout_ms;
+    const char *exchange, *routing_key; /* the key with placeholders */
+    int64_t delivery_mode;              /* 1: kept in memory, 2: persistent */
+    bool mandatory;                     /* what reaches no queue is rejected */
+    const char *content_type;           /* NULL: that of the body */
+    json_t *headers;                    /* object of strings with placeholders, or NULL */
+};
 
 struct destination {
     char *name;
@@ -55,6 +68,7 @@ struct destination {
     const char *path; /* file: absolute, with placeholders */
     int64_t mode;     /* file: permission bits, default 0640 */
 
+    struct destination_amqp amqp;
     struct jdbc *jdbc; /* JDBC: jdbc.h; owned */
 
     json_t *command; /* exec: array of strings, the first an absolute path; placeholders in the others */

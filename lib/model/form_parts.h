@@ -18,12 +18,10 @@ struct form_jdbc_members {
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate;            /* all */
-    json_t *tls;                        /* protocols with a connection */
-    const char *mode;                   /* file */
-    json_t *connection;                 /* AMQP, JDBC */
-    const char *exchange, *routing_key; /* AMQP */
-    int64_t delivery_mode;              /* AMQP */
+    const char *name, *rate; /* all */
+    json_t *tls;             /* protocols with a connection */
+    const char *mode;        /* file */
+    json_t *connection;      /* AMQP, JDBC */
     struct form_jdbc_members jdbc;
 };
 

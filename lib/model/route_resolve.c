@@ -68,27 +68,16 @@ struct destination *route_resolve(const struct catalog *catalog, const char *nam
     return configured;
 }
 
-/* The protocols that this version has an adapter for. */
-static int check_protocol(const struct destination *destination, struct fault *fault)
-{
-    if (destination->protocol != PROTOCOL_AMQP)
-        return 0;
-    return fault_set(fault, FAULT_INPUT, "destination '%s' uses %s, which this version cannot deliver to",
-                     destination->name, protocol_names[destination->protocol]);
-}
-
 int route_can_deliver(const struct catalog *catalog, const char *name, const json_t *form, const char *tenant,
                       bool *disabled, struct fault *fault)
 {
     struct destination *destination = route_resolve(catalog, name, form, tenant, fault);
-    int status;
 
     if (!destination)
         return -1;
-    status = check_protocol(destination, fault);
     *disabled = destination->disabled;
     destination_unref(destination);
-    return status;
+    return 0;
 }
 
 /* The one candidate of a delivery that is not to a group; a disabled one is waited for. */

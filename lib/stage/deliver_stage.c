@@ -266,6 +266,7 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.tenant_id = job->tenant_id;
     attempt->attempt.data_type = job->data_type;
     attempt->attempt.date = attempt->date;
+    attempt->attempt.submitted_at_us = job->submitted_at_us;
     attempt->attempt.content_type = delivery_content_type(delivery);
     attempt->attempt.headers = output ? output->headers : NULL;
     attempt->attempt.body = delivery_body(delivery, &attempt->attempt.body_size);

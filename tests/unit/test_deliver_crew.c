@@ -104,8 +104,11 @@ static bool says(const struct errand *errand, const char *word)
 /* -1: the connection is broken. */
 static int do_one(struct connection *connection, struct errand *errand, struct fault *fault)
 {
+    const json_t *header = json_object_get(errand_attempt(errand)->headers, "x");
     char byte;
 
+    if (!header || !says(errand, json_string_value(header)))
+        return fault_set(fault, FAULT_BUG, "the headers are another's");
     if (says(errand, "hang")) {
         sem_post(&toy.begun);
         (void)!read(connection->fds[0], &byte, 1);
@@ -247,6 +250,7 @@ static void begin_with(struct destination *destination, const char *body, const 
         .data_type = "report",
         .date = "2024-01-15",
         .content_type = "text/plain",
+        .headers = json_pack("{s:s}", "x", body),
         .body = body,
         .body_size = strlen(body) + 1,
         .number = 1,
@@ -254,6 +258,8 @@ static void begin_with(struct destination *destination, const char *body, const 
 
     *result = (struct result){0};
     result->handle = crew_start(&kind, &adapter, &context, &attempt, on_done, result);
+    json_object_clear((json_t *)attempt.headers); /* the thread has its own */
+    json_decref((json_t *)attempt.headers);
     assert_int_equal(result->done, 0); /* never from start() */
 }
 

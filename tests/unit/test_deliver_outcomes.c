@@ -13,7 +13,7 @@
 #include "sqlstate.h"
 
 static const struct outcome_table *const tables[] = {&outcomes_rest, &outcomes_exec, &outcomes_file,
-                                                     &outcomes_null, &outcomes_jdbc};
+                                                     &outcomes_null, &outcomes_amqp, &outcomes_jdbc};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static void every_status_has_the_kind_of_the_contract(void **state)
@@ -101,6 +101,19 @@ static void every_class_of_sqlstates_has_its_kind(void **state)
     assert_int_equal(sqlstate_number("40P01"), 0);
     assert_int_equal(sqlstate_code("2350"), -1);
     assert_int_equal(sqlstate_code("2350a"), -1);
+}
+
+static void of_amqp_only_what_is_about_the_message_is_rejected(void **state)
+{
+    (void)state;
+    for (int code = 300; code <= 599; code++) {
+        bool lasting = code == 311 || code == 312 || code == 313 || code == 406;
+        assert_int_equal(outcomes_by_code(&outcomes_amqp, code)->kind,
+                         lasting ? OUTCOME_REJECTED : OUTCOME_DEFERRED);
+    }
+    assert_string_equal(outcomes_by_code(&outcomes_amqp, 404)->reason, "amqp_404");
+    assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_BLOCKED)->marks, OVERLOAD);
+    assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_CONFIRMED)->kind, OUTCOME_DELIVERED);
 }
 
 static void what_no_row_is_for_is_deferred_as_unknown(void **state)
@@ -215,6 +228,7 @@ int main(void)
         cmocka_unit_test(every_status_has_the_kind_of_the_contract),
         cmocka_unit_test(every_exit_code_and_errno_has_its_row),
         cmocka_unit_test(every_class_of_sqlstates_has_its_kind),
+        cmocka_unit_test(of_amqp_only_what_is_about_the_message_is_rejected),
         cmocka_unit_test(what_no_row_is_for_is_deferred_as_unknown),
         cmocka_unit_test(no_row_is_hidden_by_one_before_it),
         cmocka_unit_test(every_adapter_has_a_table),

@@ -162,11 +162,11 @@ static struct catalog *sample_catalog(void)
         "{\"name\":\"hook\",\"protocol\":\"REST\",\"endpoint\":\"https://hook.example.com/"
         "in\",\"credentials\":\"hook-key\"}",
         "{\"name\":\"out\",\"protocol\":\"file\",\"path\":\"/tmp/out/{delivery_id}\"}",
-        "{\"name\":\"queue\",\"protocol\":\"AMQP\",\"connection\":{\"host\":\"mq.example.com\"},\"exchange\":"
-        "\"x\","
-        "\"routing_key\":\"r\"}",
-        "{\"name\":\"ops\",\"group\":[\"hook\",\"queue\",\"out\"],\"policy\":\"failover\"}",
-        "{\"name\":\"mq\",\"group\":[\"queue\"],\"policy\":\"failover\"}",
+        "{\"name\":\"rows\",\"protocol\":\"JDBC\",\"connection\":{\"url\":\"jdbc:postgresql://db.example.com/"
+        "x\"},"
+        "\"table\":\"t\"}",
+        "{\"name\":\"ops\",\"group\":[\"hook\",\"rows\",\"out\"],\"policy\":\"failover\"}",
+        "{\"name\":\"db\",\"group\":[\"rows\"],\"policy\":\"failover\"}",
         "{\"name\":\"paused\",\"protocol\":\"file\",\"path\":\"/tmp/x\",\"disabled\":true}",
     };
     struct catalog *catalog = catalog_new();
@@ -194,8 +194,8 @@ static const struct route_case route_cases[] = {
     {"{\"name\":\"ops\"}", "hook out", NULL, FAULT_NONE},
     {"\"hok\"", "", "destination 'hok' is not configured; did you mean 'hook'?", FAULT_INPUT},
     {"\"zzzzzzzzz\"", "", "destination 'zzzzzzzzz' is not configured", FAULT_INPUT},
-    {"\"queue\"", "", "destination 'queue' uses AMQP, which this version cannot deliver to", FAULT_INPUT},
-    {"\"mq\"", "", "group 'mq': destination 'queue' uses AMQP, which this version cannot deliver to",
+    {"\"rows\"", "", "destination 'rows' uses JDBC, which this version cannot deliver to", FAULT_INPUT},
+    {"\"db\"", "", "group 'db': destination 'rows' uses JDBC, which this version cannot deliver to",
      FAULT_INPUT},
     {"{\"name\":\"mine\",\"protocol\":\"REST\",\"endpoint\":\"https://m.example.com/\"}", "mine", NULL,
      FAULT_NONE},

@@ -71,6 +71,29 @@ static void the_forms_of_the_specification_are_taken(void **state)
                                          "'report.{tenant_id}','delivery_mode':2}",
                                          NULL);
     assert_int_equal(amqp->protocol, PROTOCOL_AMQP);
+    assert_string_equal(amqp->amqp.host, "rabbitmq.cluster.local");
+    assert_int_equal(amqp->amqp.port, 5672);
+    assert_string_equal(amqp->amqp.vhost, "/zenia");
+    assert_string_equal(amqp->amqp.username, "zenia_distributor");
+    assert_string_equal(amqp->amqp.exchange, "zenia.distribution");
+    assert_string_equal(amqp->amqp.routing_key, "report.{tenant_id}");
+    assert_int_equal(amqp->amqp.delivery_mode, 2);
+    assert_true(amqp->amqp.mandatory && !amqp->amqp.encrypted);
+    destination_unref(amqp);
+
+    amqp = must_make("{'protocol':'AMQP','connection':{'host':'h','scheme':'AMQPS','heartbeat':'1m','connect_"
+                     "timeout':2.5},"
+                     "'exchange':'','routing_key':'q','mandatory':false,'content_type':'text/"
+                     "csv','headers':{'x':'{date}'},"
+                     "'tls':{'server_name':'mq.example.com'}}",
+                     NULL);
+    assert_true(amqp->amqp.encrypted && !amqp->amqp.mandatory && !amqp->amqp.username);
+    assert_int_equal(amqp->amqp.port, 5671);
+    assert_string_equal(amqp->amqp.vhost, "/");
+    assert_int_equal(amqp->amqp.delivery_mode, 2);
+    assert_int_equal(amqp->amqp.heartbeat_ms, 60000);
+    assert_int_equal(amqp->amqp.connect_timeout_ms, 2500);
+    assert_string_equal(amqp->tls_name, "mq.example.com");
     destination_unref(amqp);
 
     struct destination *jdbc = must_make(
@@ -403,6 +426,27 @@ static void wrong_connections_are_refused(void **state)
          "/connection/credentials: unknown member 'pass'"},
         {AMQP("'host':'h','credentials':{'password':'hunter2'}"), literal},
         {AMQP("'host':'h','credentials':{'username':'{usr}'}"), "/connection/credentials/username: unknown"},
+        {AMQP("'host':'h','credentials':{'username':'{tenant_id}'}"),
+         "/connection/credentials/username: a name, or"},
+        {AMQP("'host':'h','credentials':{'username':''}"), "/connection/credentials/username: a string of"},
+        {AMQP("'host':'h','scheme':'amqpx'"), "/connection/scheme: "},
+        {AMQP("'host':'h','heartbeat':9"), "/connection/heartbeat: "},
+        {AMQP("'host':'h','connect_timeout':'1h'"), "/connection/connect_timeout: "},
+        {AMQP("'host':'h','vhost':''"), "/connection/vhost: "},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','tls':{}}",
+         "/tls: the connection is not encrypted"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e\\n','routing_key':'r'}",
+         "/exchange: a control character"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','content_type':'"
+         "a\\tb'}",
+         "/content_type: a control character"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','headers':{'x':'{"
+         "secret}'}}",
+         "/headers/x: {secret} is not taken here"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','headers':{'':'y'}}",
+         "/headers: a name of 1 to 128 bytes"},
+        {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'r','headers':{'x':1}}",
+         "/headers"},
         {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e'}", "'routing_key' is missing"},
         {"{'protocol':'AMQP','connection':{'host':'h'},'exchange':'e','routing_key':'{token}'}",
          "/routing_key: {token} is not taken here"},
