@@ -113,7 +113,7 @@ static void *jdbc_open(const struct crew_call *call)
 {
     const struct jdbc *jdbc = call->destination->jdbc;
     struct pg_sink_table table = {0};
-    struct pg_sink_error error;
+    struct pg_sink_error error = {0};
     struct pg_sink *sink;
 
     if (jdbc->username && strcmp(jdbc->username, "{username}") == 0 &&
