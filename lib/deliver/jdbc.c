@@ -113,7 +113,7 @@ static void *jdbc_open(const struct crew_call *call)
 {
     const struct jdbc *jdbc = call->destination->jdbc;
     struct pg_sink_table table = {0};
-    struct pg_sink_error error;
+    struct pg_sink_error error = {0};
     struct pg_sink *sink;
 
     if (jdbc->username && strcmp(jdbc->username, "{username}") == 0 &&
@@ -199,6 +199,7 @@ static int write_parts(struct jdbc_writer *writer, size_t count)
     result = make_rows(writer, &sets, count) ? jdbc_write(writer, 0, count) : 0;
     for (size_t i = 0; i < count; i++)
         jdbc_rows_release(&writer->parts[i].rows);
+    writer->sets = NULL;
     jdbc_sets_release(&sets);
     pg_sink_table_release(&table);
     return result;

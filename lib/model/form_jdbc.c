@@ -54,7 +54,7 @@ static void jdbc_fields(struct form *form, struct json_field out[FORM_FIELDS])
 
 static int check_connection(struct form *form, struct jdbc *jdbc, struct fault *fault)
 {
-    const char *url = NULL, *driver = NULL;
+    const char *url = "", *driver = NULL;
     json_t *credentials = NULL;
     const struct json_field fields[] = {
         {.name = "url", .kind = JSON_KIND_STRING, .required = true, .target = &url},

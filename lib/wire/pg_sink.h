@@ -2,9 +2,9 @@
  * pg_sink - a connection to somebody else's PostgreSQL, to write rows into it (libpq)
  *
  * Unlike pg.h, which is the way to our own: hosts are looked up and shown to the address guard here, and
- * connected to by the very address that was looked at; nothing is taken from the environment of libpq or from
- * the files of a home (PGPASSWORD, .pgpass, .postgresql): what the caller does not say is not said. Nothing
- * is kept by the session, so that poolers which hand it on after each transaction are fine.
+ * connected to by the very address that was looked at. No password, certificate or authority is taken from
+ * the environment of libpq or from the files of a home (PGPASSWORD, .pgpass, .postgresql). Nothing is kept by
+ * the session, so that poolers which hand it on after each transaction are fine.
  *
  * Every call blocks, at most until its deadline (clock_mono_ms()), but for the look-up of a name, which is
  * the system resolver's. Values go as parameters or by COPY only; names by pg_sink_add_name().

@@ -85,8 +85,8 @@ mail() {
 
 # ctl ARGUMENT...: rabbitmqctl of this file's broker; the one in PATH wants to be the user rabbitmq
 ctl() {
-    local amqp_port dist_port epmd_port base=$BATS_FILE_TMPDIR/sb/rabbitmq
-    read -r amqp_port dist_port epmd_port <"$base/ports"
+    local amqp_port epmd_port base=$BATS_FILE_TMPDIR/sb/rabbitmq
+    read -r amqp_port _ epmd_port <"$base/ports"
     env HOME="$base" ERL_EPMD_PORT="$epmd_port" RABBITMQ_CONF_ENV_FILE="$base/empty.conf" \
         /usr/lib/rabbitmq/bin/rabbitmqctl -q -n "dist-$amqp_port@localhost" "$@" 3>&- 4>&-
 }
