@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "batch_limit.h"
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
@@ -97,10 +98,14 @@ struct batch {
     struct routing *routings; /* of the jobs that are still to be routed */
     size_t *routing_of;       /* index into routings, or SIZE_MAX */
     size_t routing_count;
-    struct due_list *again; /* deliveries of jobs that were routed before */
-    char **lanes;           /* of the jobs, and so of their deliveries in dist-transform */
-    bool *put_off;          /* jobs that are not routed this time */
-    struct postponed later; /* those of them that could not be */
+    struct due_list *again;              /* deliveries of jobs that were routed before */
+    char **lanes;                        /* of the jobs, and so of their deliveries in dist-transform */
+    bool *put_off;                       /* jobs that are not routed this time */
+    struct postponed later;              /* those of them that could not be */
+    const struct queue_claim **released; /* the others: the time was over */
+    size_t released_count;
+    size_t looked_at;
+    int64_t until_ms;
     struct queue_hop *hops; /* of the others, one each; the lanes of their items are owned */
     size_t hop_count;
 };
@@ -118,6 +123,7 @@ static void batch_init(struct batch *batch, const struct queue_claims *claims)
         .again = xcalloc(count, sizeof *batch->again),
         .lanes = xcalloc(count, sizeof *batch->lanes),
         .put_off = xcalloc(count, sizeof *batch->put_off),
+        .released = xcalloc(count, sizeof *batch->released),
         .hops = xcalloc(count, sizeof *batch->hops),
     };
     for (size_t i = 0; i < count; i++)
@@ -147,6 +153,7 @@ static void batch_release(struct batch *batch)
     free(batch->lanes);
     free(batch->put_off);
     postponed_release(&batch->later);
+    free(batch->released);
     free(batch->hops);
 }
 
@@ -194,6 +201,19 @@ static void postpone(struct batch *batch, size_t i, const struct fault *why)
     postponed_add(&batch->later, &batch->claims->items[i], why);
 }
 
+/* Others are to have their turn; but the first job always has its own. */
+static bool is_over(const struct batch *batch, int64_t until_ms)
+{
+    return batch->looked_at && clock_mono_ms() >= until_ms;
+}
+
+static void leave(struct batch *batch, size_t i)
+{
+    drop_body(batch->jobs[i]);
+    batch->put_off[i] = true;
+    batch->released[batch->released_count++] = &batch->claims->items[i];
+}
+
 static void route_one(struct route_stage *stage, struct batch *batch, size_t i,
                       const struct engine_question *question, int64_t now_us)
 {
@@ -227,14 +247,19 @@ static void route_some(struct route_stage *stage, struct batch *batch, size_t fr
             put_question(stage, batch->jobs[i], &questions[i - from]);
     if (questions) /* each one's verdict says what there is to say */
         rules_engine_ask(stage->engine, stage->book->catalog, questions, end - from, NULL);
+    /* What was answered is not to be asked again. */
+    const int64_t until_ms = questions ? clock_mono_ms() + batch_limit_ms(stage->lease_ms) : batch->until_ms;
     for (size_t i = from; i < end; i++) {
         const struct engine_question *question = questions ? &questions[i - from] : NULL;
         if (!batch->jobs[i])
             continue;
         if (question && question->verdict == ENGINE_AWAITED)
             postpone(batch, i, &question->why);
+        else if (is_over(batch, until_ms))
+            leave(batch, i);
         else
             route_one(stage, batch, i, question, now_us);
+        batch->looked_at++;
     }
     for (size_t i = from; questions && i < end; i++)
         question_release(&questions[i - from]);
@@ -249,17 +274,23 @@ static bool wants_bodies(const struct route_stage *stage)
 static int route_all(struct route_stage *stage, struct batch *batch, size_t count, struct fault *fault)
 {
     const int64_t now_us = clock_wall_us();
-    size_t end = count;
+    size_t from, end;
 
     if (health_refresh(&stage->health, stage->queue, stage->store, clock_mono_ms(), fault) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         batch->routing_of[i] = SIZE_MAX;
-    for (size_t from = 0; from < count; from = end) {
-        if (wants_bodies(stage) && load_bodies(stage, batch, from, count, &end, fault) < 0)
+    batch->until_ms = clock_mono_ms() + batch_limit_ms(stage->lease_ms);
+    for (from = 0; from < count && !is_over(batch, batch->until_ms); from = end) {
+        /* as many as are asked about side by side: one timeout at most */
+        end = stage->engine && count - from > ENGINE_CONNECTIONS ? from + ENGINE_CONNECTIONS : count;
+        if (wants_bodies(stage) && load_bodies(stage, batch, from, end, &end, fault) < 0)
             return -1;
         route_some(stage, batch, from, end, now_us);
     }
+    for (; from < count; from++)
+        if (batch->jobs[from])
+            leave(batch, from);
     return 0;
 }
 
@@ -414,6 +445,8 @@ int route_stage_batch(struct route_stage *stage, const struct queue_claims *clai
     if (queue_hops(stage->queue, batch.hops, batch.hop_count, fault) < 0)
         goto out;
     crash_point("route:hopped");
+    if (batch.released_count && queue_release(stage->queue, batch.released, batch.released_count, fault) < 0)
+        goto out;
     postponed_move(later, &batch.later);
     result = 0;
 out:

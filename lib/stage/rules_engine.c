@@ -429,6 +429,8 @@ int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
     free(asking.items);
     if (asked)
         engine->away = absent && !asking.answered;
+    if (asking.answered) /* it is there, whichever answer came last */
+        engine->failures = 0;
     if (!absent || engine->absent != ENGINE_WAIT)
         return 0;
     return fault_set(fault, FAULT_TEMP, "%s", engine->why.text);

@@ -494,6 +494,32 @@ static void a_job_whose_worker_is_ended_each_time_waits_alone(void **state)
     check_counters(r->f);
 }
 
+/* Each job takes longer than all of the batch's time. */
+static void a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once(void **state)
+{
+    enum { JOBS = 4, RUN_MS = 300 };
+    struct routed *r = *state;
+    char ids[JOBS][UID_TEXT_SIZE];
+
+    r->stage.lease_ms = 4 * (RUN_MS - 100);
+    rules_with_limit(r, "[{'name':'r','when':'def f: f; f','to':['b']}]", RUN_MS);
+    for (int i = 0; i < JOBS; i++)
+        submit(r, "a", "{}", ids[i]);
+    for (int left = JOBS; left; left--) {
+        assert_int_equal(fetch(r->s, r->s->a, QUEUE_SUBMITTED, 100), left);
+        ok(route_stage_batch(&r->stage, &r->s->claims, &r->later, &problem));
+        assert_int_equal(number_of(r->f, "SELECT count(*) FROM distribution_jobs WHERE status = 'pending'"),
+                         left - 1);
+    }
+    assert_int_equal(r->later.claims.count, 0);
+    for (int i = 0; i < JOBS; i++)
+        assert_int_equal(deliveries(r, ids[i], "target = 'a' AND status = 'queued'"), 1);
+    assert_int_equal(fetch(r->s, r->s->b, QUEUE_ROUTED, 10) + fetch(r->s, r->s->b, QUEUE_SUBMITTED, 10), 0);
+    LANES_ARE(r->s, QUEUE_READY, "a:acme:normal");
+    programs_are_usual(r);
+    check_counters(r->f);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -510,6 +536,7 @@ int main(void)
         test(what_waits_is_counted_up_to_a_limit),
         test(bodies_are_loaded_as_many_as_fit),
         test(a_job_whose_worker_is_ended_each_time_waits_alone),
+        test(a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }
