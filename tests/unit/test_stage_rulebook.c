@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <unistd.h>
+#include "batch_limit.h"
 #include "rulebook.h"
 #include "xalloc.h"
 
@@ -294,6 +295,15 @@ static void programs_that_take_too_long_together_make_it_unroutable(void **state
     programs_free(programs);
 }
 
+/* Whatever the lease: well below the watchdog. */
+static void a_batch_ends_by_its_lease_and_by_the_watchdog(void **state)
+{
+    (void)state;
+    assert_int_equal(batch_limit_ms(2000), 500);
+    assert_int_equal(batch_limit_ms(20000), 5000);
+    assert_int_equal(batch_limit_ms(3600 * 1000), 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +311,7 @@ int main(void)
         cmocka_unit_test(a_when_holds_where_it_has_results_and_all_of_them_are_true),
         cmocka_unit_test(the_key_of_a_group_is_the_first_result),
         cmocka_unit_test(a_program_that_cannot_be_run_has_not_said_no),
+        cmocka_unit_test(a_batch_ends_by_its_lease_and_by_the_watchdog),
         cmocka_unit_test(programs_that_take_too_long_together_make_it_unroutable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
