@@ -63,8 +63,9 @@ static int line(void *stage, const char *text, size_t size, struct buf *out, str
     return transform_stage_line(stage, text, size, out, fault);
 }
 
-static int batch(void *stage, const struct queue_claims *claims, struct fault *fault)
+static int batch(void *stage, const struct queue_claims *claims, struct postponed *later, struct fault *fault)
 {
+    (void)later; /* what waits does so in PostgreSQL */
     return transform_stage_batch(stage, claims, fault);
 }
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
+#include "clock.h"
 #include "json.h"
 #include "xalloc.h"
 
@@ -99,6 +100,7 @@ struct rulebook *rulebook_new(const struct catalog *catalog, const struct rules_
     book->mode = settings->mode;
     book->default_target = xstrdup_null(settings->default_target);
     book->programs = programs;
+    book->programs_ms = settings->programs_ms ? settings->programs_ms : RULEBOOK_PROGRAMS_MS;
     strmap_init(&book->compiled);
     strmap_init(&book->turns);
     book->rules = rules_new(sources, count, &checks, report, arg);
@@ -137,8 +139,25 @@ struct asking {
     const struct rulebook *book;
     const struct job *job;
     struct buf event;     /* as text, once a program wants it; the event does not change */
+    int64_t until_ms;     /* no program begins to run after that; 0: none has yet */
     struct fault trouble; /* a program could not be run, for no fault of its own */
+    struct fault slow;    /* or because the others before it took too long */
 };
+
+/* A rule that was not asked has not said no. */
+static int check_time(struct asking *asking, struct fault *fault)
+{
+    const int64_t now_ms = clock_mono_ms();
+
+    if (!asking->until_ms)
+        asking->until_ms = now_ms + asking->book->programs_ms;
+    if (now_ms < asking->until_ms)
+        return 0;
+    fault_set(&asking->slow, FAULT_INPUT, "the programs of its rules ran longer than %lld ms",
+              (long long)asking->book->programs_ms);
+    *fault = asking->slow;
+    return -1;
+}
 
 /* What a program says of the event: an array of its results, the caller's. */
 static json_t *run_program(struct asking *asking, const char *text, const json_t *event, struct fault *fault)
@@ -154,6 +173,8 @@ static json_t *run_program(struct asking *asking, const char *text, const json_t
         fault_set(fault, FAULT_BUG, "the program was not compiled");
         return NULL;
     }
+    if (check_time(asking, fault) < 0)
+        return NULL;
     if (!asking->event.len && json_write(event, &asking->event)) {
         fault_set(fault, FAULT_INPUT, "the event is larger than a program may see");
         return NULL;
@@ -209,13 +230,20 @@ int rulebook_route(struct rulebook *book, struct job *job, int64_t now_us, const
     return rulebook_route_ruled(book, NULL, job, now_us, health, deliveries, explanation, fault);
 }
 
+static void forget(struct delivery_list *deliveries, struct route_explanation *explanation)
+{
+    delivery_list_release(deliveries);
+    if (explanation)
+        route_explanation_release(explanation);
+}
+
 int rulebook_route_ruled(struct rulebook *book, const struct rulebook_ruling *ruling, struct job *job,
                          int64_t now_us, const struct route_health *health, struct delivery_list *deliveries,
                          struct route_explanation *explanation, struct fault *fault)
 {
     const struct rules *rules = ruling ? ruling->rules : book->rules;
     struct asking asking = {.book = book, .job = job};
-    const struct router router = {
+    struct router router = {
         .catalog = book->catalog,
         .rules = rules && rules->count ? rules : NULL,
         .refused = ruling ? ruling->refused : NULL,
@@ -232,12 +260,15 @@ int rulebook_route_ruled(struct rulebook *book, const struct rulebook_ruling *ru
 
     buf_init(&asking.event, PROGRAM_INPUT_MAX);
     route_job(&router, job, deliveries, explanation);
+    if (asking.slow.class && !asking.trouble.class) {
+        forget(deliveries, explanation);
+        router.refused = asking.slow.text;
+        route_job(&router, job, deliveries, explanation);
+    }
     buf_release(&asking.event);
     if (!asking.trouble.class)
         return 0;
-    delivery_list_release(deliveries);
-    if (explanation)
-        route_explanation_release(explanation);
+    forget(deliveries, explanation);
     *fault = asking.trouble;
     return -1;
 }

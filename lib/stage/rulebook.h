@@ -12,6 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "catalog.h"
 #include "fault.h"
 #include "program.h"
@@ -19,9 +20,14 @@
 #include "rules.h"
 #include "strmap.h"
 
+enum {
+    RULEBOOK_PROGRAMS_MS = 5000, /* in which all programs of one distribution are begun */
+};
+
 struct rulebook_settings {
     enum route_mode mode;
     const char *default_target; /* NULL: none; copied */
+    int64_t programs_ms;        /* 0: RULEBOOK_PROGRAMS_MS */
 };
 
 struct rulebook {
@@ -31,6 +37,7 @@ struct rulebook {
     char *default_target; /* or NULL */
     bool ask_payload;     /* some rule or group looks at the body: jobs must have it */
     struct programs *programs;
+    int64_t programs_ms;
     struct strmap compiled; /* text -> struct program *; the same text is compiled once */
     struct strmap turns;    /* group -> struct balance * */
 };
@@ -49,8 +56,9 @@ void rulebook_free(struct rulebook *book);
 
 /*
  * One distribution by the rulebook: adds its deliveries, see route_job(). `health` may be NULL. With
- * `explanation` every rule is looked at and what was found is kept there; NULL is quick. -1: class TEMP or
- * SYSTEM, a program could not be run for a reason that is not its own: nothing is known, try again.
+ * `explanation` every rule is looked at and what was found is kept there; NULL is quick. Where its programs
+ * together take too long it is unroutable. -1: class TEMP or SYSTEM, a program could not be run for a reason
+ * that is not its own: nothing is known, try again.
  */
 int rulebook_route(struct rulebook *book, struct job *job, int64_t now_us, const struct route_health *health,
                    struct delivery_list *deliveries, struct route_explanation *explanation,

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <pthread.h>
 #include <unistd.h>
+#include "batch_limit.h"
 #include "rulebook.h"
 #include "xalloc.h"
 
@@ -251,6 +252,58 @@ static void a_program_that_cannot_be_run_has_not_said_no(void **state)
     programs_free(programs);
 }
 
+/* Those behind are not asked, and nobody can tell what they would have said. */
+static void programs_that_take_too_long_together_make_it_unroutable(void **state)
+{
+    struct program_limits limits = program_limits_default;
+    struct catalog *catalog = catalog_of(plain);
+    const struct rulebook_settings settings = {.default_target = "b", .programs_ms = 150};
+    struct job *job = job_with("{'n':7}");
+    struct fault fault = {0};
+    struct buf mistakes, rules;
+
+    (void)state;
+    limits.run_ms = 100;
+    struct programs *programs = programs_new(&limits);
+    buf_init(&mistakes, 1000);
+    buf_init(&rules, 10000);
+    for (int i = 0; i < 20; i++)
+        buf_addf(&rules, "%c{\"name\":\"r%d\",\"to\":[\"a\"],\"when\":\"def f: f; f | %d\"}", i ? ',' : '[',
+                 i, i);
+    buf_addc(&rules, ']');
+    const struct rules_source source = {.origin = "r.json", .text = rules.data, .size = rules.len};
+    struct rulebook *book = rulebook_new(catalog, &source, 1, &settings, programs, note, &mistakes);
+    assert_non_null(book);
+    for (int explained = 0; explained < 2; explained++) {
+        struct route_explanation explanation;
+        struct delivery_list list = {0};
+        assert_int_equal(rulebook_route(book, job, 1, NULL, &list, explained ? &explanation : NULL, &fault),
+                         0);
+        assert_int_equal(list.count, 1);
+        assert_int_equal(list.items[0]->status, DELIVERY_DEAD);
+        assert_string_equal(list.items[0]->target, CATALOG_NO_TARGET);
+        assert_string_equal(list.items[0]->last_error, "the programs of its rules ran longer than 150 ms");
+        if (explained)
+            route_explanation_release(&explanation);
+        delivery_list_release(&list);
+    }
+    rulebook_free(book);
+    job_unref(job);
+    buf_release(&rules);
+    buf_release(&mistakes);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
+/* Whatever the lease: well below the watchdog. */
+static void a_batch_ends_by_its_lease_and_by_the_watchdog(void **state)
+{
+    (void)state;
+    assert_int_equal(batch_limit_ms(2000), 500);
+    assert_int_equal(batch_limit_ms(20000), 5000);
+    assert_int_equal(batch_limit_ms(3600 * 1000), 5000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +311,8 @@ int main(void)
         cmocka_unit_test(a_when_holds_where_it_has_results_and_all_of_them_are_true),
         cmocka_unit_test(the_key_of_a_group_is_the_first_result),
         cmocka_unit_test(a_program_that_cannot_be_run_has_not_said_no),
+        cmocka_unit_test(a_batch_ends_by_its_lease_and_by_the_watchdog),
+        cmocka_unit_test(programs_that_take_too_long_together_make_it_unroutable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
