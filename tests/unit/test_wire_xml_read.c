@@ -186,6 +186,83 @@ static void nothing_takes_long(void **state)
         }
 }
 
+static void encodings_are_those_of_the_list(void **state)
+{
+    static const char *const taken[] = {
+        "<?xml version='1.0'?><a/>",
+        "<?xml version='1.0' encoding='utf-8'?><a/>",
+        "<?xml version=\"1.0\"\n encoding = \"ISO-8859-1\"?><a/>",
+        "<?xml version='1.0' encoding='US-ASCII'?><a/>",
+        "<?xml version='1.0' encoding='windows-1252'?><a/>",
+        "\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?><a/>",
+        "<?xml-stylesheet encoding='UTF-7'?><a/>",
+        "<a>encoding='UTF-7'?></a>",
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        assert_string_equal(read_bytes(taken[i], strlen(taken[i])), "");
+    static const char *const refused[] = {
+        "<?xml version='1.0' encoding='ISO-2022-KR'?><a/>",
+        "<?xml version='1.0'\tencoding\n=\n\"ISO-2022-KR\"?><a/>",
+        "<?xml\rversion='1.0' encoding='ISO-2022-KR'?><a/>",
+        "\xef\xbb\xbf<?xml version='1.0' encoding='ISO-2022-KR'?><a/>",
+        "<?xml version='1.0\xc3\xa9' encoding='ISO-2022-KR'?><a/>",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        assert_string_equal(read_bytes(refused[i], strlen(refused[i])),
+                            "line 1: the encoding 'ISO-2022-KR' is not taken");
+}
+
+static void an_encoding_is_not_hidden_by_blanks(void **state)
+{
+    struct buf xml;
+    (void)state;
+    buf_init(&xml, TEXT_MAX);
+    buf_addf(&xml, "<?xml version='1.0'%200sencoding='ISO-2022-KR'?><a/>", "");
+    assert_string_equal(read_bytes(xml.data, xml.len),
+                        "line 1: an XML declaration of more than 199 characters");
+    buf_release(&xml);
+}
+
+static void utf_16_has_the_same_list(void **state)
+{
+    static const struct {
+        const char *name, *told;
+    } cases[] = {
+        {"utf-16", ""},
+        {"UTF-8", ""},
+        {"ISO-2022-KR", "line 1: the encoding 'ISO-2022-KR' is not taken"},
+        {"iso-8859-1", "line 1: the encoding 'iso-8859-1' is not taken"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *xml = xasprintf("<?xml version='1.0' encoding='%s'?><a/>", cases[i].name);
+        assert_string_equal(read_wide("\xff\xfe", xml, strlen(xml), 1), cases[i].told);
+        assert_string_equal(read_wide("\xfe\xff", xml, strlen(xml), 0), cases[i].told);
+        assert_string_equal(read_wide("", xml, strlen(xml), 1), cases[i].told);
+        free(xml);
+    }
+}
+
+static void other_encodings_without_a_name_are_refused(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t size;
+    } cases[] = {
+        {"\0<\0?\0x\0m\0l", 10},         /* UTF-16 without its mark */
+        {"\0\0\0<\0\0\0a\0\0\0/\0\0\0>", 16}, /* UCS-4, in the orders there are */
+        {"<\0\0\0a\0\0\0/\0\0\0>\0\0\0", 16},
+        {"\0<\0\0\0a\0\0\0/\0\0\0>\0\0", 16},
+        {"\0\0<\0\0\0a\0\0\0/\0\0\0>\0", 16},
+        {"\x4c\x6f\xa7\x94", 4}, /* EBCDIC */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_string_equal(read_bytes(cases[i].text, cases[i].size),
+                            "this is no XML: it does not begin with '<'");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +271,10 @@ int main(void)
         cmocka_unit_test(each_element_has_its_own_attributes),
         cmocka_unit_test(so_many_namespaces_are_declared_at_once),
         cmocka_unit_test(nothing_takes_long),
+        cmocka_unit_test(encodings_are_those_of_the_list),
+        cmocka_unit_test(an_encoding_is_not_hidden_by_blanks),
+        cmocka_unit_test(utf_16_has_the_same_list),
+        cmocka_unit_test(other_encodings_without_a_name_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
