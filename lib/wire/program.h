@@ -18,6 +18,7 @@
  *   now                        is an error: a retry must give the same bytes
  *   halt                       ends the results; a try around it catches that
  *   halt_error                 is an error with its text
+ *   error(null)                is an error with the text "null"
  *
  * (halt is not libjq's own, which frees memory twice.)
  *

@@ -14,7 +14,10 @@
 #include <libxml/tree.h>
 #include "fault.h"
 
-enum { XML_DOCUMENT_BYTES_MAX = 512 * 1024 * 1024 };
+enum {
+    XML_DOCUMENT_BYTES_MAX = 512 * 1024 * 1024,
+    XML_NAMESPACES_MAX = 1000, /* declared at once, in elements within each other: each name is looked up */
+};
 
 struct xml_limits {
     int64_t max_nodes; /* elements, attributes and texts together: each takes some 150 bytes of memory */
@@ -24,8 +27,8 @@ struct xml_limits {
 /*
  * The tree, for xmlFreeDoc(). `url` (or NULL) is what relative references in it start at. NULL, class INPUT:
  * not well-formed ("line 3: Opening and ending tag mismatch"), a prefix that is not declared, a DOCTYPE, an
- * encoding other than UTF-8, UTF-16, ISO-8859-1, US-ASCII and Windows-1252, or past a limit; a text node of
- * more than 10 MB too.
+ * encoding other than UTF-8, UTF-16, ISO-8859-1, US-ASCII and Windows-1252, or past a limit; a text node or
+ * a start tag of more than 10 MB too.
  */
 xmlDoc *xml_document(const char *text, size_t size, const char *url, const struct xml_limits *limits,
                      struct fault *fault);

@@ -72,6 +72,8 @@ static void programs_make_values_of_values(void **state)
         {PROGRAM_ARRAY, ".[]", "[1,\"x\",{}]", "[1,\"x\",{}]"},
         {PROGRAM_ARRAY, "empty", "1", "[]"},
         {PROGRAM_ARRAY, "1, halt, 2", "1", "[1]"},
+        {PROGRAM_ARRAY, "1, (try error(null) catch .), (try error({a:1}) catch .a), error(null)?, 2", "1",
+         "[1,\"null\",1,2]"},
         {PROGRAM_ONE, ".a = 2 | .b.c = 3", "{\"a\":1}", "{\"a\":2,\"b\":{\"c\":3}}"},
         {PROGRAM_ONE, ". as [$a, {b: $c}] | $a + $c", "[1,{\"b\":2}]", "3"},
     };
@@ -225,6 +227,9 @@ static void a_run_that_fails_says_why(void **state)
         {PROGRAM_ONE, "halt", "1", "the program gave 0 results, and one is wanted"},
         {PROGRAM_ONE, "1, 2, 3", "1", "the program gave 3 results, and one is wanted"},
         {PROGRAM_ARRAY, "1, error(\"late\")", "1", "the program failed: late"},
+        {PROGRAM_ARRAY, "1, error(null), 2", "1", "the program failed: null"},
+        {PROGRAM_ARRAY, "1, (null | error), 2", "1", "the program failed: null"},
+        {PROGRAM_ONE, "[1, halt_error]", "null", "the program failed: null"},
         {PROGRAM_ONE, ".", "{\"id\":[\"9007199254740993\",9007199254740993]}",
          "the number 9007199254740993 is none that jq can keep; as a string it would stay as it is"},
         {PROGRAM_ONE, ".", "[1.5e308,-1.5e309]",
