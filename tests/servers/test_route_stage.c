@@ -97,7 +97,7 @@ static void rules_are(struct routed *r, const char *text, enum route_mode mode)
         if (*c == '\'')
             *c = '"';
     const struct rules_source source = {.origin = "r.json", .text = copy, .size = strlen(copy)};
-    r->book = rulebook_new(r->catalog, &source, 1, &settings, r->programs, no_mistake, NULL);
+    r->book = rulebook_new(r->catalog, &source, 1, &settings, r->programs, no_mistake, NULL, &problem);
     assert_non_null(r->book);
     route_stage_attach(&r->stage, r->book);
     rulebook_free(old);
