@@ -18,6 +18,7 @@
 #include "fdio.h"
 #include "ceilings.h"
 #include "msg.h"
+#include "notify.h"
 #include "rng.h"
 #include "rule_files.h"
 #include "status.h"
@@ -298,11 +299,15 @@ struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *ca
 {
     const int mode = status_index(route_mode_names, conf_text(tool->conf, "DIST_ROUTE_MODE"));
     const struct rulebook_settings settings = {
-        .mode = (enum route_mode)mode, .default_target = conf_text(tool->conf, "DIST_DEFAULT_TARGET")};
+        .mode = (enum route_mode)mode,
+        .default_target = conf_text(tool->conf, "DIST_DEFAULT_TARGET"),
+        .alive = notify_alive,
+    };
     struct reading reading = {.mistake = mistake, .arg = arg};
-    struct rulebook *book = rulebook_new(catalog, sources, count, &settings, programs, note_rule, &reading);
+    struct rulebook *book =
+        rulebook_new(catalog, sources, count, &settings, programs, note_rule, &reading, fault);
 
-    if (!book)
+    if (reading.mistakes)
         refuse("the set of rules", reading.mistakes, fault);
     return book;
 }

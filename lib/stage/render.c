@@ -144,18 +144,26 @@ int render_check_program(struct render *render, const struct catalog *catalog,
 }
 
 size_t render_check(struct render *render, const struct catalog *catalog,
-                    void (*mistake)(void *arg, const char *text), void *arg)
+                    void (*mistake)(void *arg, const char *text), void *arg, void (*alive)(void),
+                    struct fault *trouble)
 {
     size_t count, mistakes = 0;
     const char **names = catalog_names(catalog, &count);
 
+    fault_clear(trouble);
     for (size_t i = 0; i < count; i++) {
         const struct destination *destination = catalog_destination(catalog, names[i]);
         struct fault fault = {0};
 
+        if (alive)
+            alive();
         if (render_check_program(render, catalog, destination->rendering, "", &fault) == 0)
             continue;
         fault_wrap(&fault, "%s: destination '%s'", destination->origin, destination->name);
+        if (fault.class == FAULT_TEMP || fault.class == FAULT_SYSTEM) {
+            *trouble = fault;
+            break;
+        }
         mistake(arg, fault.text);
         mistakes++;
     }

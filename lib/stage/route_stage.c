@@ -15,6 +15,7 @@
 #include "render.h"
 #include "route.h"
 #include "strmap.h"
+#include "turns.h"
 #include "xalloc.h"
 
 /* Bytes of bodies that are in memory for rules at once, beside the one that is larger. */
@@ -426,14 +427,15 @@ static int collect(struct route_stage *stage, struct batch *batch, size_t i, str
 int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct postponed *later,
                       struct fault *fault)
 {
+    struct queue_claims turned = claims_by_turns(claims, stage->batches++);
     struct batch batch;
     size_t count = claims->count;
     int result = -1;
 
     crash_point("route:claimed");
-    batch_init(&batch, claims);
+    batch_init(&batch, &turned);
     if (store_load_jobs(stage->store, batch.ids, count, batch.jobs, batch.routed, fault) < 0 ||
-        route_all(stage, &batch, count, fault) < 0 || choose_queued(stage, &batch, claims, fault) < 0)
+        route_all(stage, &batch, count, fault) < 0 || choose_queued(stage, &batch, &turned, fault) < 0)
         goto out;
     if (batch.routing_count &&
         store_save_routings(stage->store, batch.routings, batch.routing_count, stage->lease_ms, fault) < 0)
@@ -451,6 +453,7 @@ int route_stage_batch(struct route_stage *stage, const struct queue_claims *clai
     result = 0;
 out:
     batch_release(&batch);
+    free(turned.items);
     return result;
 }
 

@@ -26,6 +26,7 @@ struct route_stage {
     struct queue *queue; /* likewise */
     int64_t lease_ms;
     size_t window;  /* entries of a lane in Redis */
+    size_t batches; /* so far */
     struct due due; /* the pump that the service runs beside its batches */
     struct health health;
 };

@@ -22,6 +22,10 @@ struct building {
     rules_report *report;
     void *arg;
     size_t mistakes;
+    void (*alive)(void);
+    size_t programs_max;
+    bool full;            /* the mistake has been told */
+    struct fault trouble; /* that passes: the first one; no program is compiled any more */
 };
 
 static void note_mistake(struct building *building, const char *origin, const char *path, const char *text)
@@ -32,18 +36,34 @@ static void note_mistake(struct building *building, const char *origin, const ch
     building->report(building->arg, &mistake);
 }
 
-static int compile(struct rulebook *book, const char *text, struct fault *fault)
+/* A fault is a mistake of the program; of other trouble nothing is said here. */
+static int compile(struct building *building, const char *text, struct fault *fault)
 {
-    struct program *program;
+    struct rulebook *book = building->book;
+    struct program *program = NULL;
 
-    if (strmap_get(&book->compiled, text))
+    if (strmap_get(&book->compiled, text) || building->trouble.class || building->full)
         return 0;
-    program = program_compile(book->programs, text, strlen(text), PROGRAM_ARRAY, fault);
-    if (!program && fault->class == FAULT_TEMP)
+    if (book->compiled.count == building->programs_max) {
+        building->full = true;
+        return fault_set(fault, FAULT_INPUT, "there are more than %zu different programs",
+                         building->programs_max);
+    }
+    if (building->alive)
+        building->alive();
+    for (int tries = 0; !program && tries < 2; tries++) {
+        fault_clear(fault);
         program = program_compile(book->programs, text, strlen(text), PROGRAM_ARRAY, fault);
-    if (!program)
+        if (fault->class != FAULT_TEMP)
+            break;
+    }
+    if (program) {
+        strmap_put(&book->compiled, text, program);
+        return 0;
+    }
+    if (fault->class == FAULT_INPUT)
         return -1;
-    strmap_put(&book->compiled, text, program);
+    building->trouble = *fault;
     return 0;
 }
 
@@ -66,7 +86,7 @@ static void add_groups(struct building *building)
         if (!group->plan.hash_on)
             continue;
         book->ask_payload = true;
-        if (compile(book, group->plan.hash_on, &fault) < 0) {
+        if (compile(building, group->plan.hash_on, &fault) < 0) {
             fault_wrap(&fault, "group '%s'", group->name);
             note_mistake(building, group->origin, "/hash_on", fault.text);
         }
@@ -90,11 +110,17 @@ static void check_default(struct building *building)
 
 struct rulebook *rulebook_new(const struct catalog *catalog, const struct rules_source *sources, size_t count,
                               const struct rulebook_settings *settings, struct programs *programs,
-                              rules_report *report, void *arg)
+                              rules_report *report, void *arg, struct fault *fault)
 {
     struct rulebook *book = xcalloc(1, sizeof *book);
-    struct building building = {.book = book, .report = report, .arg = arg};
-    const struct rule_checks checks = {.catalog = catalog, .when = check_when, .when_arg = book};
+    struct building building = {
+        .book = book,
+        .report = report,
+        .arg = arg,
+        .alive = settings->alive,
+        .programs_max = settings->programs_max ? settings->programs_max : RULEBOOK_PROGRAMS_MAX,
+    };
+    const struct rule_checks checks = {.catalog = catalog, .when = check_when, .when_arg = &building};
 
     book->catalog = catalog;
     book->mode = settings->mode;
@@ -108,7 +134,10 @@ struct rulebook *rulebook_new(const struct catalog *catalog, const struct rules_
         add_groups(&building);
         check_default(&building);
     }
-    if (!book->rules || building.mistakes) {
+    const bool mistaken = !book->rules || building.mistakes;
+    if (mistaken || building.trouble.class) {
+        if (!mistaken)
+            *fault = building.trouble;
         rulebook_free(book);
         return NULL;
     }

@@ -2,7 +2,8 @@
  * transform_stage - see transform_stage.h
  *
  * Rendering may take its time: a second for a program that loops. So a batch renders for as long as
- * batch_limit.h says, each tenant in turn, and hands the rest back; and as many bytes as a batch of bodies has.
+ * batch_limit.h says, each tenant in turn, and hands the rest back; and as many bytes as a batch of bodies
+ * has.
  */
 #include "transform_stage.h"
 

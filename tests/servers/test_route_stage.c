@@ -97,7 +97,7 @@ static void rules_are(struct routed *r, const char *text, enum route_mode mode)
         if (*c == '\'')
             *c = '"';
     const struct rules_source source = {.origin = "r.json", .text = copy, .size = strlen(copy)};
-    r->book = rulebook_new(r->catalog, &source, 1, &settings, r->programs, no_mistake, NULL);
+    r->book = rulebook_new(r->catalog, &source, 1, &settings, r->programs, no_mistake, NULL, &problem);
     assert_non_null(r->book);
     route_stage_attach(&r->stage, r->book);
     rulebook_free(old);
@@ -520,6 +520,31 @@ static void a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once(void
     check_counters(r->f);
 }
 
+/* The lane of somebody else has its turn, though each job of the first one takes all of the time. */
+static void a_slow_lane_does_not_starve_another(void **state)
+{
+    enum { RUN_MS = 300 };
+    const struct queue_want wants[] = {{.lane = EARLY, .count = 10}, {.lane = "other:normal", .count = 10}};
+    struct routed *r = *state;
+    char id[UID_TEXT_SIZE], other[UID_TEXT_SIZE];
+
+    r->stage.lease_ms = 4 * (RUN_MS - 100);
+    rules_with_limit(
+        r, "[{'name':'r','when':'if .payload.n == 7 then def f: f; f else true end','to':['b']}]", RUN_MS);
+    for (int i = 0; i < 4; i++)
+        submit(r, "a", "{\"n\": 7}", id);
+    accept_job(r->f->store, make_job("c"), other);
+    assert_int_equal(publish(r->s, QUEUE_SUBMITTED, other, "other:normal"), 1);
+    for (int i = 0; i < 2; i++) {
+        queue_claims_release(&r->s->claims);
+        ok(queue_fetch(r->s->a, QUEUE_SUBMITTED, wants, 2, &r->s->claims, &problem));
+        assert_true(r->s->claims.count >= 4 - (size_t)i);
+        ok(route_stage_batch(&r->stage, &r->s->claims, &r->later, &problem));
+    }
+    assert_int_equal(job_is(r, other, "status = 'routed'"), 1);
+    programs_are_usual(r);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -536,6 +561,7 @@ int main(void)
         test(what_waits_is_counted_up_to_a_limit),
         test(bodies_are_loaded_as_many_as_fit),
         test(a_job_whose_worker_is_ended_each_time_waits_alone),
+        test(a_slow_lane_does_not_starve_another),
         test(a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <sys/resource.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -360,7 +361,17 @@ static void a_check_compiles_all_programs(void **state)
     (void)state;
     buf_init(&mistakes, 10000);
     assert_int_equal(catalog_add(catalog, forms, strlen(forms), NULL, "d.json", &problem), 0);
-    assert_int_equal(render_check(render, catalog, note_mistake, &mistakes), 3);
+    struct rlimit usual, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    size_t found = render_check(render, catalog, note_mistake, &mistakes, NULL, &problem);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_int_equal(found, 0); /* there can be no process: nothing is known */
+    assert_int_equal(problem.class, FAULT_SYSTEM);
+    assert_int_equal(render_check(render, catalog, note_mistake, &mistakes, NULL, &problem), 3);
+    assert_int_equal(problem.class, FAULT_NONE);
     assert_non_null(strstr(mistakes.data, "d.json: destination 'a': /transform: syntax error"));
     assert_non_null(strstr(mistakes.data, "d.json: destination 'c': /transform: nothing/0 is not defined"));
     assert_non_null(strstr(mistakes.data, "d.json: destination 'd': /transform: "));
