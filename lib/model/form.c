@@ -121,19 +121,15 @@ static int parse_rate(const char *text, double *per_s, struct fault *fault)
  */
 static int read_rendering(struct destination *destination, struct fault *fault)
 {
-    const char *name;
-    json_t *value;
-
     destination->rendering = rendering_parse(destination->form, "", true, fault);
     if (!destination->rendering)
         return -1;
     if (destination->tenant && (destination->rendering->program || destination->rendering->program_file))
         return fault_set(fault, FAULT_DENIED,
                          "/transform: only the operator names programs, in a configured destination");
-    json_object_foreach (destination->headers, name, value) {
-        if (destination->rendering->gzip && strcasecmp(name, "Content-Encoding") == 0)
-            return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", name);
-    }
+    const char *name = destination_header(destination, "Content-Encoding");
+    if (destination->rendering->gzip && name)
+        return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", name);
     return 0;
 }
 
