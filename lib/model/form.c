@@ -115,6 +115,17 @@ static int parse_rate(const char *text, double *per_s, struct fault *fault)
                      RATE_MAX, text_printable(cut));
 }
 
+/* What a body may take of the machine is the operator's to say. */
+static int check_inputs(const struct destination *destination, struct fault *fault)
+{
+    for (int i = 0; destination->tenant && i < INPUT_TYPE_COUNT; i++) {
+        const struct input *input = destination->rendering->inputs[i];
+        if (input && input_check_ceilings(input, "/input", fault))
+            return -1;
+    }
+    return 0;
+}
+
 /*
  * Only the operator has programs run for reports, as he has commands. A body that is not what its header says
  * would be no use to anybody.
@@ -127,6 +138,8 @@ static int read_rendering(struct destination *destination, struct fault *fault)
     if (destination->tenant && (destination->rendering->program || destination->rendering->program_file))
         return fault_set(fault, FAULT_DENIED,
                          "/transform: only the operator names programs, in a configured destination");
+    if (check_inputs(destination, fault))
+        return -1;
     const char *name = destination_header(destination, "Content-Encoding");
     if (destination->rendering->gzip && name)
         return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", name);
