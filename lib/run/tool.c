@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,15 @@ static int load_settings(struct tool *tool, bool service)
     return 0;
 }
 
+/* Who started us may have it ignored: then the kernel keeps no child's end, and a crash is none to
+ * waitpid(2). */
+static void keep_ends_of_children(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    sigaction(SIGCHLD, &action, NULL);
+}
+
 bool tool_begin_without_folder(struct tool *tool, const struct tool_options *options, int argc, char **argv,
                                int *operands, const bool *service)
 {
@@ -81,6 +91,7 @@ bool tool_begin_without_folder(struct tool *tool, const struct tool_options *opt
     *tool = (struct tool){.options = options};
     umask(umask(0) | 007); /* reports are nobody else's business; a stricter mask stays */
     fdio_ignore_sigpipe();
+    keep_ends_of_children();
     json_set_alloc_funcs(xmalloc, free); /* out of memory ends the process there too */
     int standard = open_standard(&fault);
     msg_open(options->tool, false, NULL);

@@ -367,14 +367,18 @@ static int write_value(struct way *way, struct fault *fault)
     return result ? result : check_bytes(way, fault);
 }
 
-/* What there is so far: the formatted value, or the body as it came. */
+/* What there is so far: the formatted value, or the body as it came. A rule may ask for it where the form of
+ * the destination alone was right. */
 static int compress(struct way *way, struct fault *fault)
 {
+    const char *own = destination_header(way->destination, "Content-Encoding");
     const struct job *job = way->delivery->job;
     struct formatted *formatted = &way->formatted;
     const bool kept = !rendering_needs_value(way->rendering);
     struct buf packed;
 
+    if (own)
+        return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", own);
     buf_init(&packed, way->render->max_output);
     if (gzip_compress(kept ? job->body : formatted->body.data, kept ? job->body_size : formatted->body.len,
                       &packed, fault)) {

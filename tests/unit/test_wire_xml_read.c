@@ -250,7 +250,7 @@ static void other_encodings_without_a_name_are_refused(void **state)
         const char *text;
         size_t size;
     } cases[] = {
-        {"\0<\0?\0x\0m\0l", 10},         /* UTF-16 without its mark */
+        {"\0<\0?\0x\0m\0l", 10},              /* UTF-16 without its mark */
         {"\0\0\0<\0\0\0a\0\0\0/\0\0\0>", 16}, /* UCS-4, in the orders there are */
         {"<\0\0\0a\0\0\0/\0\0\0>\0\0\0", 16},
         {"\0<\0\0\0a\0\0\0/\0\0\0>\0\0", 16},
