@@ -97,11 +97,12 @@ static void tell_start(void *arg, const xmlChar *name, const xmlChar *prefix, co
 {
     xmlParserCtxt *parser = arg;
     const struct reader *reader = parser->_private;
+    const struct xml_start start = {name,      prefix,     uri,       namespace_count, attribute_count,
+                                    defaulted, namespaces, attributes};
     const char *why = NULL;
 
-    (void)prefix, (void)uri, (void)namespaces, (void)defaulted;
     if (count_element(parser, attribute_count, namespace_count))
-        why = reader->events->element(reader->events->arg, (const char *)name, attribute_count, attributes);
+        why = reader->events->element(reader->events->arg, &start);
     if (why)
         stop(parser, why);
 }
@@ -110,9 +111,9 @@ static void tell_end(void *arg, const xmlChar *name, const xmlChar *prefix, cons
 {
     xmlParserCtxt *parser = arg;
     struct reader *reader = parser->_private;
-    const char *why = reader->failed ? NULL : reader->events->element_end(reader->events->arg);
+    const struct xml_start start = {.name = name, .prefix = prefix, .uri = uri};
+    const char *why = reader->failed ? NULL : reader->events->element_end(reader->events->arg, &start);
 
-    (void)name, (void)prefix, (void)uri;
     reader->depth--;
     if (why)
         stop(parser, why);
@@ -122,9 +123,8 @@ static void tell_text(void *arg, const xmlChar *text, int size)
 {
     xmlParserCtxt *parser = arg;
     const struct reader *reader = parser->_private;
-    const char *why = reader->failed ? NULL : reader->events->text(reader->events->arg, (size_t)size);
+    const char *why = reader->failed ? NULL : reader->events->text(reader->events->arg, text, size);
 
-    (void)text;
     if (why)
         stop(parser, why);
 }
@@ -177,14 +177,10 @@ static xmlDoc *parse(struct reader *reader, const char *url)
     xmlStructuredErrorFunc before = xmlStructuredError;
     void *before_arg = xmlStructuredErrorContext;
     xmlSetStructuredErrorFunc(reader, on_error);
-    if (events)
-        events->begin(events->arg, parser);
     /* NOENT: else the '&' of a namespace stays "&#38;" in the tree. There are XML's own entities alone. The
      * reader of schemas makes the '&' itself. */
     document = xmlCtxtReadIO(parser, give, NULL, reader, url, NULL,
                              XML_PARSE_NONET | XML_PARSE_NOCDATA | (events ? 0 : XML_PARSE_NOENT));
-    if (events)
-        events->end(events->arg);
     xmlSetStructuredErrorFunc(before_arg, before);
     if ((!document && !events) || !parser->wellFormed)
         fail(reader, 1, "not well-formed");
