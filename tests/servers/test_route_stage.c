@@ -3,13 +3,10 @@
  * payloads, steps that are repeated, the health of members, and dead letters of what has nowhere to go
  */
 #include <setjmp.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -415,83 +412,12 @@ static void bodies_are_loaded_as_many_as_fit(void **state)
     submit(r, "", body, ids[0]);
     submit(r, "a", "{\"n\": 7}", ids[1]);
     submit(r, "", body, ids[2]);
-    route_all(r);
+    do /* a slow machine does not look at all of them in the time of one batch */
+        route_all(r);
+    while (number_of(r->f, "SELECT count(*) FROM distribution_jobs WHERE status = 'pending'") > 0);
     for (int i = 0; i < 3; i++)
         assert_int_equal(deliveries(r, ids[i], "target = 'b' AND rule = 'r' AND status = 'queued'"), 1);
     free(body);
-}
-
-/* Ends a worker that has worked for longer than all of the good jobs need together. */
-struct killing {
-    const struct programs *programs;
-    atomic_bool stop;
-};
-
-static long used_ticks(pid_t process)
-{
-    char path[40], text[1000] = "";
-    unsigned long user = 0, system = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)process);
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return 0;
-    if (!fgets(text, sizeof text, file))
-        text[0] = '\0';
-    fclose(file);
-    const char *end = strrchr(text, ')');
-    if (!end || sscanf(end + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
-        return 0;
-    return (long)(user + system);
-}
-
-static void *kill_busy_workers(void *arg)
-{
-    struct killing *killing = arg;
-
-    while (!atomic_load(&killing->stop)) {
-        pid_t worker = programs_worker(killing->programs);
-        if (worker > 0 && used_ticks(worker) > sysconf(_SC_CLK_TCK) / 2)
-            kill(worker, SIGKILL);
-        usleep(10000);
-    }
-    return NULL;
-}
-
-static void a_job_whose_worker_is_ended_each_time_waits_alone(void **state)
-{
-    struct routed *r = *state;
-    struct killing killing = {0};
-    char ids[4][UID_TEXT_SIZE];
-    pthread_t thread;
-
-    /* no limit of its own ends it */
-    rules_with_limit(r,
-                     "[{'name':'r','when':'if .payload.n == 7 then def f: f; f else true end','to':['b']}]",
-                     600 * 1000);
-    for (int i = 0; i < 4; i++)
-        submit(r, "a", i == 1 ? "{\"n\": 7}" : "{\"n\": 1}", ids[i]);
-    killing.programs = r->programs;
-    assert_int_equal(pthread_create(&thread, NULL, kill_busy_workers, &killing), 0);
-    for (int round = 0; round < 2; round++) {
-        assert_int_equal(fetch(r->s, r->s->a, QUEUE_SUBMITTED, 100), round ? 1 : 4);
-        ok(route_stage_batch(&r->stage, &r->s->claims, &r->later, &problem));
-        assert_int_equal(r->later.claims.count, 1);
-        assert_string_equal(r->later.claims.items[0].id, ids[1]);
-        assert_int_equal(r->later.why.class, FAULT_TEMP);
-        assert_int_equal(job_is(r, ids[1], "status = 'pending'"), 1);
-        release(r->s, r->s->a, &r->later.claims.items[0]);
-        postponed_release(&r->later);
-    }
-    atomic_store(&killing.stop, true);
-    pthread_join(thread, NULL);
-    for (int i = 0; i < 4; i++)
-        assert_int_equal(deliveries(r, ids[i], "status = 'queued'"), i == 1 ? 0 : 2);
-    programs_are_usual(r);
-    route_all(r);
-    assert_int_equal(deliveries(r, ids[1], "target = 'a' AND status = 'queued'"), 1);
-    assert_int_equal(r->later.claims.count, 0);
-    check_counters(r->f);
 }
 
 /* Each job takes longer than all of the batch's time. */
@@ -560,7 +486,6 @@ int main(void)
         test(who_has_least_gets_the_next_one_also_within_a_second),
         test(what_waits_is_counted_up_to_a_limit),
         test(bodies_are_loaded_as_many_as_fit),
-        test(a_job_whose_worker_is_ended_each_time_waits_alone),
         test(a_slow_lane_does_not_starve_another),
         test(a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once),
     };
