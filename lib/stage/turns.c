@@ -42,7 +42,7 @@ struct queue_claims claims_by_turns(const struct queue_claims *claims, size_t ba
         turns[i] =
             (struct turn){.round = rounds[index - 1]++, .place = index - 1, .claim = &claims->items[i]};
     }
-    for (size_t i = 0; i < claims->count; i++)
+    for (size_t i = 0; lanes && i < claims->count; i++)
         turns[i].place = (turns[i].place + batches) % lanes;
     if (claims->count)
         qsort(turns, claims->count, sizeof *turns, compare_turns);
