@@ -81,9 +81,10 @@ static int line(void *service, const char *text, size_t size, struct buf *out, s
     return told(service, route_stage_line(service, text, size, out, fault));
 }
 
-static int batch(void *service, const struct queue_claims *claims, struct fault *fault)
+static int batch(void *service, const struct queue_claims *claims, struct postponed *later,
+                 struct fault *fault)
 {
-    return told(service, route_stage_batch(service, claims, fault));
+    return told(service, route_stage_batch(service, claims, later, fault));
 }
 
 static int tick(void *stage, int64_t *wait_ms, struct fault *fault)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "catalog.h"
+#include "notify.h"
 #include "pump.h"
 #include "tool.h"
 #include "transform_check.h"
@@ -63,8 +64,9 @@ static int line(void *stage, const char *text, size_t size, struct buf *out, str
     return transform_stage_line(stage, text, size, out, fault);
 }
 
-static int batch(void *stage, const struct queue_claims *claims, struct fault *fault)
+static int batch(void *stage, const struct queue_claims *claims, struct postponed *later, struct fault *fault)
 {
+    (void)later; /* what waits does so in PostgreSQL */
     return transform_stage_batch(stage, claims, fault);
 }
 
@@ -77,10 +79,10 @@ static int poison(void *stage, const struct queue_claim *claim, const char *why,
 static void *load_programs(void *render, const struct tool *tool, const struct catalog *catalog,
                            struct fault *fault)
 {
-    const size_t mistakes = render_check(render, catalog, tool_mistake, NULL);
+    const size_t mistakes = render_check(render, catalog, tool_mistake, NULL, notify_alive, fault);
 
     if (!mistakes)
-        return render;
+        return fault->class ? NULL : render;
     fault_set(fault, FAULT_CONFIG, "%s: %zu program%s cannot be run", conf_dir(tool->conf), mistakes,
               mistakes == 1 ? "" : "s");
     return NULL;

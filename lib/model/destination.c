@@ -4,6 +4,7 @@
 #include "destination.h"
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "jdbc.h"
 
 const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC", NULL};
@@ -24,6 +25,18 @@ bool destination_allows(const struct destination *destination, const char *tenan
             return true;
     }
     return destination->tenants == NULL;
+}
+
+const char *destination_header(const struct destination *destination, const char *name)
+{
+    const char *own;
+    json_t *value;
+
+    json_object_foreach (destination->headers, own, value) {
+        if (strcasecmp(own, name) == 0)
+            return own;
+    }
+    return NULL;
 }
 
 double destination_burst(const struct destination *destination)

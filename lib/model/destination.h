@@ -80,6 +80,8 @@ struct destination *destination_ref(struct destination *destination);
 void destination_unref(struct destination *destination);
 /* Whether distributions of this tenant may go there. */
 bool destination_allows(const struct destination *destination, const char *tenant);
+/* The name of its own header, as it wrote it, that is `name` in any case; or NULL. */
+const char *destination_header(const struct destination *destination, const char *name);
 /* Attempts that may begin at once after a pause: what a second allows, and at least 1. 0: no limit. */
 double destination_burst(const struct destination *destination);
 

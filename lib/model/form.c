@@ -116,25 +116,34 @@ static int parse_rate(const char *text, double *per_s, struct fault *fault)
                      RATE_MAX, text_printable(cut));
 }
 
+/* What a body may take of the machine is the operator's to say. */
+static int check_inputs(const struct destination *destination, struct fault *fault)
+{
+    for (int i = 0; destination->tenant && i < INPUT_TYPE_COUNT; i++) {
+        const struct input *input = destination->rendering->inputs[i];
+        if (input && input_check_ceilings(input, "/input", fault))
+            return -1;
+    }
+    return 0;
+}
+
 /*
  * Only the operator has programs run for reports, as he has commands. A body that is not what its header says
  * would be no use to anybody.
  */
 static int read_rendering(struct destination *destination, struct fault *fault)
 {
-    const char *name;
-    json_t *value;
-
     destination->rendering = rendering_parse(destination->form, "", true, fault);
     if (!destination->rendering)
         return -1;
     if (destination->tenant && (destination->rendering->program || destination->rendering->program_file))
         return fault_set(fault, FAULT_DENIED,
                          "/transform: only the operator names programs, in a configured destination");
-    json_object_foreach (destination->headers, name, value) {
-        if (destination->rendering->gzip && strcasecmp(name, "Content-Encoding") == 0)
-            return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", name);
-    }
+    if (check_inputs(destination, fault))
+        return -1;
+    const char *name = destination_header(destination, "Content-Encoding");
+    if (destination->rendering->gzip && name)
+        return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", name);
     return 0;
 }
 

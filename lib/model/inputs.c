@@ -146,6 +146,25 @@ void input_free(struct input *input)
     free(input);
 }
 
+int input_check_ceilings(const struct input *input, const char *path, struct fault *fault)
+{
+    const struct {
+        const char *name;
+        int64_t value, most;
+    } ceilings[] = {
+        {"max_nodes", input->max_nodes, INPUT_NODES_DEFAULT},
+        {"max_rows", input->csv.max_rows, CSV_ROWS_DEFAULT},
+        {"max_field", input->csv.max_field, CSV_FIELD_DEFAULT},
+    };
+
+    for (size_t i = 0; i < sizeof ceilings / sizeof *ceilings; i++)
+        if (ceilings[i].value > ceilings[i].most)
+            return fault_set(fault, FAULT_DENIED,
+                             "%s/%s: only the operator allows more than %lld, in a configured destination",
+                             path, ceilings[i].name, (long long)ceilings[i].most);
+    return 0;
+}
+
 json_t *input_read(const struct input *input, const char *text, size_t size, struct fault *fault)
 {
     if (input->type == INPUT_JSON)

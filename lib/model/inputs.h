@@ -35,6 +35,9 @@ struct input {
 /* `form` is borrowed for the call, `path` its JSON pointer. NULL, class INPUT. */
 struct input *input_parse(const json_t *form, const char *path, struct fault *fault);
 void input_free(struct input *input);
+/* -1, class DENIED: a ceiling above its default, which in a tenant's own form nobody but the operator allows.
+ */
+int input_check_ceilings(const struct input *input, const char *path, struct fault *fault);
 /* A body of type json or csv; the value is the caller's. NULL, class INPUT (BUG for xml, which is not read
  * here). */
 json_t *input_read(const struct input *input, const char *text, size_t size, struct fault *fault);

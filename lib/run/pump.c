@@ -22,6 +22,8 @@ enum {
     BATCH = 256,
     WAIT_MS = 1000,     /* the longest sleep of an idle service */
     POISON_CRASHES = 3, /* workers lost over one entry before it is given up */
+    LATER_MS = 1000,    /* the pause before what is postponed is tried again */
+    QUIET_MS = 5000,    /* without anything postponed: what was said of it is over */
 };
 
 static int pump_record(void *arg, char *line, size_t size, uint64_t number, struct buf *out,
@@ -56,7 +58,10 @@ struct work {
     size_t window;
     struct share share;
     struct queue_claims claims;
+    struct postponed later;
+    bool later_told;
     int64_t tick_at_ms, reap_at_ms, renew_at_ms;
+    int64_t later_at_ms; /* what is postponed is handed back */
     uint64_t done;
 };
 
@@ -64,6 +69,48 @@ static void drop_claims(struct work *work)
 {
     queue_claims_release(&work->claims);
     work->claims = (struct queue_claims){0};
+}
+
+/* The claims as an array; the caller frees it. */
+static const struct queue_claim **array_of(const struct queue_claims *claims)
+{
+    const struct queue_claim **array = xcalloc(claims->count + 1, sizeof *array);
+    for (size_t i = 0; i < claims->count; i++)
+        array[i] = &claims->items[i];
+    return array;
+}
+
+static void renew_claims(struct work *work, const struct queue_claims *claims)
+{
+    const struct queue_claim **array = array_of(claims);
+    bool *lost = xcalloc(claims->count + 1, sizeof *lost);
+    struct fault problem = {0};
+
+    if (claims->count && queue_renew(work->queue, array, claims->count, lost, &problem) < 0)
+        msg(MSG_DEBUG, "%s", problem.text);
+    free(lost);
+    free(array);
+}
+
+/* While PostgreSQL is away a batch waits here for longer than its lease: nobody else is to take it. */
+static void renew(struct work *work)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (!(work->claims.count + work->later.claims.count) || now_ms < work->renew_at_ms)
+        return;
+    renew_claims(work, &work->claims);
+    renew_claims(work, &work->later.claims);
+    work->renew_at_ms = now_ms + work->lease_ms / 3;
+}
+
+static int release_claims(struct work *work, const struct queue_claims *claims, struct fault *fault)
+{
+    const struct queue_claim **array = array_of(claims);
+    int result = claims->count ? queue_release(work->queue, array, claims->count, fault) : 0;
+
+    free(array);
+    return result;
 }
 
 /* Takes what crashed too often out of the claims. */
@@ -185,7 +232,9 @@ static int one_by_one(struct work *work, struct fault *fault)
         struct queue_claim *claim = &work->claims.items[work->claims.count - 1];
         struct queue_claims single = {.items = claim, .count = 1, .cap = 1};
         struct fault problem = {0};
-        if (pump->batch(pump->stage, &single, &problem) < 0) {
+        service_turn(work->service);
+        renew(work);
+        if (pump->batch(pump->stage, &single, &work->later, &problem) < 0) {
             if (problem.class != FAULT_INPUT) {
                 if (fault)
                     *fault = problem;
@@ -217,19 +266,53 @@ static int tick(struct work *work, int64_t now_ms, struct fault *fault)
 /* How long the bell may be waited for before the clockwork is due. */
 static int64_t bell_ms(const struct work *work)
 {
-    int64_t left_ms = work->tick_at_ms - clock_mono_ms();
+    const int64_t now_ms = clock_mono_ms();
+    int64_t left_ms = WAIT_MS;
 
-    if (!work->pump->tick || left_ms > WAIT_MS)
-        return WAIT_MS;
+    if (work->pump->tick && work->tick_at_ms - now_ms < left_ms)
+        left_ms = work->tick_at_ms - now_ms;
+    if (work->later.claims.count && work->later_at_ms - now_ms < left_ms)
+        left_ms = work->later_at_ms - now_ms;
     return left_ms > 0 ? left_ms : 1;
+}
+
+/* Says once that something waits, and once that nothing has done so for a while. */
+static void tell_of_later(struct work *work, int64_t now_ms)
+{
+    const struct postponed *later = &work->later;
+
+    if (!work->later_told && later->claims.count)
+        msg(MSG_WARNING, "%s; trying again until it works", later->why.text);
+    else if (work->later_told && !later->claims.count && now_ms >= work->later_at_ms + QUIET_MS)
+        msg(MSG_INFO, "it works again");
+    else
+        return;
+    work->later_told = !work->later_told;
+}
+
+/* Back to the end of their lanes, once a pause: what others have waiting there comes first. */
+static int release_later(struct work *work, int64_t now_ms, struct fault *fault)
+{
+    tell_of_later(work, now_ms);
+    if (!work->later.claims.count || now_ms < work->later_at_ms)
+        return 0;
+    if (release_claims(work, &work->later.claims, fault) < 0)
+        return -1;
+    postponed_release(&work->later);
+    return 0;
+}
+
+static int64_t pause_ms(const struct work *work)
+{
+    return work->lease_ms / 4 < LATER_MS ? work->lease_ms / 4 : LATER_MS;
 }
 
 static int run_batch(struct work *work, struct fault *fault)
 {
     struct fault problem = {0};
-    size_t count = work->claims.count;
+    const size_t count = work->claims.count, before = work->later.claims.count;
 
-    if (work->pump->batch(work->pump->stage, &work->claims, &problem) < 0) {
+    if (work->pump->batch(work->pump->stage, &work->claims, &work->later, &problem) < 0) {
         if (problem.class != FAULT_INPUT) {
             if (fault)
                 *fault = problem;
@@ -238,7 +321,9 @@ static int run_batch(struct work *work, struct fault *fault)
         if (one_by_one(work, fault) < 0)
             return -1;
     }
-    work->done += count;
+    if (!before && work->later.claims.count)
+        work->later_at_ms = clock_mono_ms() + pause_ms(work);
+    work->done += count - (work->later.claims.count - before);
     drop_claims(work);
     return 0;
 }
@@ -260,7 +345,11 @@ static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
     int64_t now_ms = clock_mono_ms();
     int ticked = tick(work, now_ms, fault);
 
-    if (!work->claims.count && take(work, now_ms, ticked < 0 ? NULL : fault) < 0)
+    if (release_later(work, now_ms, ticked < 0 ? NULL : fault) < 0)
+        return -1;
+    /* A batch of what is postponed is as much as this one holds back from others. */
+    if (!work->claims.count && work->later.claims.count < BATCH &&
+        take(work, now_ms, ticked < 0 ? NULL : fault) < 0)
         return -1;
     *wait_ms = work->claims.count ? 0 : bell_ms(work);
     follow_reload(work);
@@ -269,42 +358,16 @@ static int turn(struct work *work, int64_t *wait_ms, struct fault *fault)
     return ticked;
 }
 
-/* The claims in hand as an array; the caller frees it. */
-static const struct queue_claim **in_hand(struct work *work)
-{
-    const struct queue_claim **claims = xcalloc(work->claims.count, sizeof *claims);
-    for (size_t i = 0; i < work->claims.count; i++)
-        claims[i] = &work->claims.items[i];
-    return claims;
-}
-
-/* While PostgreSQL is away a batch waits here for longer than its lease: nobody else is to take it. */
-static void renew(struct work *work)
-{
-    int64_t now_ms = clock_mono_ms();
-    struct fault problem = {0};
-
-    if (!work->claims.count || now_ms < work->renew_at_ms)
-        return;
-    const struct queue_claim **claims = in_hand(work);
-    bool *lost = xcalloc(work->claims.count, sizeof *lost);
-    if (queue_renew(work->queue, claims, work->claims.count, lost, &problem) < 0)
-        msg(MSG_DEBUG, "%s", problem.text);
-    work->renew_at_ms = now_ms + work->lease_ms / 3;
-    free(lost);
-    free(claims);
-}
-
 static void hand_back(struct work *work)
 {
-    size_t count = work->claims.count;
-    const struct queue_claim **claims = in_hand(work);
+    size_t count = work->claims.count + work->later.claims.count;
     struct fault problem = {0};
 
-    if (count && queue_release(work->queue, claims, count, &problem) < 0)
+    if (release_claims(work, &work->claims, &problem) < 0 ||
+        release_claims(work, &work->later.claims, &problem) < 0)
         msg(MSG_WARNING, "%zu entries come back when their lease is over: %s", count, problem.text);
-    free(claims);
     drop_claims(work);
+    postponed_release(&work->later);
 }
 
 static int pump_streams(struct work *work, struct fault *fault)

@@ -13,6 +13,7 @@
 #include "catalog.h"
 #include "buf.h"
 #include "fault.h"
+#include "postponed.h"
 #include "queue.h"
 #include "service.h"
 #include "store.h"
@@ -30,9 +31,11 @@ struct pump {
     int (*line)(void *stage, const char *line, size_t size, struct buf *out, struct fault *fault);
     size_t max_line, max_pending;
 
-    /* As a service: one batch of claims, whole or not at all; it may be repeated. */
+    /* As a service: one batch of claims, whole or not at all; it may be repeated. What it adds to `later` is
+     * handed back after a pause, in which other claims are worked on. */
     enum queue_stage source;
-    int (*batch)(void *stage, const struct queue_claims *claims, struct fault *fault);
+    int (*batch)(void *stage, const struct queue_claims *claims, struct postponed *later,
+                 struct fault *fault);
     /* Called between batches; *wait_ms: when it wants to be called again. NULL: not wanted. */
     int (*tick)(void *stage, int64_t *wait_ms, struct fault *fault);
     /* One claim that cannot be worked on, or whose workers died of it: the end of its work. */

@@ -47,7 +47,7 @@ int rule_check_run(const struct tool *tool, struct programs *programs, char **pa
                    struct fault *fault)
 {
     struct rule_files files = {0};
-    struct fault ignored = {0};
+    struct fault ignored = {0}, trouble = {0};
     size_t mistakes = 0;
     struct catalog *catalog = tool_catalog(tool, count_mistake, &mistakes, &ignored);
     struct rulebook *book;
@@ -55,9 +55,11 @@ int rule_check_run(const struct tool *tool, struct programs *programs, char **pa
 
     read_files(tool, paths, count, &files, &mistakes);
     book =
-        tool_rulebook(tool, catalog, programs, files.items, files.count, count_mistake, &mistakes, &ignored);
+        tool_rulebook(tool, catalog, programs, files.items, files.count, count_mistake, &mistakes, &trouble);
     if (mistakes)
         result = fault_set(fault, FAULT_CONFIG, "%zu mistake%s", mistakes, mistakes == 1 ? "" : "s");
+    else if (!book)
+        result = fault_set(fault, trouble.class, "%s", trouble.text);
     else
         result = say_good(book, json, fault);
     rulebook_free(book);

@@ -43,6 +43,8 @@ void *rule_loader_load(void *arg, const struct tool *tool, const struct catalog 
     else if (!loader->store || add_stored(loader, &files, fault) == 0)
         book = tool_rulebook(tool, catalog, loader->programs, files.items, files.count, tool_mistake, NULL,
                              fault);
+    if (!book && fault->class != FAULT_CONFIG) /* nobody has looked at these rules */
+        loader->version = -1;
     rule_files_release(&files);
     free(folder);
     return book;

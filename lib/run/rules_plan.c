@@ -10,6 +10,7 @@
 
 #include "json.h"
 #include "program.h"
+#include "rulebook.h"
 #include "strmap.h"
 #include "text.h"
 #include "xalloc.h"
@@ -100,6 +101,7 @@ struct stored_rule *rules_plan_need(const struct rules_plan *plan, const char *t
 struct checking {
     struct programs *programs;
     struct strmap known; /* programs that need no look: they are in the database already */
+    struct strmap seen;  /* programs of these texts */
     size_t mistakes;
 };
 
@@ -109,6 +111,12 @@ static int check_when(void *arg, const char *text, struct fault *fault)
     struct checking *checking = arg;
     struct program *program = NULL;
 
+    if (!strmap_get(&checking->seen, text)) {
+        if (checking->seen.count == RULEBOOK_PROGRAMS_MAX)
+            return fault_set(fault, FAULT_INPUT, "there are more than %d different programs",
+                             RULEBOOK_PROGRAMS_MAX);
+        strmap_put(&checking->seen, text, checking);
+    }
     if (strmap_get(&checking->known, text))
         return 0;
     for (int tries = 0; !program && tries < 2; tries++) {
@@ -144,6 +152,7 @@ static int check_texts(const struct rules_plan *plan, const struct tool *tool, c
     int result = -1;
 
     strmap_init(&checking.known);
+    strmap_init(&checking.seen);
     for (size_t i = 0; i < plan->stored.count; i++) {
         const char *when = json_string_value(json_object_get(plan->forms[i], "when"));
         if (when)
@@ -157,6 +166,7 @@ static int check_texts(const struct rules_plan *plan, const struct tool *tool, c
                      : 0;
     }
     strmap_release(&checking.known, NULL);
+    strmap_release(&checking.seen, NULL);
     programs_free(checking.programs);
     catalog_free(catalog);
     return result;

@@ -62,7 +62,7 @@ void service_old_free(const struct service *service, struct service_old *old)
 
 static bool passes(const struct fault *fault)
 {
-    return fault->class == FAULT_UNAVAILABLE || fault->class == FAULT_TEMP;
+    return fault->class == FAULT_UNAVAILABLE || fault->class == FAULT_TEMP || fault->class == FAULT_SYSTEM;
 }
 
 static int load_first(struct service *service, struct service_old *first, struct fault *fault)
@@ -120,32 +120,30 @@ void service_turn(struct service *service)
     service->alive_at_ms = now_ms + notify_watchdog_ms() / 4;
 }
 
-/* True where the configuration is to be read now; *asked: because somebody said so. */
-static bool wants_reload(struct service *service, bool *asked)
+/* True where the configuration is to be read now. */
+static bool wants_reload(struct service *service)
 {
     const struct service_part *part = service->part;
-    int64_t now_ms = clock_mono_ms();
 
-    *asked = reload_flag || (service->reload_waits && now_ms >= service->reload_at_ms);
-    if (*asked)
+    if (reload_flag || (service->reload_waits && clock_mono_ms() >= service->reload_at_ms))
         return true;
     return part && part->is_old && part->is_old(part->arg);
 }
 
-/* What SIGHUP asked for is done when the server is back; what the part finds out, it finds out again. */
-static void reload_failed(struct service *service, bool asked, const struct fault *fault)
+/* What could not be read for a reason that passes is read again. */
+static void reload_failed(struct service *service, const struct fault *fault)
 {
     enum { AGAIN_MS = 1000 };
     const char *name = service->part ? service->part->name : NULL;
     bool told = service->reload_waits;
 
-    service->reload_waits = asked && passes(fault);
+    service->reload_waits = passes(fault);
     service->reload_at_ms = clock_mono_ms() + AGAIN_MS;
     if (!passes(fault))
         msg(MSG_ERROR, "%s: the destinations%s%s in force stay", fault->text, name ? " and " : "",
             name ? name : "");
-    else if (asked && !told)
-        msg(MSG_WARNING, "%s: the configuration is read again when it is back", fault->text);
+    else if (!told)
+        msg(MSG_WARNING, "%s: the configuration is read again until it works", fault->text);
 }
 
 bool service_reload(struct service *service, struct service_old *old)
@@ -153,16 +151,15 @@ bool service_reload(struct service *service, struct service_old *old)
     struct fault fault = {0};
     struct service_old fresh;
     const char *name = service->part ? service->part->name : NULL;
-    bool asked;
 
-    if (!wants_reload(service, &asked))
+    if (!wants_reload(service))
         return false;
     reload_flag = 0;
     notify_reloading();
     int result = load(service, &fresh, &fault);
     notify_ready();
     if (result < 0) {
-        reload_failed(service, asked, &fault);
+        reload_failed(service, &fault);
         return false;
     }
     service->reload_waits = false;

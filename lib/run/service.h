@@ -37,7 +37,7 @@ struct service {
     unsigned failures;               /* calls that failed since the last good one */
     int64_t retry_at_ms;
     int64_t alive_at_ms;
-    bool reload_waits; /* SIGHUP came, and a server that is asked for the configuration was away */
+    bool reload_waits; /* the configuration could not be read, for a reason that passes */
     int64_t reload_at_ms;
 };
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "fdio.h"
 #include "ceilings.h"
 #include "msg.h"
+#include "notify.h"
 #include "rng.h"
 #include "rule_files.h"
 #include "status.h"
@@ -72,6 +74,15 @@ static int load_settings(struct tool *tool, bool service)
     return 0;
 }
 
+/* Who started us may have it ignored: then the kernel keeps no child's end, and a crash is none to
+ * waitpid(2). */
+static void keep_ends_of_children(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    sigaction(SIGCHLD, &action, NULL);
+}
+
 bool tool_begin_without_folder(struct tool *tool, const struct tool_options *options, int argc, char **argv,
                                int *operands, const bool *service)
 {
@@ -80,6 +91,7 @@ bool tool_begin_without_folder(struct tool *tool, const struct tool_options *opt
     *tool = (struct tool){.options = options};
     umask(umask(0) | 007); /* reports are nobody else's business; a stricter mask stays */
     fdio_ignore_sigpipe();
+    keep_ends_of_children();
     json_set_alloc_funcs(xmalloc, free); /* out of memory ends the process there too */
     int standard = open_standard(&fault);
     msg_open(options->tool, false, NULL);
@@ -298,11 +310,15 @@ struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *ca
 {
     const int mode = status_index(route_mode_names, conf_text(tool->conf, "DIST_ROUTE_MODE"));
     const struct rulebook_settings settings = {
-        .mode = (enum route_mode)mode, .default_target = conf_text(tool->conf, "DIST_DEFAULT_TARGET")};
+        .mode = (enum route_mode)mode,
+        .default_target = conf_text(tool->conf, "DIST_DEFAULT_TARGET"),
+        .alive = notify_alive,
+    };
     struct reading reading = {.mistake = mistake, .arg = arg};
-    struct rulebook *book = rulebook_new(catalog, sources, count, &settings, programs, note_rule, &reading);
+    struct rulebook *book =
+        rulebook_new(catalog, sources, count, &settings, programs, note_rule, &reading, fault);
 
-    if (!book)
+    if (reading.mistakes)
         refuse("the set of rules", reading.mistakes, fault);
     return book;
 }

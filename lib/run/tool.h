@@ -76,7 +76,7 @@ size_t tool_schemas(const struct tool *tool, struct catalog *catalog,
                     void (*mistake)(void *arg, const char *text), void *arg);
 /*
  * The rules of these sources, by the settings of routing; see rulebook.h. Every mistake goes to `mistake`; if
- * there was one, the result is NULL and the fault (CONFIG) says how many.
+ * there was one, the result is NULL and the fault (CONFIG) says how many. Any other fault passes.
  */
 struct rulebook *tool_rulebook(const struct tool *tool, const struct catalog *catalog,
                                struct programs *programs, const struct rules_source *sources, size_t count,

@@ -144,18 +144,26 @@ int render_check_program(struct render *render, const struct catalog *catalog,
 }
 
 size_t render_check(struct render *render, const struct catalog *catalog,
-                    void (*mistake)(void *arg, const char *text), void *arg)
+                    void (*mistake)(void *arg, const char *text), void *arg, void (*alive)(void),
+                    struct fault *trouble)
 {
     size_t count, mistakes = 0;
     const char **names = catalog_names(catalog, &count);
 
+    fault_clear(trouble);
     for (size_t i = 0; i < count; i++) {
         const struct destination *destination = catalog_destination(catalog, names[i]);
         struct fault fault = {0};
 
+        if (alive)
+            alive();
         if (render_check_program(render, catalog, destination->rendering, "", &fault) == 0)
             continue;
         fault_wrap(&fault, "%s: destination '%s'", destination->origin, destination->name);
+        if (fault.class == FAULT_TEMP || fault.class == FAULT_SYSTEM) {
+            *trouble = fault;
+            break;
+        }
         mistake(arg, fault.text);
         mistakes++;
     }
@@ -359,14 +367,18 @@ static int write_value(struct way *way, struct fault *fault)
     return result ? result : check_bytes(way, fault);
 }
 
-/* What there is so far: the formatted value, or the body as it came. */
+/* What there is so far: the formatted value, or the body as it came. A rule may ask for it where the form of
+ * the destination alone was right. */
 static int compress(struct way *way, struct fault *fault)
 {
+    const char *own = destination_header(way->destination, "Content-Encoding");
     const struct job *job = way->delivery->job;
     struct formatted *formatted = &way->formatted;
     const bool kept = !rendering_needs_value(way->rendering);
     struct buf packed;
 
+    if (own)
+        return fault_set(fault, FAULT_INPUT, "/headers/%s: \"compress\" sets this field", own);
     buf_init(&packed, way->render->max_output);
     if (gzip_compress(kept ? job->body : formatted->body.data, kept ? job->body_size : formatted->body.len,
                       &packed, fault)) {

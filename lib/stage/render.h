@@ -44,9 +44,12 @@ int render_delivery(struct render *render, const struct catalog *catalog,
  * reference. */
 struct destination *render_stand_in(const char *name);
 
-/* Compiles the programs of all destinations; the mistakes, each a line. Their number. */
+/* Compiles the programs of all destinations; the mistakes, each a line. Their number. `trouble`: one could
+ * not be compiled for a reason that passes (TEMP, SYSTEM), and nothing is known of those behind it; else
+ * NONE. `alive` (may be NULL) is called before each, which takes its time. */
 size_t render_check(struct render *render, const struct catalog *catalog,
-                    void (*mistake)(void *arg, const char *text), void *arg);
+                    void (*mistake)(void *arg, const char *text), void *arg, void (*alive)(void),
+                    struct fault *trouble);
 /* One rendering, for rules and options: its program is there and can be compiled, and its schema is there.
  * `path` as in catalog_program(); the catalog is NULL for one that names no file. */
 int render_check_program(struct render *render, const struct catalog *catalog,

@@ -8,12 +8,14 @@
 
 #include <stdlib.h>
 
+#include "batch_limit.h"
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
 #include "render.h"
 #include "route.h"
 #include "strmap.h"
+#include "turns.h"
 #include "xalloc.h"
 
 /* Bytes of bodies that are in memory for rules at once, beside the one that is larger. */
@@ -90,21 +92,30 @@ out:
 
 /* What a batch works on; arrays of the claims' count. */
 struct batch {
+    const struct queue_claims *claims;
     const char **ids;
     struct job **jobs;
     bool *routed;
     struct routing *routings; /* of the jobs that are still to be routed */
     size_t *routing_of;       /* index into routings, or SIZE_MAX */
     size_t routing_count;
-    struct due_list *again; /* deliveries of jobs that were routed before */
-    char **lanes;           /* of the jobs, and so of their deliveries in dist-transform */
-    struct queue_hop *hops; /* the lanes of their items are owned */
+    struct due_list *again;              /* deliveries of jobs that were routed before */
+    char **lanes;                        /* of the jobs, and so of their deliveries in dist-transform */
+    bool *put_off;                       /* jobs that are not routed this time */
+    struct postponed later;              /* those of them that could not be */
+    const struct queue_claim **released; /* the others: the time was over */
+    size_t released_count;
+    size_t looked_at;
+    int64_t until_ms;
+    struct queue_hop *hops; /* of the others, one each; the lanes of their items are owned */
+    size_t hop_count;
 };
 
 static void batch_init(struct batch *batch, const struct queue_claims *claims)
 {
     size_t count = claims->count;
     *batch = (struct batch){
+        .claims = claims,
         .ids = xcalloc(count, sizeof *batch->ids),
         .jobs = xcalloc(count, sizeof *batch->jobs),
         .routed = xcalloc(count, sizeof *batch->routed),
@@ -112,18 +123,22 @@ static void batch_init(struct batch *batch, const struct queue_claims *claims)
         .routing_of = xcalloc(count, sizeof *batch->routing_of),
         .again = xcalloc(count, sizeof *batch->again),
         .lanes = xcalloc(count, sizeof *batch->lanes),
+        .put_off = xcalloc(count, sizeof *batch->put_off),
+        .released = xcalloc(count, sizeof *batch->released),
         .hops = xcalloc(count, sizeof *batch->hops),
     };
     for (size_t i = 0; i < count; i++)
         batch->ids[i] = claims->items[i].id;
 }
 
-static void batch_release(struct batch *batch, size_t count)
+static void batch_release(struct batch *batch)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < batch->claims->count; i++) {
         job_unref(batch->jobs[i]);
         due_list_release(&batch->again[i]);
         free(batch->lanes[i]);
+    }
+    for (size_t i = 0; i < batch->hop_count; i++) {
         for (size_t k = 0; k < batch->hops[i].count; k++)
             free((char *)batch->hops[i].items[k].lane);
         free((void *)batch->hops[i].items);
@@ -137,6 +152,9 @@ static void batch_release(struct batch *batch, size_t count)
     free(batch->routing_of);
     free(batch->again);
     free(batch->lanes);
+    free(batch->put_off);
+    postponed_release(&batch->later);
+    free(batch->released);
     free(batch->hops);
 }
 
@@ -176,44 +194,77 @@ static int load_bodies(const struct route_stage *stage, const struct batch *batc
     return result;
 }
 
-static int route_one(struct route_stage *stage, struct batch *batch, size_t i,
-                     const struct engine_question *question, int64_t now_us, struct fault *fault)
+/* What is wrong passes, or is the job's own: it waits alone. */
+static void postpone(struct batch *batch, size_t i, const struct fault *why)
+{
+    drop_body(batch->jobs[i]);
+    batch->put_off[i] = true;
+    postponed_add(&batch->later, &batch->claims->items[i], why);
+}
+
+/* Others are to have their turn; but the first job always has its own. */
+static bool is_over(const struct batch *batch, int64_t until_ms)
+{
+    return batch->looked_at && clock_mono_ms() >= until_ms;
+}
+
+static void leave(struct batch *batch, size_t i)
+{
+    drop_body(batch->jobs[i]);
+    batch->put_off[i] = true;
+    batch->released[batch->released_count++] = &batch->claims->items[i];
+}
+
+static void route_one(struct route_stage *stage, struct batch *batch, size_t i,
+                      const struct engine_question *question, int64_t now_us)
 {
     struct route_health health = health_for_routing(&stage->health);
     struct routing *routing = &batch->routings[batch->routing_count];
     struct job *job = batch->jobs[i];
-    int result = route_asked(stage, question, job, now_us, &health, &routing->deliveries, fault);
+    struct fault problem = {0};
+    int result = route_asked(stage, question, job, now_us, &health, &routing->deliveries, &problem);
 
     drop_body(job);
-    if (result < 0)
-        return fault_wrap(fault, "%s", job->distribution_id);
+    if (result < 0) {
+        fault_wrap(&problem, "%s", job->distribution_id);
+        postpone(batch, i, &problem);
+        return;
+    }
     batch->routing_of[i] = batch->routing_count++;
     routing->job = job;
     batch->lanes[i] = job_lane(job); /* behind the rules: they may set the priority */
     for (size_t k = 0; k < routing->deliveries.count; k++)
         health_count(&stage->health, routing->deliveries.items[k]);
-    return 0;
 }
 
 /* The jobs from the one to just before the other, whose bodies are there if somebody wants them. */
-static int route_some(struct route_stage *stage, struct batch *batch, size_t from, size_t end, int64_t now_us,
-                      struct fault *fault)
+static void route_some(struct route_stage *stage, struct batch *batch, size_t from, size_t end,
+                       int64_t now_us)
 {
     struct engine_question *questions = stage->engine ? xcalloc(end - from, sizeof *questions) : NULL;
-    int result = 0;
 
     for (size_t i = from; questions && i < end; i++)
         if (batch->jobs[i])
             put_question(stage, batch->jobs[i], &questions[i - from]);
-    if (questions)
-        result = rules_engine_ask(stage->engine, stage->book->catalog, questions, end - from, fault);
-    for (size_t i = from; i < end && result == 0; i++)
-        if (batch->jobs[i])
-            result = route_one(stage, batch, i, questions ? &questions[i - from] : NULL, now_us, fault);
+    if (questions) /* each one's verdict says what there is to say */
+        rules_engine_ask(stage->engine, stage->book->catalog, questions, end - from, NULL);
+    /* What was answered is not to be asked again. */
+    const int64_t until_ms = questions ? clock_mono_ms() + batch_limit_ms(stage->lease_ms) : batch->until_ms;
+    for (size_t i = from; i < end; i++) {
+        const struct engine_question *question = questions ? &questions[i - from] : NULL;
+        if (!batch->jobs[i])
+            continue;
+        if (question && question->verdict == ENGINE_AWAITED)
+            postpone(batch, i, &question->why);
+        else if (is_over(batch, until_ms))
+            leave(batch, i);
+        else
+            route_one(stage, batch, i, question, now_us);
+        batch->looked_at++;
+    }
     for (size_t i = from; questions && i < end; i++)
         question_release(&questions[i - from]);
     free(questions);
-    return result;
 }
 
 static bool wants_bodies(const struct route_stage *stage)
@@ -224,18 +275,23 @@ static bool wants_bodies(const struct route_stage *stage)
 static int route_all(struct route_stage *stage, struct batch *batch, size_t count, struct fault *fault)
 {
     const int64_t now_us = clock_wall_us();
-    size_t end = count;
+    size_t from, end;
 
     if (health_refresh(&stage->health, stage->queue, stage->store, clock_mono_ms(), fault) < 0)
         return -1;
     for (size_t i = 0; i < count; i++)
         batch->routing_of[i] = SIZE_MAX;
-    for (size_t from = 0; from < count; from = end) {
-        if (wants_bodies(stage) && load_bodies(stage, batch, from, count, &end, fault) < 0)
+    batch->until_ms = clock_mono_ms() + batch_limit_ms(stage->lease_ms);
+    for (from = 0; from < count && !is_over(batch, batch->until_ms); from = end) {
+        /* as many as are asked about side by side: one timeout at most */
+        end = stage->engine && count - from > ENGINE_CONNECTIONS ? from + ENGINE_CONNECTIONS : count;
+        if (wants_bodies(stage) && load_bodies(stage, batch, from, end, &end, fault) < 0)
             return -1;
-        if (route_some(stage, batch, from, end, now_us, fault) < 0)
-            return -1;
+        route_some(stage, batch, from, end, now_us);
     }
+    for (; from < count; from++)
+        if (batch->jobs[from])
+            leave(batch, from);
     return 0;
 }
 
@@ -346,8 +402,9 @@ static int collect(struct route_stage *stage, struct batch *batch, size_t i, str
 {
     const struct routing *routing =
         batch->routing_of[i] == SIZE_MAX ? NULL : &batch->routings[batch->routing_of[i]];
-    struct queue_hop *hop = &batch->hops[i];
+    struct queue_hop *hop = &batch->hops[batch->hop_count++];
 
+    hop->claim = &batch->claims->items[i];
     hop->stage = QUEUE_ROUTED;
     if (routing && routing->saved) {
         collect_saved(stage, routing, batch->lanes[i], hop);
@@ -367,30 +424,36 @@ static int collect(struct route_stage *stage, struct batch *batch, size_t i, str
     return 0;
 }
 
-int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct fault *fault)
+int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct postponed *later,
+                      struct fault *fault)
 {
+    struct queue_claims turned = claims_by_turns(claims, stage->batches++);
     struct batch batch;
     size_t count = claims->count;
     int result = -1;
 
     crash_point("route:claimed");
-    batch_init(&batch, claims);
+    batch_init(&batch, &turned);
     if (store_load_jobs(stage->store, batch.ids, count, batch.jobs, batch.routed, fault) < 0 ||
-        route_all(stage, &batch, count, fault) < 0 || choose_queued(stage, &batch, claims, fault) < 0)
+        route_all(stage, &batch, count, fault) < 0 || choose_queued(stage, &batch, &turned, fault) < 0)
         goto out;
     if (batch.routing_count &&
         store_save_routings(stage->store, batch.routings, batch.routing_count, stage->lease_ms, fault) < 0)
         goto out;
     crash_point("route:saved");
-    for (size_t i = 0; i < count; i++) {
-        batch.hops[i].claim = &claims->items[i];
-        if (collect(stage, &batch, i, fault) < 0)
+    for (size_t i = 0; i < count; i++)
+        if (!batch.put_off[i] && collect(stage, &batch, i, fault) < 0)
             goto out;
-    }
-    result = queue_hops(stage->queue, batch.hops, count, fault);
+    if (queue_hops(stage->queue, batch.hops, batch.hop_count, fault) < 0)
+        goto out;
     crash_point("route:hopped");
+    if (batch.released_count && queue_release(stage->queue, batch.released, batch.released_count, fault) < 0)
+        goto out;
+    postponed_move(later, &batch.later);
+    result = 0;
 out:
-    batch_release(&batch, count);
+    batch_release(&batch);
+    free(turned.items);
     return result;
 }
 

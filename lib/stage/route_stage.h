@@ -12,6 +12,7 @@
 #include "due.h"
 #include "fault.h"
 #include "health.h"
+#include "postponed.h"
 #include "queue.h"
 #include "rulebook.h"
 #include "rules_engine.h"
@@ -25,6 +26,7 @@ struct route_stage {
     struct queue *queue; /* likewise */
     int64_t lease_ms;
     size_t window;  /* entries of a lane in Redis */
+    size_t batches; /* so far */
     struct due due; /* the pump that the service runs beside its batches */
     struct health health;
 };
@@ -40,8 +42,11 @@ int route_stage_line(struct route_stage *stage, const char *line, size_t size, s
 
 /* Claimed job ids: deliveries are committed, then published, then the jobs' entries go, in one hop each.
  * Every step may be repeated, by this process or another. A job whose deliveries need no transformation goes
- * straight to their lanes. */
-int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct fault *fault);
+ * straight to their lanes. A job that cannot be routed now, because the engine does not answer it or its
+ * programs cannot be run, is added to `later`, and the others are routed. After the time of batch_limit.h
+ * what is not routed yet is handed back. */
+int route_stage_batch(struct route_stage *stage, const struct queue_claims *claims, struct postponed *later,
+                      struct fault *fault);
 
 /* The due pump's turn: see due.h. */
 int route_stage_tick(struct route_stage *stage, int64_t *wait_ms, struct fault *fault);

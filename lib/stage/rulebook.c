@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "buf.h"
+#include "clock.h"
 #include "json.h"
 #include "xalloc.h"
 
@@ -21,6 +22,10 @@ struct building {
     rules_report *report;
     void *arg;
     size_t mistakes;
+    void (*alive)(void);
+    size_t programs_max;
+    bool full;            /* the mistake has been told */
+    struct fault trouble; /* that passes: the first one; no program is compiled any more */
 };
 
 static void note_mistake(struct building *building, const char *origin, const char *path, const char *text)
@@ -31,18 +36,34 @@ static void note_mistake(struct building *building, const char *origin, const ch
     building->report(building->arg, &mistake);
 }
 
-static int compile(struct rulebook *book, const char *text, struct fault *fault)
+/* A fault is a mistake of the program; of other trouble nothing is said here. */
+static int compile(struct building *building, const char *text, struct fault *fault)
 {
-    struct program *program;
+    struct rulebook *book = building->book;
+    struct program *program = NULL;
 
-    if (strmap_get(&book->compiled, text))
+    if (strmap_get(&book->compiled, text) || building->trouble.class || building->full)
         return 0;
-    program = program_compile(book->programs, text, strlen(text), PROGRAM_ARRAY, fault);
-    if (!program && fault->class == FAULT_TEMP)
+    if (book->compiled.count == building->programs_max) {
+        building->full = true;
+        return fault_set(fault, FAULT_INPUT, "there are more than %zu different programs",
+                         building->programs_max);
+    }
+    if (building->alive)
+        building->alive();
+    for (int tries = 0; !program && tries < 2; tries++) {
+        fault_clear(fault);
         program = program_compile(book->programs, text, strlen(text), PROGRAM_ARRAY, fault);
-    if (!program)
+        if (fault->class != FAULT_TEMP)
+            break;
+    }
+    if (program) {
+        strmap_put(&book->compiled, text, program);
+        return 0;
+    }
+    if (fault->class == FAULT_INPUT)
         return -1;
-    strmap_put(&book->compiled, text, program);
+    building->trouble = *fault;
     return 0;
 }
 
@@ -65,7 +86,7 @@ static void add_groups(struct building *building)
         if (!group->plan.hash_on)
             continue;
         book->ask_payload = true;
-        if (compile(book, group->plan.hash_on, &fault) < 0) {
+        if (compile(building, group->plan.hash_on, &fault) < 0) {
             fault_wrap(&fault, "group '%s'", group->name);
             note_mistake(building, group->origin, "/hash_on", fault.text);
         }
@@ -89,16 +110,23 @@ static void check_default(struct building *building)
 
 struct rulebook *rulebook_new(const struct catalog *catalog, const struct rules_source *sources, size_t count,
                               const struct rulebook_settings *settings, struct programs *programs,
-                              rules_report *report, void *arg)
+                              rules_report *report, void *arg, struct fault *fault)
 {
     struct rulebook *book = xcalloc(1, sizeof *book);
-    struct building building = {.book = book, .report = report, .arg = arg};
-    const struct rule_checks checks = {.catalog = catalog, .when = check_when, .when_arg = book};
+    struct building building = {
+        .book = book,
+        .report = report,
+        .arg = arg,
+        .alive = settings->alive,
+        .programs_max = settings->programs_max ? settings->programs_max : RULEBOOK_PROGRAMS_MAX,
+    };
+    const struct rule_checks checks = {.catalog = catalog, .when = check_when, .when_arg = &building};
 
     book->catalog = catalog;
     book->mode = settings->mode;
     book->default_target = xstrdup_null(settings->default_target);
     book->programs = programs;
+    book->programs_ms = settings->programs_ms ? settings->programs_ms : RULEBOOK_PROGRAMS_MS;
     strmap_init(&book->compiled);
     strmap_init(&book->turns);
     book->rules = rules_new(sources, count, &checks, report, arg);
@@ -106,7 +134,10 @@ struct rulebook *rulebook_new(const struct catalog *catalog, const struct rules_
         add_groups(&building);
         check_default(&building);
     }
-    if (!book->rules || building.mistakes) {
+    const bool mistaken = !book->rules || building.mistakes;
+    if (mistaken || building.trouble.class) {
+        if (!mistaken)
+            *fault = building.trouble;
         rulebook_free(book);
         return NULL;
     }
@@ -137,8 +168,25 @@ struct asking {
     const struct rulebook *book;
     const struct job *job;
     struct buf event;     /* as text, once a program wants it; the event does not change */
+    int64_t until_ms;     /* no program begins to run after that; 0: none has yet */
     struct fault trouble; /* a program could not be run, for no fault of its own */
+    struct fault slow;    /* or because the others before it took too long */
 };
+
+/* A rule that was not asked has not said no. */
+static int check_time(struct asking *asking, struct fault *fault)
+{
+    const int64_t now_ms = clock_mono_ms();
+
+    if (!asking->until_ms)
+        asking->until_ms = now_ms + asking->book->programs_ms;
+    if (now_ms < asking->until_ms)
+        return 0;
+    fault_set(&asking->slow, FAULT_INPUT, "the programs of its rules ran longer than %lld ms",
+              (long long)asking->book->programs_ms);
+    *fault = asking->slow;
+    return -1;
+}
 
 /* What a program says of the event: an array of its results, the caller's. */
 static json_t *run_program(struct asking *asking, const char *text, const json_t *event, struct fault *fault)
@@ -154,6 +202,8 @@ static json_t *run_program(struct asking *asking, const char *text, const json_t
         fault_set(fault, FAULT_BUG, "the program was not compiled");
         return NULL;
     }
+    if (check_time(asking, fault) < 0)
+        return NULL;
     if (!asking->event.len && json_write(event, &asking->event)) {
         fault_set(fault, FAULT_INPUT, "the event is larger than a program may see");
         return NULL;
@@ -209,13 +259,20 @@ int rulebook_route(struct rulebook *book, struct job *job, int64_t now_us, const
     return rulebook_route_ruled(book, NULL, job, now_us, health, deliveries, explanation, fault);
 }
 
+static void forget(struct delivery_list *deliveries, struct route_explanation *explanation)
+{
+    delivery_list_release(deliveries);
+    if (explanation)
+        route_explanation_release(explanation);
+}
+
 int rulebook_route_ruled(struct rulebook *book, const struct rulebook_ruling *ruling, struct job *job,
                          int64_t now_us, const struct route_health *health, struct delivery_list *deliveries,
                          struct route_explanation *explanation, struct fault *fault)
 {
     const struct rules *rules = ruling ? ruling->rules : book->rules;
     struct asking asking = {.book = book, .job = job};
-    const struct router router = {
+    struct router router = {
         .catalog = book->catalog,
         .rules = rules && rules->count ? rules : NULL,
         .refused = ruling ? ruling->refused : NULL,
@@ -232,12 +289,15 @@ int rulebook_route_ruled(struct rulebook *book, const struct rulebook_ruling *ru
 
     buf_init(&asking.event, PROGRAM_INPUT_MAX);
     route_job(&router, job, deliveries, explanation);
+    if (asking.slow.class && !asking.trouble.class) {
+        forget(deliveries, explanation);
+        router.refused = asking.slow.text;
+        route_job(&router, job, deliveries, explanation);
+    }
     buf_release(&asking.event);
     if (!asking.trouble.class)
         return 0;
-    delivery_list_release(deliveries);
-    if (explanation)
-        route_explanation_release(explanation);
+    forget(deliveries, explanation);
     *fault = asking.trouble;
     return -1;
 }

@@ -209,6 +209,7 @@ struct asking {
     struct rules_engine *engine;
     struct question *items;
     size_t count, next, under_way;
+    bool answered; /* one of these questions was: what is wrong with others is their own */
 };
 
 /* What does not make two questions different. */
@@ -245,6 +246,12 @@ static void absent(struct question *item, const char *format, ...)
         engine->paused_until_ms = clock_mono_ms() + ENGINE_PAUSE_MS;
 }
 
+static void note_answer(struct asking *asking)
+{
+    asking->answered = true;
+    asking->engine->failures = 0;
+}
+
 static void take_answer(struct question *item, const struct http_response *response)
 {
     struct fault fault = {0};
@@ -261,7 +268,7 @@ static void take_answer(struct question *item, const struct http_response *respo
     json_decref(value);
     item->state = ANSWERED;
     item->answer = xmemdupz(response->body.data, response->body.len);
-    item->asking->engine->failures = 0;
+    note_answer(item->asking);
 }
 
 /* These are about the question; every other one is about the engine, the URL or the credentials. */
@@ -286,7 +293,7 @@ static void on_response(void *arg, struct http_response *response)
         item->state = UNFIT;
         fault_set(&item->question->why, FAULT_INPUT, "the rules engine refused it: HTTP %d",
                   response->status);
-        asking->engine->failures = 0;
+        note_answer(asking);
     } else {
         absent(item, "HTTP %d", response->status);
     }
@@ -313,16 +320,28 @@ static void start(struct question *item)
     item->asking->under_way++;
 }
 
-/* As many as may be under way; none while it is left in peace. */
+/* An engine that has answered another one of these questions is there. */
+static bool is_in_peace(const struct asking *asking)
+{
+    const struct rules_engine *engine = asking->engine;
+
+    return !asking->answered && engine->failures >= ENGINE_FAILURES &&
+           clock_mono_ms() < engine->paused_until_ms;
+}
+
+/* As many as may be under way; none while it is left in peace, and what is under way tells whether it is. */
 static void start_next(struct asking *asking)
 {
     struct rules_engine *engine = asking->engine;
 
     while (asking->next < asking->count && asking->under_way < ENGINE_CONNECTIONS) {
+        const bool in_peace = is_in_peace(asking);
+        if (in_peace && asking->under_way)
+            return;
         struct question *item = &asking->items[asking->next++];
         if (item->state != OPEN)
             continue;
-        if (engine->failures >= ENGINE_FAILURES && clock_mono_ms() < engine->paused_until_ms) {
+        if (in_peace) {
             item->state = ABSENT;
             item->question->why = engine->why;
             continue;
@@ -363,7 +382,9 @@ static void conclude_absent(struct rules_engine *engine, struct question *item, 
     const char *last =
         engine->absent == ENGINE_LAST ? answers_get(&engine->answers, item->alike, &at_ms) : NULL;
 
-    question->verdict = engine->absent == ENGINE_LAST ? ENGINE_SAYS_RULES : ENGINE_UNROUTABLE;
+    question->verdict = engine->absent == ENGINE_LAST   ? ENGINE_SAYS_RULES
+                        : engine->absent == ENGINE_WAIT ? ENGINE_AWAITED
+                                                        : ENGINE_UNROUTABLE;
     question->rules = last ? rules_of(last, catalog, &ignored) : NULL;
     if (!question->rules)
         return;
@@ -388,20 +409,11 @@ static void conclude(struct rules_engine *engine, struct question *item, const s
         answers_put(&engine->answers, item->alike, item->answer, clock_mono_ms());
 }
 
-/* Nothing is known of any of them. */
-static void take_back(struct engine_question *questions, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        rules_free(questions[i].rules);
-        questions[i].rules = NULL;
-    }
-}
-
 int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
                      struct engine_question *questions, size_t count, struct fault *fault)
 {
     struct asking asking = {.engine = engine, .items = xcalloc(count, sizeof *asking.items)};
-    bool asked = false, away = false;
+    bool asked = false, absent = false;
 
     prepare(&asking, questions, count);
     start_next(&asking);
@@ -409,17 +421,18 @@ int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
         event_base_loop(engine->base, EVLOOP_ONCE);
     for (size_t i = 0; i < asking.count; i++) {
         asked = asked || asking.items[i].body;
-        away = away || asking.items[i].state == ABSENT;
+        absent = absent || asking.items[i].state == ABSENT;
         conclude(engine, &asking.items[i], catalog);
         free(asking.items[i].body);
         free(asking.items[i].answer);
     }
     free(asking.items);
     if (asked)
-        engine->away = away;
-    if (!away || engine->absent != ENGINE_WAIT)
+        engine->away = absent && !asking.answered;
+    if (asking.answered) /* it is there, whichever answer came last */
+        engine->failures = 0;
+    if (!absent || engine->absent != ENGINE_WAIT)
         return 0;
-    take_back(questions, count);
     return fault_set(fault, FAULT_TEMP, "%s", engine->why.text);
 }
 

@@ -11,11 +11,12 @@
  *
  * The engine is absent where no answer comes in time, or one that is no JSON or has a status that is not
  * about the question: anything but 2xx, 400, 413, 415 and 422. After three absences in a row it is left in
- * peace for a second. What is done then is configured:
+ * peace for a second; but where it answers one question of a call it is asked all of them. What is done with
+ * a question that has no answer is configured:
  *
  *   ENGINE_LAST    the last answer to a question that was alike; without one, the rules decide
  *   ENGINE_REFUSE  the distribution is unroutable
- *   ENGINE_WAIT    nothing is known: TEMP, ask again
+ *   ENGINE_WAIT    nothing is known of it: ask again later
  *
  * What it says of one question and cannot be done (a target that is not configured; 422) makes that
  * distribution unroutable, whatever is configured. The memory is the process's own and has a ceiling.
@@ -72,18 +73,18 @@ bool rules_engine_wants_payload(const struct rules_engine *engine);
 enum engine_verdict {
     ENGINE_ANSWERED,   /* by `rules` */
     ENGINE_SAYS_RULES, /* it is absent, and the rules decide */
-    ENGINE_UNROUTABLE  /* `why` says it */
+    ENGINE_UNROUTABLE, /* `why` says it */
+    ENGINE_AWAITED     /* it is absent, and is waited for */
 };
 struct engine_question {
     const json_t *event; /* in, borrowed; NULL: nothing is asked, and the verdict stays as it is */
     enum engine_verdict verdict;
     struct rules *rules; /* of ANSWERED: the caller's, for rules_free() */
     bool old;            /* of ANSWERED: the last answer, because there was none now */
-    struct fault why;    /* UNROUTABLE; also of `old` and SAYS_RULES: why there was none */
+    struct fault why;    /* UNROUTABLE, AWAITED; also of `old` and SAYS_RULES: why there was none */
 };
 /*
- * `catalog`: what a target may be. -1 (TEMP): the engine is absent and is waited for; no question has rules
- * then.
+ * `catalog`: what a target may be. -1 (TEMP): a question has the verdict AWAITED; each other one has its own.
  */
 int rules_engine_ask(struct rules_engine *engine, const struct catalog *catalog,
                      struct engine_question *questions, size_t count, struct fault *fault);

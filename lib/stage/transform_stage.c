@@ -1,14 +1,16 @@
 /*
  * transform_stage - see transform_stage.h
  *
- * Rendering may take its time: a second for a program that loops. So a batch renders for a part of its lease
- * at most, each tenant in turn, and hands the rest back; and as many bytes as a batch of bodies has.
+ * Rendering may take its time: a second for a program that loops. So a batch renders for as long as
+ * batch_limit.h says, each tenant in turn, and hands the rest back; and as many bytes as a batch of bodies
+ * has.
  */
 #include "transform_stage.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_limit.h"
 #include "clock.h"
 #include "crash.h"
 #include "envelope.h"
@@ -23,8 +25,6 @@ enum { DISABLED_WAIT_MS = 30 * 1000 };
 enum { BODY_BUDGET = 64 * 1024 * 1024 };
 /* How long a delivery waits that nobody could work on: no process for programs, for example. */
 enum { SHORTAGE_WAIT_MS = 1000 };
-/* The part of the lease in which a batch begins to render. */
-enum { LEASE_PART = 4 };
 
 static void die(struct delivery *delivery, enum dead_reason reason, const struct fault *fault)
 {
@@ -408,7 +408,7 @@ int transform_stage_batch(struct transform_stage *stage, const struct queue_clai
     }
     if (load_bodies(stage, &batch, fault) < 0)
         goto out;
-    batch.render_until_ms = clock_mono_ms() + stage->lease_ms / LEASE_PART;
+    batch.render_until_ms = clock_mono_ms() + batch_limit_ms(stage->lease_ms);
     plan(stage, &batch, claims);
     result = carry_out(stage, &batch, fault);
 out:

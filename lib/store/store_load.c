@@ -134,8 +134,7 @@ PGresult *store_query_bodies(struct store *store, const char *name, const char *
 
     if (!pg_expect_bytes(store->pg, bytes, fault))
         result = pg_prepared_binary(store->pg, name, sql, params, fault);
-    if (pg_expect_bytes(store->pg, 0, NULL))
-        pg_close(store->pg); /* the next connection has the deadlines that were configured */
+    store_expect_usual(store);
     return result;
 }
 

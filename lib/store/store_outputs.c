@@ -65,8 +65,7 @@ static int save(struct store *store, struct delivery *const *items, size_t count
         status = pg_expect_bytes(store->pg, bodies.len, fault);
         if (!status)
             status = store_change(store, "save_outputs", save_sql, &params, NULL, fault);
-        if (pg_expect_bytes(store->pg, 0, NULL))
-            pg_close(store->pg); /* the next connection has the deadlines that were configured */
+        store_expect_usual(store);
     }
     buf_release(&bodies);
     store_arrays_release(&arrays);

@@ -171,6 +171,14 @@ void store_array_add_ids(struct buf *array, const char *const *ids, size_t count
             pg_array_add(array, ids[i]);
 }
 
+/* --- time --- */
+
+void store_expect_usual(struct store *store)
+{
+    if (pg_expect_bytes(store->pg, 0, NULL))
+        pg_close(store->pg); /* the next connection has the deadlines that were configured */
+}
+
 /* --- reading --- */
 
 /* jsonb writes 1e20 as a whole number, which jansson takes as a real one alone. */

@@ -89,6 +89,8 @@ void store_read_due(const PGresult *result, struct due_list *list);
 int store_load_views(struct store *store, const char *const *ids, size_t count, bool attempts,
                      struct job_view *views, struct fault *fault);
 
+/* Ends what pg_expect_bytes() began. */
+void store_expect_usual(struct store *store);
 /* A query for bodies of so many bytes together, with binary results and time enough for them. */
 PGresult *store_query_bodies(struct store *store, const char *name, const char *sql,
                              const struct pg_params *params, uint64_t bytes, struct fault *fault);

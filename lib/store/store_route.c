@@ -30,7 +30,7 @@ static const char save_sql[] =
     "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
     "    ORDER BY id FOR NO KEY UPDATE"
     "), ruled AS ("
-    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy, "
+    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy,"
     "        metadata = coalesce(r.metadata, j.metadata), replaced = r.replaced,"
     "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
     "        lifetime = coalesce(r.timeout, j.lifetime)"

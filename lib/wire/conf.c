@@ -72,7 +72,7 @@ const struct conf_setting conf_settings[] = {
     BOOL("REDIS_CLUSTER", "0", "whether Redis is a cluster, REDIS_HOST being any of its nodes"),
 
     SIZE("DIST_MAX_PAYLOAD", "16M", 1, KIB(512) * 1024, "the largest payload that is accepted"),
-    DURATION("DIST_TRANSFORM_TIMEOUT", "1s", 10, SECONDS(60), "the most that one run of a program takes"),
+    DURATION("DIST_TRANSFORM_TIMEOUT", "1s", 10, SECONDS(5), "the most that one run of a program takes"),
     SIZE("DIST_TRANSFORM_MEMORY", "256M", KIB(16) * 1024, KIB(4) * 1024 * 1024,
          "the most memory that one run of a program takes"),
     SIZE("DIST_TRANSFORM_OUTPUT", "16M", 1, KIB(512) * 1024, "the largest body that a transformation makes"),
@@ -495,6 +495,14 @@ static void check_together(struct loading *loading)
     if (conf_duration_ms(conf, "DIST_LEASE") <= conf_duration_ms(conf, "DIST_SERVER_TIMEOUT"))
         wrong(loading, "DIST_LEASE (%s) must be longer than DIST_SERVER_TIMEOUT (%s)",
               conf_shown(conf, "DIST_LEASE"), conf_shown(conf, "DIST_SERVER_TIMEOUT"));
+    /* Nor one that begins a last piece of work after a quarter of it. */
+    if (conf_duration_ms(conf, "DIST_TRANSFORM_TIMEOUT") > conf_duration_ms(conf, "DIST_LEASE") / 2)
+        wrong(loading, "DIST_TRANSFORM_TIMEOUT (%s) must be no longer than half of DIST_LEASE (%s)",
+              conf_shown(conf, "DIST_TRANSFORM_TIMEOUT"), conf_shown(conf, "DIST_LEASE"));
+    if (conf_text(conf, "RULES_ENGINE_URL") &&
+        conf_duration_ms(conf, "RULES_ENGINE_TIMEOUT") > conf_duration_ms(conf, "DIST_LEASE") / 2)
+        wrong(loading, "RULES_ENGINE_TIMEOUT (%s) must be no longer than half of DIST_LEASE (%s)",
+              conf_shown(conf, "RULES_ENGINE_TIMEOUT"), conf_shown(conf, "DIST_LEASE"));
 }
 
 int conf_load(struct conf *conf, void (*mistake)(void *arg, const char *text), void *arg, struct fault *fault)

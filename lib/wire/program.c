@@ -50,6 +50,7 @@ struct programs {
     int fd;
     uint64_t generation; /* of the worker, from 1 */
     uint64_t data_bytes; /* of the worker, after the last compilation */
+    bool killed;         /* SIGKILL ended the last run */
     struct program **slots;
     size_t slot_count;
 };
@@ -61,6 +62,8 @@ struct program {
     char *text;
     size_t size;
     uint64_t known_by; /* the generation that has compiled it */
+    bool was_killed;   /* SIGKILL has ended a run of it, */
+    uint64_t input;    /* the last one on this input, which is known by its hash */
 };
 
 /* What is asked, and within which limits. */
@@ -152,6 +155,7 @@ static int fail_dead(struct programs *programs, const struct question *question,
         for (size_t i = 0; i < sizeof own / sizeof *own; i++)
             if (number == own[i])
                 return fault_set(fault, FAULT_INPUT, "the program crashed jq (SIG%s)", sigabbrev_np(number));
+        programs->killed = number == SIGKILL && question->header.what == PROGRAM_RUN;
         return fault_set(fault, FAULT_TEMP, "the worker of the program was ended by SIG%s",
                          sigabbrev_np(number));
     }
@@ -466,6 +470,29 @@ static int take_answer(int what, const char *text, size_t max_output, struct fau
     }
 }
 
+/* FNV-1a */
+static uint64_t hash_of(const char *text, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* By chance the first time. The second time it is what the run does to the machine, and would be for ever. */
+static int fail_killed(struct program *program, const char *input, size_t size, struct fault *fault)
+{
+    const uint64_t hash = hash_of(input, size);
+
+    if (program->was_killed && program->input == hash)
+        return fault_set(fault, FAULT_INPUT,
+                         "the worker of the program was ended by SIGKILL, perhaps for want of memory");
+    program->was_killed = true;
+    program->input = hash;
+    return -1;
+}
+
 int program_run(struct program *program, const struct program_variables *variables, const char *input,
                 size_t size, struct buf *output, struct fault *fault)
 {
@@ -503,7 +530,10 @@ int program_run(struct program *program, const struct program_variables *variabl
     };
     /* A message may be longer than the room of a result. */
     buf_init(&answer, room > PROGRAM_TEXT_SHOWN ? room : PROGRAM_TEXT_SHOWN);
+    programs->killed = false;
     int result = ask(programs, &question, &answer, fault);
+    if (result < 0 && programs->killed)
+        result = fail_killed(program, input, size, fault);
     if (result >= 0)
         result = take_answer(result, answer.data, output->max, fault);
     if (result == 0)

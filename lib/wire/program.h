@@ -18,6 +18,7 @@
  *   now                        is an error: a retry must give the same bytes
  *   halt                       ends the results; a try around it catches that
  *   halt_error                 is an error with its text
+ *   error(null)                is an error with the text "null"
  *
  * (halt is not libjq's own, which frees memory twice.)
  *
@@ -87,7 +88,8 @@ struct program_variables {
  * message; has not one result; "the program ran longer than 1000 ms"; "the program needed more than 256 MiB";
  * the result is larger than `output` may be; jq crashed; or the input has a whole number, or one
  * past 1.8e308, that jq, which has doubles alone, would change in silence. TEMP: the worker was ended from
- * outside, try again. SYSTEM: there can be no worker.
+ * outside, try again; by SIGKILL a second time on the same input, it is INPUT. SYSTEM: there can be no
+ * worker.
  */
 int program_run(struct program *program, const struct program_variables *variables, const char *input,
                 size_t size, struct buf *output, struct fault *fault);

@@ -39,9 +39,12 @@ enum { TRIM_BYTES = 32 * 1024 * 1024 }; /* memory behind a run that is worth giv
 /*
  * In front of a program, in its first line, so that lines are counted as they are written. The parentheses
  * keep its definitions and its commas together. halt and halt_error are ours because libjq frees twice after
- * its own.
+ * its own; error because an error of null is to jq as no result at all, so that a part of them would be sent
+ * for all. Each definition sees those before it: the error(.) in the first is jq's own.
  */
 static const char before[] = "def now: error(\"now is not known here: a retry must give the same bytes\");"
+                             "def error: if . == null then \"null\" else . end | error(.);"
+                             "def error(message): message | error;"
                              "def halt_error: error(.); def halt_error($code): error(.);"
                              "label $__end | def halt: break $__end;"
                              ". as [$tenant, $distribution, $destination, $__input] | $__input | (";

@@ -2,27 +2,24 @@
  * xml_document - libxml2 reads under our limits
  *
  * Hard rule: the limits are looked at while it reads, in the callbacks that build the tree, not afterwards.
+ * libxml2 reads on after a mistake, but without its callbacks: it gets no more bytes then.
  */
 #include "xml_document.h"
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <libxml/SAX2.h>
 #include <libxml/parser.h>
 #include <libxml/parserInternals.h>
 #include "text.h"
-
-enum {
-    HEAD_SIZE = 200,       /* bytes in which an XML declaration ends */
-    ENCODING_NAME_MAX = 40 /* bytes of a name of an encoding, in a fault */
-};
+#include "xml_bytes.h"
 
 struct reader {
     const struct xml_limits *limits;
     const struct xml_events *events; /* NULL: a tree is made */
     struct fault *fault;
+    const char *rest; /* what libxml2 has not been given yet */
+    size_t rest_size;
     bool failed;
     int64_t nodes;
     int depth;
@@ -71,6 +68,8 @@ static bool count_element(xmlParserCtxt *parser, int attribute_count, int namesp
         stop(parser, "more elements and attributes than are taken");
     else if (++reader->depth > reader->limits->max_depth)
         stop(parser, "elements are nested too deeply");
+    else if (parser->nsNr / 2 > XML_NAMESPACES_MAX) /* a prefix and its URI each */
+        stop(parser, "more namespaces are declared at once than are taken");
     return !reader->failed;
 }
 
@@ -98,11 +97,12 @@ static void tell_start(void *arg, const xmlChar *name, const xmlChar *prefix, co
 {
     xmlParserCtxt *parser = arg;
     const struct reader *reader = parser->_private;
+    const struct xml_start start = {name,      prefix,     uri,       namespace_count, attribute_count,
+                                    defaulted, namespaces, attributes};
     const char *why = NULL;
 
-    (void)prefix, (void)uri, (void)namespaces, (void)defaulted;
     if (count_element(parser, attribute_count, namespace_count))
-        why = reader->events->element(reader->events->arg, (const char *)name, attribute_count, attributes);
+        why = reader->events->element(reader->events->arg, &start);
     if (why)
         stop(parser, why);
 }
@@ -111,9 +111,9 @@ static void tell_end(void *arg, const xmlChar *name, const xmlChar *prefix, cons
 {
     xmlParserCtxt *parser = arg;
     struct reader *reader = parser->_private;
-    const char *why = reader->failed ? NULL : reader->events->element_end(reader->events->arg);
+    const struct xml_start start = {.name = name, .prefix = prefix, .uri = uri};
+    const char *why = reader->failed ? NULL : reader->events->element_end(reader->events->arg, &start);
 
-    (void)name, (void)prefix, (void)uri;
     reader->depth--;
     if (why)
         stop(parser, why);
@@ -123,33 +123,23 @@ static void tell_text(void *arg, const xmlChar *text, int size)
 {
     xmlParserCtxt *parser = arg;
     const struct reader *reader = parser->_private;
-    const char *why = reader->failed ? NULL : reader->events->text(reader->events->arg, (size_t)size);
+    const char *why = reader->failed ? NULL : reader->events->text(reader->events->arg, text, size);
 
-    (void)text;
     if (why)
         stop(parser, why);
 }
 
-/* libxml2 would ask iconv for any name, and iconv loads modules. */
-static int check_encoding(const char *text, size_t size, struct fault *fault)
+static int give(void *arg, char *buffer, int size)
 {
-    static const char *const taken[] = {"utf-8", "utf-16", "iso-8859-1", "us-ascii", "windows-1252"};
-    char head[HEAD_SIZE], name[ENCODING_NAME_MAX] = "";
+    struct reader *reader = arg;
+    const size_t count = reader->rest_size < (size_t)size ? reader->rest_size : (size_t)size;
 
-    if (size > 0 && text[0] != '<' && !strchr("\t\r\n \xef\xfe\xff", text[0]))
-        return fault_set(fault, FAULT_INPUT, "this is no XML: it does not begin with '<'");
-    snprintf(head, sizeof head, "%.*s", size < sizeof head ? (int)size : HEAD_SIZE - 1, text);
-    const char *begin = strncmp(head, "\xef\xbb\xbf", 3) == 0 ? head + 3 : head, *end = strstr(begin, "?>");
-    const char *at = strncmp(begin, "<?xml", 5) == 0 ? strstr(begin, "encoding") : NULL;
-    if (!at || !end || at > end)
+    if (reader->failed)
         return 0;
-    at += strcspn(at, "\"'");
-    if (*at)
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(at + 1, "\"'"), at + 1);
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        if (strcasecmp(name, taken[i]) == 0)
-            return 0;
-    return fault_set(fault, FAULT_INPUT, "line 1: the encoding '%s' is not taken", text_printable(name));
+    memcpy(buffer, reader->rest, count);
+    reader->rest += count;
+    reader->rest_size -= count;
+    return (int)count;
 }
 
 static xmlParserCtxt *new_parser(struct reader *reader)
@@ -177,7 +167,7 @@ static xmlParserCtxt *new_parser(struct reader *reader)
 }
 
 /* The tree, or NULL where there are events, or with the fault set. */
-static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const char *url)
+static xmlDoc *parse(struct reader *reader, const char *url)
 {
     xmlParserCtxt *parser = new_parser(reader);
     const struct xml_events *events = reader->events;
@@ -187,14 +177,10 @@ static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const
     xmlStructuredErrorFunc before = xmlStructuredError;
     void *before_arg = xmlStructuredErrorContext;
     xmlSetStructuredErrorFunc(reader, on_error);
-    if (events)
-        events->begin(events->arg, parser);
     /* NOENT: else the '&' of a namespace stays "&#38;" in the tree. There are XML's own entities alone. The
      * reader of schemas makes the '&' itself. */
-    document = xmlCtxtReadMemory(parser, text, (int)size, url, NULL,
-                                 XML_PARSE_NONET | XML_PARSE_NOCDATA | (events ? 0 : XML_PARSE_NOENT));
-    if (events)
-        events->end(events->arg);
+    document = xmlCtxtReadIO(parser, give, NULL, reader, url, NULL,
+                             XML_PARSE_NONET | XML_PARSE_NOCDATA | (events ? 0 : XML_PARSE_NOENT));
     xmlSetStructuredErrorFunc(before_arg, before);
     if ((!document && !events) || !parser->wellFormed)
         fail(reader, 1, "not well-formed");
@@ -207,8 +193,10 @@ static xmlDoc *parse(struct reader *reader, const char *text, size_t size, const
 
 static xmlDoc *read_text(struct reader *reader, const char *text, size_t size, const char *url)
 {
-    if (size <= XML_DOCUMENT_BYTES_MAX && check_encoding(text, size, reader->fault) == 0)
-        return parse(reader, text, size, url);
+    reader->rest = text;
+    reader->rest_size = size;
+    if (size <= XML_DOCUMENT_BYTES_MAX && xml_bytes_check(text, size, reader->fault) == 0)
+        return parse(reader, url);
     if (size > XML_DOCUMENT_BYTES_MAX)
         fault_set(reader->fault, FAULT_INPUT, "a document of more than %d bytes is not taken",
                   XML_DOCUMENT_BYTES_MAX);

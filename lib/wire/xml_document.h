@@ -14,7 +14,10 @@
 #include <libxml/tree.h>
 #include "fault.h"
 
-enum { XML_DOCUMENT_BYTES_MAX = 512 * 1024 * 1024 };
+enum {
+    XML_DOCUMENT_BYTES_MAX = 512 * 1024 * 1024,
+    XML_NAMESPACES_MAX = 1000, /* declared at once, in elements within each other: each name is looked up */
+};
 
 struct xml_limits {
     int64_t max_nodes; /* elements, attributes and texts together: each takes some 150 bytes of memory */
@@ -24,24 +27,29 @@ struct xml_limits {
 /*
  * The tree, for xmlFreeDoc(). `url` (or NULL) is what relative references in it start at. NULL, class INPUT:
  * not well-formed ("line 3: Opening and ending tag mismatch"), a prefix that is not declared, a DOCTYPE, an
- * encoding other than UTF-8, UTF-16, ISO-8859-1, US-ASCII and Windows-1252, or past a limit; a text node of
- * more than 10 MB too.
+ * encoding other than UTF-8, UTF-16, ISO-8859-1, US-ASCII and Windows-1252, or past a limit; a text node or
+ * a start tag of more than 10 MB too.
  */
 xmlDoc *xml_document(const char *text, size_t size, const char *url, const struct xml_limits *limits,
                      struct fault *fault);
 
+/* The begin of an element, as libxml2's startElementNs has it: attributes are five pointers each. */
+struct xml_start {
+    const xmlChar *name, *prefix, *uri;
+    int namespace_count, attribute_count, defaulted;
+    const xmlChar **namespaces, **attributes;
+};
+
 /*
- * Each function may be called with what the parser has just read, before it is forgotten: no tree is made.
- * What is not NULL ends the reading as a fault with that text.
+ * Each function is called with what the parser has just read, before it is forgotten: no tree is made. What
+ * is not NULL ends the reading as a fault with that text; what was read is gone then, and nothing follows.
  */
 struct xml_events {
     void *arg;
-    void (*begin)(void *arg, xmlParserCtxt *parser); /* before the first byte: others may join in */
-    void (*end)(void *arg);                          /* after the last one, whatever came of it */
-    /* `attributes` as libxml2's startElementNs has them, five pointers each */
-    const char *(*element)(void *arg, const char *name, int attribute_count, const xmlChar **attributes);
-    const char *(*element_end)(void *arg);
-    const char *(*text)(void *arg, size_t size); /* of a piece, in bytes of UTF-8 */
+    const char *(*element)(void *arg, const struct xml_start *start);
+    const char *(*element_end)(void *arg,
+                               const struct xml_start *start);     /* of which only the names are there */
+    const char *(*text)(void *arg, const xmlChar *text, int size); /* a piece, in bytes of UTF-8 */
 };
 /* -1, class INPUT: as xml_document(), or what a function said. */
 int xml_document_read(const char *text, size_t size, const struct xml_limits *limits,

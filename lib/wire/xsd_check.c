@@ -1,8 +1,9 @@
 /*
  * xsd_check - a document before a schema
  *
- * The parser's events go to us and then to libxml2's validator, so what is told of an element finds it at the
- * end of the path here, and what is told at its end too: it leaves the path with the next event.
+ * The parser's events come to us, and from us to libxml2's validator: it sees nothing of what ends the
+ * reading. What it tells of an element finds it at the end of the path here, and what it tells at its end
+ * too: it leaves the path with the next event.
  */
 #include "xsd_parts.h"
 #include <stdlib.h>
@@ -26,7 +27,8 @@ struct check {
     const struct xsd *xsd;
     struct xsd_errors *errors;
     xmlSchemaValidCtxt *context;
-    xmlSchemaSAXPlugStruct *plug;
+    xmlSAXHandler *sax; /* the validator's own, which gets what we let through */
+    void *sax_arg;
     struct level levels[LEVELS_MAX];
     int depth;
     bool ended;  /* the last level has */
@@ -145,47 +147,43 @@ static const char *check_text(struct check *check, size_t size)
     return check->why;
 }
 
-static const char *on_element(void *arg, const char *name, int attribute_count, const xmlChar **attributes)
+static const char *on_element(void *arg, const struct xml_start *start)
 {
     struct check *check = arg;
     const char *why = next(check);
 
-    enter(check, name);
-    for (int i = 0; i < attribute_count && !why; i++) {
-        why = check_text(check, (size_t)(attributes[i * 5 + 4] - attributes[i * 5 + 3]));
+    enter(check, (const char *)start->name);
+    for (int i = 0; i < start->attribute_count && !why; i++) {
+        const xmlChar **attribute = &start->attributes[i * 5];
+        why = check_text(check, (size_t)(attribute[4] - attribute[3]));
         check->text = 0;
     }
+    if (!why)
+        check->sax->startElementNs(check->sax_arg, start->name, start->prefix, start->uri,
+                                   start->namespace_count, start->namespaces, start->attribute_count,
+                                   start->defaulted, start->attributes);
     return why;
 }
 
-static const char *on_element_end(void *arg)
+static const char *on_element_end(void *arg, const struct xml_start *start)
 {
     struct check *check = arg;
     const char *why = next(check);
 
     check->ended = true;
+    if (!why)
+        check->sax->endElementNs(check->sax_arg, start->name, start->prefix, start->uri);
     return why;
 }
 
-static const char *on_text(void *arg, size_t size)
-{
-    return check_text(arg, size);
-}
-
-static void on_begin(void *arg, xmlParserCtxt *parser)
+static const char *on_text(void *arg, const xmlChar *text, int size)
 {
     struct check *check = arg;
+    const char *why = check_text(check, (size_t)size);
 
-    check->plug = xmlSchemaSAXPlug(check->context, &parser->sax, &parser->userData);
-    if (!check->plug)
-        abort(); /* libxml2 is out of memory, as in xalloc */
-}
-
-static void on_end(void *arg)
-{
-    struct check *check = arg;
-
-    xmlSchemaSAXUnplug(check->plug);
+    if (!why)
+        check->sax->characters(check->sax_arg, text, size);
+    return why;
 }
 
 /* --- a check --- */
@@ -195,15 +193,18 @@ static void run(struct check *check, const char *text, size_t size)
     const struct xml_limits limits = {.max_nodes = XSD_NODES_MAX, .max_depth = XSD_DEPTH_MAX};
     const struct xml_events events = {
         .arg = check,
-        .begin = on_begin,
-        .end = on_end,
         .element = on_element,
         .element_end = on_element_end,
         .text = on_text,
     };
     struct fault problem = {0};
-    int result = xml_document_read(text, size, &limits, &events, &problem);
+    xmlSchemaSAXPlugStruct *plug = xmlSchemaSAXPlug(check->context, &check->sax, &check->sax_arg);
+    int result;
 
+    if (!plug)
+        abort(); /* libxml2 is out of memory, as in xalloc */
+    result = xml_document_read(text, size, &limits, &events, &problem);
+    xmlSchemaSAXUnplug(plug);
     while (check->depth > 0)
         leave(check);
     /* Of a document that was not read to its end the reason is what counts; it may stand behind others. */

@@ -41,7 +41,9 @@ static int check_occurs(const xmlNode *element, const char *name, struct fault *
     int64_t count;
     int result = 0;
 
-    if (text && *text && strspn(text_trim(text), "0123456789") == strlen(text) &&
+    if (text)
+        text_trim(text);
+    if (text && *text && strspn(text, "0123456789") == strlen(text) &&
         num_parse_int(text, 0, XSD_OCCURS_MAX, &count, NULL))
         result = fault_set(fault, FAULT_INPUT, "line %ld: %s: more than %d is not taken but \"unbounded\"",
                            xmlGetLineNo(element), name, XSD_OCCURS_MAX);

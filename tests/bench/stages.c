@@ -199,6 +199,7 @@ static struct catalog *make_catalog(const char *rendering)
 static void make_book(struct bench *bench)
 {
     const struct rulebook_settings settings = {.mode = ROUTE_REPLACE};
+    struct fault fault = {0};
     struct buf text;
 
     buf_init(&text, TEXT_MAX);
@@ -215,7 +216,8 @@ static void make_book(struct bench *bench)
     buf_addc(&text, ']');
     const struct rules_source source = {.origin = "bench", .text = text.data, .size = text.len};
     bench->programs = programs_new(&program_limits_default);
-    bench->book = rulebook_new(bench->catalog, &source, 1, &settings, bench->programs, report_mistake, NULL);
+    bench->book =
+        rulebook_new(bench->catalog, &source, 1, &settings, bench->programs, report_mistake, NULL, &fault);
     bench->route.max_payload = LIMIT_PAYLOAD_DEFAULT;
     route_stage_attach(&bench->route, bench->book);
     buf_release(&text);

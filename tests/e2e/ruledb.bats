@@ -450,7 +450,21 @@ piped() {
               (select distinct target, rule from distribution_deliveries) d") == 'archive rules-engine, hook -' ]]
     [[ $(sql "select count(*) from distribution_deliveries") == 40 ]]
     [[ $(grep -c 'the rules engine is absent: HTTP 503; trying again until it works' "$(service_log route)") == 1 ]]
+    wait_until 20 grep -q 'it works again' "$(service_log route)"
     [[ $(grep -c 'it works again' "$(service_log route)") == 1 ]]
+}
+
+@test "what a service is not told by its engine waits, and the rest goes on" {
+    sql "SET client_min_messages = warning; TRUNCATE distribution_jobs CASCADE"
+    stored x 20 -q -d hook
+    RULES_ENGINE_URL=$RECEIVER_URL/engine/one/$(answers '{"targets": ["archive"]}')/then/503 service_start route
+    wait_until 20 is 1 sql "select count(*) from distribution_deliveries where rule = 'rules-engine'"
+    wait_until 20 grep -q 'the rules engine is absent: HTTP 503; trying again until it works' "$(service_log route)"
+    [[ $(sql "select string_agg(status || ' ' || n, ', ' order by status) from
+              (select status, count(*) n from distribution_jobs group by status) j") == 'pending 19, routed 1' ]]
+    service_stop route
+    service_start route # what it held was handed back
+    wait_until 20 is 0 sql "select count(*) from distribution_jobs where status = 'pending'"
 }
 
 @test "a service shows its engine the payload where that is configured, and credentials" {

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "holds.h"
 #include "queue_fixture.h"
 #include "route_stage.h"
@@ -24,6 +25,7 @@ struct routed {
     struct catalog *catalog;
     struct rulebook *book;
     struct route_stage stage;
+    struct postponed later;
 };
 
 static int group_setup(void **state)
@@ -70,6 +72,7 @@ static int teardown(void **state)
     route_stage_release(&r->stage);
     rulebook_free(r->book);
     r->book = NULL;
+    postponed_release(&r->later);
     catalog_free(r->catalog);
     return scene_teardown((void **)&r->s);
 }
@@ -91,11 +94,28 @@ static void rules_are(struct routed *r, const char *text, enum route_mode mode)
         if (*c == '\'')
             *c = '"';
     const struct rules_source source = {.origin = "r.json", .text = copy, .size = strlen(copy)};
-    r->book = rulebook_new(r->catalog, &source, 1, &settings, r->programs, no_mistake, NULL);
+    r->book = rulebook_new(r->catalog, &source, 1, &settings, r->programs, no_mistake, NULL, &problem);
     assert_non_null(r->book);
     route_stage_attach(&r->stage, r->book);
     rulebook_free(old);
     free(copy);
+}
+
+/* The same with a limit of their own for programs, until programs_are_usual(). */
+static void rules_with_limit(struct routed *r, const char *text, int64_t run_ms)
+{
+    struct program_limits limits = program_limits_default;
+
+    limits.run_ms = run_ms;
+    rules_are(r, "[]", ROUTE_UNITE);
+    programs_free(r->programs);
+    r->programs = programs_new(&limits);
+    rules_are(r, text, ROUTE_UNITE);
+}
+
+static void programs_are_usual(struct routed *r)
+{
+    rules_with_limit(r, "[]", PROGRAM_RUN_MS);
 }
 
 /* Accepts a job with this payload and publishes it. */
@@ -114,7 +134,7 @@ static void submit(struct routed *r, const char *destinations, const char *paylo
 static void route_all(struct routed *r)
 {
     assert_true(fetch(r->s, r->s->a, QUEUE_SUBMITTED, 100) > 0);
-    ok(route_stage_batch(&r->stage, &r->s->claims, &problem));
+    ok(route_stage_batch(&r->stage, &r->s->claims, &r->later, &problem));
 }
 
 static void submit_and_route(struct routed *r, const char *destinations, const char *payload,
@@ -392,10 +412,63 @@ static void bodies_are_loaded_as_many_as_fit(void **state)
     submit(r, "", body, ids[0]);
     submit(r, "a", "{\"n\": 7}", ids[1]);
     submit(r, "", body, ids[2]);
-    route_all(r);
+    do /* a slow machine does not look at all of them in the time of one batch */
+        route_all(r);
+    while (number_of(r->f, "SELECT count(*) FROM distribution_jobs WHERE status = 'pending'") > 0);
     for (int i = 0; i < 3; i++)
         assert_int_equal(deliveries(r, ids[i], "target = 'b' AND rule = 'r' AND status = 'queued'"), 1);
     free(body);
+}
+
+/* Each job takes longer than all of the batch's time. */
+static void a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once(void **state)
+{
+    enum { JOBS = 4, RUN_MS = 300 };
+    struct routed *r = *state;
+    char ids[JOBS][UID_TEXT_SIZE];
+
+    r->stage.lease_ms = 4 * (RUN_MS - 100);
+    rules_with_limit(r, "[{'name':'r','when':'def f: f; f','to':['b']}]", RUN_MS);
+    for (int i = 0; i < JOBS; i++)
+        submit(r, "a", "{}", ids[i]);
+    for (int left = JOBS; left; left--) {
+        assert_int_equal(fetch(r->s, r->s->a, QUEUE_SUBMITTED, 100), left);
+        ok(route_stage_batch(&r->stage, &r->s->claims, &r->later, &problem));
+        assert_int_equal(number_of(r->f, "SELECT count(*) FROM distribution_jobs WHERE status = 'pending'"),
+                         left - 1);
+    }
+    assert_int_equal(r->later.claims.count, 0);
+    for (int i = 0; i < JOBS; i++)
+        assert_int_equal(deliveries(r, ids[i], "target = 'a' AND status = 'queued'"), 1);
+    assert_int_equal(fetch(r->s, r->s->b, QUEUE_ROUTED, 10) + fetch(r->s, r->s->b, QUEUE_SUBMITTED, 10), 0);
+    LANES_ARE(r->s, QUEUE_READY, "a:acme:normal");
+    programs_are_usual(r);
+    check_counters(r->f);
+}
+
+/* The lane of somebody else has its turn, though each job of the first one takes all of the time. */
+static void a_slow_lane_does_not_starve_another(void **state)
+{
+    enum { RUN_MS = 300 };
+    const struct queue_want wants[] = {{.lane = EARLY, .count = 10}, {.lane = "other:normal", .count = 10}};
+    struct routed *r = *state;
+    char id[UID_TEXT_SIZE], other[UID_TEXT_SIZE];
+
+    r->stage.lease_ms = 4 * (RUN_MS - 100);
+    rules_with_limit(
+        r, "[{'name':'r','when':'if .payload.n == 7 then def f: f; f else true end','to':['b']}]", RUN_MS);
+    for (int i = 0; i < 4; i++)
+        submit(r, "a", "{\"n\": 7}", id);
+    accept_job(r->f->store, make_job("c"), other);
+    assert_int_equal(publish(r->s, QUEUE_SUBMITTED, other, "other:normal"), 1);
+    for (int i = 0; i < 2; i++) {
+        queue_claims_release(&r->s->claims);
+        ok(queue_fetch(r->s->a, QUEUE_SUBMITTED, wants, 2, &r->s->claims, &problem));
+        assert_true(r->s->claims.count >= 4 - (size_t)i);
+        ok(route_stage_batch(&r->stage, &r->s->claims, &r->later, &problem));
+    }
+    assert_int_equal(job_is(r, other, "status = 'routed'"), 1);
+    programs_are_usual(r);
 }
 
 int main(void)
@@ -413,6 +486,8 @@ int main(void)
         test(who_has_least_gets_the_next_one_also_within_a_second),
         test(what_waits_is_counted_up_to_a_limit),
         test(bodies_are_loaded_as_many_as_fit),
+        test(a_slow_lane_does_not_starve_another),
+        test(a_batch_that_takes_too_long_is_cut_and_every_job_is_routed_once),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
 }

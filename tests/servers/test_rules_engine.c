@@ -383,12 +383,29 @@ static void after_three_failures_it_is_left_in_peace(void **state)
     rules_engine_free(engine);
 }
 
-static void many_are_asked_side_by_side_and_one_that_waits_takes_back_all(void **state)
+/* How many there are; each is as it was before the call then. */
+static size_t count_verdicts(struct engine_question *questions, size_t count, enum engine_verdict verdict)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!questions[i].event || questions[i].verdict != verdict)
+            continue;
+        assert_int_equal(questions[i].rules != NULL, verdict == ENGINE_ANSWERED);
+        found++;
+        rules_free(questions[i].rules);
+        questions[i].rules = NULL;
+    }
+    return found;
+}
+
+static void many_are_asked_side_by_side_and_those_without_an_answer_wait_alone(void **state)
 {
     struct rules_engine *engine =
         private_engine(ENGINE_WAIT, "/in/many/delay/200/@", "{\"targets\": [\"archive\"]}");
     struct engine_question questions[ENGINE_QUESTIONS] = {0};
     int64_t start_ms = clock_mono_ms();
+    struct fault why;
 
     (void)state;
     for (size_t i = 0; i < ENGINE_QUESTIONS; i++)
@@ -404,11 +421,38 @@ static void many_are_asked_side_by_side_and_one_that_waits_takes_back_all(void *
     engine = private_engine(ENGINE_WAIT, "/in/most/@/then/503", "{\"targets\": [\"archive\"]}");
     assert_int_equal(rules_engine_ask(engine, catalog, questions, 20, &problem), -1);
     assert_int_equal(problem.class, FAULT_TEMP);
-    for (size_t i = 0; i < ENGINE_QUESTIONS; i++) {
-        assert_null(questions[i].rules);
+    assert_int_equal(count_verdicts(questions, 20, ENGINE_ANSWERED), 1);
+    assert_int_equal(count_verdicts(questions, 20, ENGINE_AWAITED), 18);
+    assert_int_equal(rules_engine_news(engine, &why), ENGINE_NO_NEWS);
+    for (size_t i = 0; i < ENGINE_QUESTIONS; i++)
         json_decref((json_t *)questions[i].event);
-    }
     rules_engine_free(engine);
+}
+
+/* More than three bad answers come first; the others are asked nevertheless, as an engine that answers one of
+ * them is there. */
+static void bad_answers_leave_those_alone_that_were_not_asked_yet(void **state)
+{
+    struct engine_question questions[ENGINE_QUESTIONS] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < ENGINE_QUESTIONS; i++)
+        questions[i].event = event_of("report", "1");
+    for (int absent = ENGINE_REFUSE; absent <= ENGINE_WAIT; absent++) {
+        char *path = xasprintf("/in/some%d/fail/5/500/then/@", absent);
+        struct rules_engine *engine =
+            private_engine((enum engine_absent)absent, path, "{\"targets\": [\"archive\"]}");
+        int status = rules_engine_ask(engine, catalog, questions, ENGINE_QUESTIONS, &problem);
+        assert_int_equal(status, absent == ENGINE_WAIT ? -1 : 0);
+        assert_int_equal(count_verdicts(questions, ENGINE_QUESTIONS, ENGINE_ANSWERED), ENGINE_QUESTIONS - 5);
+        assert_int_equal(count_verdicts(questions, ENGINE_QUESTIONS,
+                                        absent == ENGINE_WAIT ? ENGINE_AWAITED : ENGINE_UNROUTABLE),
+                         5);
+        rules_engine_free(engine);
+        free(path);
+    }
+    for (size_t i = 0; i < ENGINE_QUESTIONS; i++)
+        json_decref((json_t *)questions[i].event);
 }
 
 static void credentials_go_along_and_private_addresses_must_be_allowed(void **state)
@@ -508,7 +552,8 @@ int main(void)
         cmocka_unit_test(its_return_is_news),
         cmocka_unit_test(an_answer_is_kept_as_long_as_it_may),
         cmocka_unit_test(after_three_failures_it_is_left_in_peace),
-        cmocka_unit_test(many_are_asked_side_by_side_and_one_that_waits_takes_back_all),
+        cmocka_unit_test(many_are_asked_side_by_side_and_those_without_an_answer_wait_alone),
+        cmocka_unit_test(bad_answers_leave_those_alone_that_were_not_asked_yet),
         cmocka_unit_test(credentials_go_along_and_private_addresses_must_be_allowed),
         cmocka_unit_test(a_url_that_is_none_or_has_a_password_is_refused),
         cmocka_unit_test(the_memory_forgets_what_was_used_longest_ago),

@@ -525,10 +525,24 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'transform':'.'}", "/transform: only the operator names programs"},
         {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
+        {REST "'input':{'type':'xml','max_nodes':500001}}",
+         "/input/max_nodes: only the operator allows more than 500000"},
+        {REST "'input':{'type':'csv','max_rows':1000001}}",
+         "/input/max_rows: only the operator allows more than 1000000"},
+        {REST "'input':{'type':'csv','max_field':1048577}}",
+         "/input/max_field: only the operator allows more than 1048576"},
     };
+    static const char *const inputs[] = {"'xml'", "'csv'", "{'type':'xml','max_nodes':500000}",
+                                         "{'type':'csv','max_rows':1000000,'max_field':1048576}"};
     (void)state;
     assert_refused(cases, COUNT(cases), "acme", FAULT_DENIED);
     destination_unref(must_make(REST "'allow_private':false}", "acme"));
+    for (size_t i = 0; i < COUNT(inputs); i++) {
+        char *form = xasprintf(REST "'input':%s}", inputs[i]);
+        destination_unref(must_make(form, "acme"));
+        free(form);
+    }
+    destination_unref(must_make(REST "'input':{'type':'xml','max_nodes':10000000}}", NULL));
 }
 
 static const struct placeholders values = {

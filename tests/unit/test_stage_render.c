@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <sys/resource.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -230,6 +231,32 @@ static void a_rules_rendering_stands_in_front(void **state)
     render_free(render);
 }
 
+/* REST sends the destination's own header, and the bytes would not be what it says. */
+static void a_rule_compresses_for_no_other_encoding(void **state)
+{
+    struct render *render = new_render();
+    struct catalog *catalog = catalog_new();
+    json_t *form = json_of("{'protocol':'REST','endpoint':'http://h/','headers':{'content-encoding':'br'}}");
+    struct destination *destination = form_destination("hook", form, NULL, "test", &problem);
+    struct delivery *delivery = make_delivery("application/json", "[ 1 ]");
+    enum dead_reason reason = DEAD_SCHEMA;
+
+    (void)state;
+    assert_non_null(destination);
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, NULL, &problem), 0);
+    delivery->rendering = json_of("{'compress':'gzip'}");
+    assert_int_equal(render_delivery(render, catalog, destination, delivery, &reason, &problem), -1);
+    assert_int_equal(problem.class, FAULT_INPUT);
+    assert_int_equal(reason, DEAD_TRANSFORM);
+    assert_string_equal(problem.text, "/headers/content-encoding: \"compress\" sets this field");
+    assert_null(delivery_output(delivery));
+    delivery_free(delivery);
+    destination_unref(destination);
+    json_decref(form);
+    catalog_free(catalog);
+    render_free(render);
+}
+
 /* A group whose first member gets the body itself, as JSON, and the second one csv. */
 static void an_output_leaves_the_others_their_content_type(void **state)
 {
@@ -360,7 +387,17 @@ static void a_check_compiles_all_programs(void **state)
     (void)state;
     buf_init(&mistakes, 10000);
     assert_int_equal(catalog_add(catalog, forms, strlen(forms), NULL, "d.json", &problem), 0);
-    assert_int_equal(render_check(render, catalog, note_mistake, &mistakes), 3);
+    struct rlimit usual, none;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    size_t found = render_check(render, catalog, note_mistake, &mistakes, NULL, &problem);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_int_equal(found, 0); /* there can be no process: nothing is known */
+    assert_int_equal(problem.class, FAULT_SYSTEM);
+    assert_int_equal(render_check(render, catalog, note_mistake, &mistakes, NULL, &problem), 3);
+    assert_int_equal(problem.class, FAULT_NONE);
     assert_non_null(strstr(mistakes.data, "d.json: destination 'a': /transform: syntax error"));
     assert_non_null(strstr(mistakes.data, "d.json: destination 'c': /transform: nothing/0 is not defined"));
     assert_non_null(strstr(mistakes.data, "d.json: destination 'd': /transform: "));
@@ -410,6 +447,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_not_there_has_its_nearest_name),
         cmocka_unit_test(headers_come_with_the_body),
         cmocka_unit_test(a_rules_rendering_stands_in_front),
+        cmocka_unit_test(a_rule_compresses_for_no_other_encoding),
         cmocka_unit_test(an_output_leaves_the_others_their_content_type),
         cmocka_unit_test(a_worker_that_was_killed_is_replaced),
         cmocka_unit_test(what_does_not_fit_its_schema_is_no_output),

@@ -11,7 +11,9 @@
 #include <string.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <unistd.h>
+#include "batch_limit.h"
 #include "rulebook.h"
 #include "xalloc.h"
 
@@ -50,8 +52,11 @@ static struct rulebook *book_of(const struct catalog *catalog, const char *rules
     const struct rulebook_settings settings = {.default_target = fallback};
     char *text = quoted(rules);
     const struct rules_source source = {.origin = "r.json", .text = text, .size = strlen(text)};
-    struct rulebook *book = rulebook_new(catalog, &source, 1, &settings, programs, note, mistakes);
+    struct fault fault = {0};
+    struct rulebook *book = rulebook_new(catalog, &source, 1, &settings, programs, note, mistakes, &fault);
 
+    if (fault.class)
+        fail_msg("%s", fault.text);
     free(text);
     return book;
 }
@@ -251,6 +256,140 @@ static void a_program_that_cannot_be_run_has_not_said_no(void **state)
     programs_free(programs);
 }
 
+/* Those behind are not asked, and nobody can tell what they would have said. */
+static void programs_that_take_too_long_together_make_it_unroutable(void **state)
+{
+    struct program_limits limits = program_limits_default;
+    struct catalog *catalog = catalog_of(plain);
+    const struct rulebook_settings settings = {.default_target = "b", .programs_ms = 150};
+    struct job *job = job_with("{'n':7}");
+    struct fault fault = {0};
+    struct buf mistakes, rules;
+
+    (void)state;
+    limits.run_ms = 100;
+    struct programs *programs = programs_new(&limits);
+    buf_init(&mistakes, 1000);
+    buf_init(&rules, 10000);
+    for (int i = 0; i < 20; i++)
+        buf_addf(&rules, "%c{\"name\":\"r%d\",\"to\":[\"a\"],\"when\":\"def f: f; f | %d\"}", i ? ',' : '[',
+                 i, i);
+    buf_addc(&rules, ']');
+    const struct rules_source source = {.origin = "r.json", .text = rules.data, .size = rules.len};
+    struct rulebook *book = rulebook_new(catalog, &source, 1, &settings, programs, note, &mistakes, &fault);
+    assert_non_null(book);
+    for (int explained = 0; explained < 2; explained++) {
+        struct route_explanation explanation;
+        struct delivery_list list = {0};
+        assert_int_equal(rulebook_route(book, job, 1, NULL, &list, explained ? &explanation : NULL, &fault),
+                         0);
+        assert_int_equal(list.count, 1);
+        assert_int_equal(list.items[0]->status, DELIVERY_DEAD);
+        assert_string_equal(list.items[0]->target, CATALOG_NO_TARGET);
+        assert_string_equal(list.items[0]->last_error, "the programs of its rules ran longer than 150 ms");
+        if (explained)
+            route_explanation_release(&explanation);
+        delivery_list_release(&list);
+    }
+    rulebook_free(book);
+    job_unref(job);
+    buf_release(&rules);
+    buf_release(&mistakes);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
+/* Whatever the lease: well below the watchdog. */
+static void a_batch_ends_by_its_lease_and_by_the_watchdog(void **state)
+{
+    (void)state;
+    assert_int_equal(batch_limit_ms(2000), 500);
+    assert_int_equal(batch_limit_ms(20000), 5000);
+    assert_int_equal(batch_limit_ms(3600 * 1000), 5000);
+}
+
+static int alive_calls;
+static void count_alive(void)
+{
+    alive_calls++;
+}
+
+/* From now on no descriptor can be made; the former limit. */
+static struct rlimit no_descriptors(void)
+{
+    struct rlimit usual, none;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    none = usual;
+    none.rlim_cur = 0;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    return usual;
+}
+
+/* There can be no worker: that is no mistake of the rules, and other mistakes are told nevertheless. */
+static void what_keeps_programs_from_being_compiled_is_no_mistake(void **state)
+{
+    static const char good[] = "[{\"name\":\"r\",\"to\":[\"a\"],\"when\":\"true\"}]",
+                      bad[] = "[{\"name\":\"r\",\"to\":[\"zz\"],\"when\":\"true\"}]";
+    const struct rules_source sources[] = {{.origin = "r.json", .text = good, .size = sizeof good - 1},
+                                           {.origin = "r.json", .text = bad, .size = sizeof bad - 1}};
+    const struct rulebook_settings settings = {0};
+    struct programs *programs = programs_new(&program_limits_default);
+    struct catalog *catalog = catalog_of(plain);
+    struct fault fault = {0};
+    struct buf mistakes;
+
+    (void)state;
+    buf_init(&mistakes, 1000);
+    struct rlimit usual = no_descriptors();
+    struct rulebook *none =
+        rulebook_new(catalog, &sources[0], 1, &settings, programs, note, &mistakes, &fault);
+    struct fault first = fault;
+    fault_clear(&fault);
+    struct rulebook *mistaken =
+        rulebook_new(catalog, &sources[1], 1, &settings, programs, note, &mistakes, &fault);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    assert_null(none);
+    assert_int_equal(first.class, FAULT_SYSTEM);
+    assert_null(mistaken);
+    assert_int_equal(fault.class, FAULT_NONE);
+    assert_string_equal(mistakes.data, "r.json:1: /0/to/0: no destination or group is named 'zz'\n");
+    struct rulebook *book =
+        rulebook_new(catalog, &sources[0], 1, &settings, programs, note, &mistakes, &fault);
+    assert_non_null(book);
+    rulebook_free(book);
+    buf_release(&mistakes);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
+static void a_set_has_a_ceiling_of_programs_and_shows_life_while_it_is_made(void **state)
+{
+    char *text = quoted("[{'name':'1','to':['a'],'when':'.a'},{'name':'2','to':['a'],'when':'.a'},"
+                        "{'name':'3','to':['a'],'when':'.b'},{'name':'4','to':['a'],'when':'.c'},"
+                        "{'name':'5','to':['a'],'when':'.d'}]");
+    const struct rules_source source = {.origin = "r.json", .text = text, .size = strlen(text)};
+    struct rulebook_settings settings = {.alive = count_alive, .programs_max = 4};
+    struct programs *programs = programs_new(&program_limits_default);
+    struct catalog *catalog = catalog_of("[{'name':'a','protocol':'null'}]");
+    struct fault fault = {0};
+    struct buf mistakes;
+
+    (void)state;
+    buf_init(&mistakes, 1000);
+    struct rulebook *book = rulebook_new(catalog, &source, 1, &settings, programs, note, &mistakes, &fault);
+    assert_non_null(book);
+    assert_int_equal(alive_calls, 4);
+    rulebook_free(book);
+    settings.programs_max = 2;
+    assert_null(rulebook_new(catalog, &source, 1, &settings, programs, note, &mistakes, &fault));
+    assert_string_equal(mistakes.data, "r.json:1: /3/when: there are more than 2 different programs\n");
+    buf_release(&mistakes);
+    free(text);
+    catalog_free(catalog);
+    programs_free(programs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +397,10 @@ int main(void)
         cmocka_unit_test(a_when_holds_where_it_has_results_and_all_of_them_are_true),
         cmocka_unit_test(the_key_of_a_group_is_the_first_result),
         cmocka_unit_test(a_program_that_cannot_be_run_has_not_said_no),
+        cmocka_unit_test(what_keeps_programs_from_being_compiled_is_no_mistake),
+        cmocka_unit_test(a_set_has_a_ceiling_of_programs_and_shows_life_while_it_is_made),
+        cmocka_unit_test(a_batch_ends_by_its_lease_and_by_the_watchdog),
+        cmocka_unit_test(programs_that_take_too_long_together_make_it_unroutable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

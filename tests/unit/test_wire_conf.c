@@ -354,6 +354,11 @@ static void values_outside_their_bounds_are_mistakes(void **state)
     file_wrong(f, "DIST_RETRY_POLICY=xyzzyxyzzy\n",
                "it takes one of exponential_backoff, standard_webhooks, none");
     file_wrong(f, "DIST_LEASE=10s\n", "DIST_LEASE (10s) must be longer than DIST_SERVER_TIMEOUT (10s)");
+    file_wrong(f, "DIST_TRANSFORM_TIMEOUT=5001ms\n", "DIST_TRANSFORM_TIMEOUT");
+    file_wrong(f, "DIST_TRANSFORM_TIMEOUT=2s\nDIST_LEASE=3s\nDIST_SERVER_TIMEOUT=1s\n",
+               "DIST_TRANSFORM_TIMEOUT (2s) must be no longer than half of DIST_LEASE (3s)");
+    file_wrong(f, "RULES_ENGINE_URL=http://x/\nDIST_LEASE=3s\nDIST_SERVER_TIMEOUT=1s\n",
+               "RULES_ENGINE_TIMEOUT (2s) must be no longer than half of DIST_LEASE (3s)");
     put(f, "dist.conf", 0640, "DIST_MAX_PAYLOAD=512M\nDB_PORT=65535\nDIST_DEFAULT_TENANT=acme\n");
     load_ok(f);
     assert_int_equal(conf_size(f->conf, "DIST_MAX_PAYLOAD"), 512 * 1024 * 1024);

@@ -231,6 +231,9 @@ static void a_mistake_in_a_schema_is_told_with_its_line(void **state)
                           "<xs:element name='a'><xs:complexType><xs:sequence>\n<xs:element name='b' "
                           "type='xs:int' maxOccurs='10001'/></xs:sequence></xs:complexType></xs:element>"),
                    "s.xsd: line 2: maxOccurs: more than 10000 is not taken but \"unbounded\"\n");
+    expect_mistake(SCHEMA("", "<xs:element name='a'><xs:complexType><xs:sequence><xs:element name='b' "
+                              "maxOccurs=' 10001 '/></xs:sequence></xs:complexType></xs:element>"),
+                   "s.xsd: line 1: maxOccurs: more than 10000 is not taken but \"unbounded\"\n");
 }
 
 static void documents_of_a_set_lead_to_each_other(void **state)
