@@ -29,6 +29,7 @@ enum outcome_event {
     EVENT_BUSY,
     EVENT_KILLED,
     EVENT_DISCARDED,
+    EVENT_TOKEN, /* no access token was given */
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */

@@ -13,6 +13,8 @@ struct form {
     struct destination *destination;
     const char *name, *rate;             /* all */
     json_t *tls;                         /* protocols with a connection */
+    json_t *auth, *signing;              /* REST */
+    const char *on_gone;                 /* REST */
     const char *mode;                    /* file */
     json_t *connection;                  /* AMQP, JDBC */
     const char *exchange, *routing_key;  /* AMQP */
@@ -21,7 +23,7 @@ struct form {
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 28 };
+enum { FORM_FIELDS = 16, FORM_FIELDS_ALL = 36 };
 
 /* One protocol. */
 struct form_kind {
@@ -47,6 +49,16 @@ size_t form_add_fields(struct json_field *out, const struct json_field *fields);
         .name = "tls", .kind = JSON_KIND_OBJECT, .target = &(form)->tls                                      \
     }
 int form_check_tls(const struct form *form, bool encrypted, bool named, struct fault *fault);
+/* The members "auth" and "signing" of REST (form_auth.c); after the endpoint, method and headers. */
+int form_check_auth(const struct form *form, struct fault *fault);
+int form_check_signing(const struct form *form, struct fault *fault);
+/*
+ * A URL of one of the schemes (ended by NULL) with a literal host, without user, fragment, blanks and
+ * characters that are not ASCII (form_url.c). `path` is the pointer of the member, for the fault.
+ */
+int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
+/* It can be the name of a header field. */
+bool form_header_is_name(const char *text);
 /* An absolute path whose components are neither empty nor "." nor "..", without control characters. */
 bool form_path_is_plain(const char *path);
 /* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */

@@ -29,8 +29,8 @@ struct deliver_stage {
 };
 
 int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
-                       const char *retry_policy, bool allow_private, size_t limit, size_t tenant_limit,
-                       struct fault *fault);
+                       const char *retry_policy, bool allow_private, const char *proxy, size_t limit,
+                       size_t tenant_limit, struct fault *fault);
 void deliver_stage_release(struct deliver_stage *stage);
 
 /* The destination of the delivery's next attempt; the caller's reference. NULL: see route_resolve(). */

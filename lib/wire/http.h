@@ -68,6 +68,12 @@ struct http_request {
     enum http_version version;
     /* PEM files, as of struct tls_config (tls.h); NULL: the system's authorities, no certificate to show */
     const char *ca_file, *cert_file, *key_file;
+    /*
+     * "http://host:port", https or socks5h: what connects in our place; NULL: nobody. The proxy is trusted to
+     * keep away from private networks, since it looks the name up; of a URL whose host is an address the
+     * guard is asked all the same. The proxy's own address is the operator's choice and is not guarded.
+     */
+    const char *proxy;
     /* Nothing is sent: the connection is made, with its TLS, and closed. ANSWERED with the status 0. */
     bool connect_only;
     size_t max_response; /* bytes of the response's body that are kept */
@@ -99,6 +105,9 @@ struct http_response {
 
 typedef void (*http_done)(void *arg, struct http_response *response); /* the response is borrowed */
 struct http_transfer;
+
+/* CONFIG where it is no URL that `proxy` takes. */
+int http_check_proxy(const char *url, struct fault *fault);
 
 /*
  * The transfer, for http_cancel(); never NULL. `done` is called once, later, from the event loop (never from

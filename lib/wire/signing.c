@@ -14,6 +14,7 @@
 #include <openssl/hmac.h>
 #include "clock.h"
 #include "rng.h"
+#include "secret.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -132,6 +133,23 @@ int signing_keys_parse(const char *text, struct signing_keys *keys, struct fault
     signing_keys_wipe(keys);
     return mistake ? fault_set(fault, FAULT_CONFIG, "line %d: %s", number, mistake)
                    : fault_set(fault, FAULT_CONFIG, "there is no key in it");
+}
+
+int signing_keys_load(const char *config_dir, const char *tenant, const char *reference,
+                      struct signing_keys *keys, struct fault *fault)
+{
+    struct secret secret = {0};
+    int result;
+
+    *keys = (struct signing_keys){0};
+    if (secret_load(config_dir, tenant, reference, &secret, fault) < 0)
+        return -1;
+    if (secret.token)
+        result = signing_keys_parse(secret.token, keys, fault);
+    else
+        result = fault_set(fault, FAULT_CONFIG, "there is no key in it");
+    secret_release(&secret);
+    return result < 0 ? fault_wrap(fault, "credential '%s'", reference) : 0;
 }
 
 void signing_keys_wipe(struct signing_keys *keys)

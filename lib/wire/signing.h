@@ -11,7 +11,8 @@
  *   whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw           base64 of 24 to 64 bytes
  *   whsk_6Xb/dCcH...Kvg== 2026-12-01T00:00:00Z       base64 of an Ed25519 seed and its public key, 64 bytes
  *
- * No byte of a key is in any fault, and what held one is wiped before it is freed. Nothing here blocks.
+ * No byte of a key is in any fault, and what held one is wiped before it is freed. Only signing_keys_load()
+ * blocks, on a file.
  */
 #ifndef DIST_SIGNING_H
 #define DIST_SIGNING_H
@@ -44,6 +45,9 @@ struct signing_keys {
 
 /* At least one. CONFIG with the number of the line; the keys are empty then. */
 int signing_keys_parse(const char *text, struct signing_keys *keys, struct fault *fault);
+/* The file that the reference names, found as secret_load() does it; its faults, or those of the parser. */
+int signing_keys_load(const char *config_dir, const char *tenant, const char *reference,
+                      struct signing_keys *keys, struct fault *fault);
 void signing_keys_wipe(struct signing_keys *keys);
 
 /*

@@ -17,12 +17,14 @@
 #include "text.h"
 
 #define SHARED "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-#define PRIVATE "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
+#define PRIVATE                                                                                              \
+    "whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=="
 #define PUBLIC "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
 #define ID_A "msg_p5jXN8AQM9LWM0D4loKWxJek"
 #define BODY_A "{\"test\": 2432232314}"
 #define SIGNED_A "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-#define SIGNED_B "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
+#define SIGNED_B                                                                                             \
+    "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="
 enum { TIME_A = 1614265330 };
 
 static struct signing_keys keys;
@@ -122,13 +124,14 @@ static void files_with_mistakes_are_refused_without_their_keys(void **state)
         {"whsec_", "line 1: the key has not 24 to 64 bytes"},
         {"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "line 1: the key is not base64 of at most 64 bytes"},
         {"whsec_aGVsbG8=", "line 1: the key has not 24 to 64 bytes"},
-        {"whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "line 1: the key has not 64 bytes: a seed and its public key"},
+        {"whsk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+         "line 1: the key has not 64 bytes: a seed and its public key"},
         {"whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvw==",
          "line 1: the public key is not that of the seed"},
         {SHARED "\n" SHARED " tomorrow\n",
          "line 2: behind the key a time is wanted, as 2026-12-01T00:00:00Z"},
-        {SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED
-                "\n" SHARED "\n" SHARED,
+        {SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED "\n" SHARED
+                "\n" SHARED "\n" SHARED "\n" SHARED,
          "line 11: there are more than 10 keys"},
     };
 
