@@ -35,6 +35,7 @@ static const char *const usage[] = {
     "destination list [-j]",
     "destination check [-j] [name ...]",
     "destination new protocol",
+    "destination resume name",
     "config [-j] [--check]",
     "doctor",
     "audit [-j] [-t name]",
@@ -114,6 +115,12 @@ static int run_destination_new(const struct tool *tool, char **words, int count,
 {
     (void)count;
     return admin_destination_new(tool, words[0], fault);
+}
+
+static int run_destination_resume(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)count;
+    return admin_destination_resume(tool, words[0], fault);
 }
 
 static int run_config(const struct tool *tool, char **words, int count, struct fault *fault)
@@ -221,6 +228,7 @@ static const struct {
     {"destination", "list", 0, 0, false, run_destination_list},
     {"destination", "check", 0, 10000, false, run_destination_check},
     {"destination", "new", 1, 1, true, run_destination_new},
+    {"destination", "resume", 1, 1, false, run_destination_resume},
     {"config", NULL, 0, 0, false, run_config},
     {"doctor", NULL, 0, 0, false, run_doctor},
     {"audit", NULL, 0, 0, false, run_audit},

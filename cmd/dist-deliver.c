@@ -161,10 +161,12 @@ static int run(const struct tool *tool, struct fault *fault)
                                conf_bool(tool->conf, "DIST_ALLOW_PRIVATE"),
                                conf_text(tool->conf, "DIST_PROXY"),
                                (size_t)conf_int(tool->conf, "DIST_CONCURRENCY"),
-                               (size_t)conf_int(tool->conf, "DIST_TENANT_CONCURRENCY"), fault) == 0)
+                               (size_t)conf_int(tool->conf, "DIST_TENANT_CONCURRENCY"), fault) == 0) {
+            stage.holds = stream;
             result = stream ? run_stream(tool, &stage, &service, fault)
                      : once ? run_once(tool, &stage, fault)
                             : run_pipe(tool, &stage, fault);
+        }
         deliver_stage_release(&stage);
     }
     catalog_free(catalog);

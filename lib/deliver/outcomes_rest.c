@@ -23,7 +23,7 @@ static const struct answer codes[] = {
     STATUS(407, OUTCOME_DEFERRED, 0, "Proxy Authentication Required"),
     STATUS(408, OUTCOME_DEFERRED, OVERLOAD, "Request Timeout"),
     STATUS(409, OUTCOME_REJECTED, 0, "Conflict"),
-    STATUS(410, OUTCOME_REJECTED, 0, "Gone"),
+    STATUS(410, OUTCOME_REJECTED, GONE, "Gone"),
     STATUS(411, OUTCOME_REJECTED, 0, "Length Required"),
     STATUS(413, OUTCOME_REJECTED, 0, "Content Too Large"),
     STATUS(414, OUTCOME_REJECTED, 0, "URI Too Long"),

@@ -127,6 +127,7 @@ static void set_answered(struct rest *rest, const struct http_response *response
         pending_set(&rest->pending, answer, response->status, "HTTP %d %s%s%s%s", response->status,
                     answer->meaning, *more ? ": " : "", response->redirect[0] ? "to " : "", more);
     outcome->retry_after_ms = response->retry_after_ms;
+    outcome->gone = outcome->gone && !rest->pending.attempt.destination->gone_rejects;
 }
 
 static void ask_token(struct rest *rest);

@@ -186,7 +186,12 @@ static void on_outcome(void *arg, struct outcome *outcome)
     attempt->handle = NULL;
     attempt->report.result = judge(outcome);
     attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
+    attempt->report.gone = outcome->gone && attempt->stage->holds;
+    if (attempt->report.gone)
+        outcome->kind = OUTCOME_DEFERRED; /* by the operator, who lifts the hold */
     struct verdict verdict = delivery_verdict(delivery, &attempt->policy, outcome, now_us, rng_unit());
+    if (attempt->report.gone && verdict.status == DELIVERY_DEAD)
+        verdict = (struct verdict){.status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS};
     settlement_init(&settlement, delivery, verdict, *outcome->text ? outcome->text : NULL);
     settlement.number = delivery->attempts + 1;
     settlement.kind = outcome->kind;

@@ -25,6 +25,7 @@ struct deliver_stage {
     struct gate gate;
     const struct catalog *catalog;
     const char *config_dir;
+    bool holds; /* the caller holds destinations that are gone; else their deliveries are rejected */
     const struct retry_policy *retry; /* where neither the job nor the destination says otherwise */
 };
 
@@ -41,6 +42,7 @@ struct destination *deliver_stage_destination(const struct deliver_stage *stage,
 struct deliver_report {
     enum gate_result result;
     int64_t retry_after_ms; /* what the destination asked for; 0: nothing */
+    bool gone;              /* it said to be gone, and is to be held: the delivery waits */
 };
 /* The settlement is the receiver's, to be released by settlement_release(). */
 typedef void (*deliver_done)(void *arg, struct settlement *settlement, const struct deliver_report *report);
