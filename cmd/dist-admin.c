@@ -54,7 +54,7 @@ static const char *const subcommands[] = {"init",   "migrate", "tenant", "destin
                                           "doctor", "audit",   "rules",  "secret",      NULL};
 static const struct tool_options tool_options = {
     .tool = "dist-admin",
-    .purpose = "administer schema, tenants, destinations, rules and settings",
+    .purpose = "administer schema, tenants, destinations, rules, secrets and settings",
     .usage = usage,
     .options = options,
     .subcommands = subcommands,
