@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "crew.h"
 #include "http.h"
+#include "http_proxy.h"
 #include "oauth2.h"
 #include "xalloc.h"
 

@@ -34,8 +34,8 @@ extern const char *const outcome_kind_names[]; /* "delivered", "deferred", "reje
 /* DEFERRED for the reason "unknown" until it is set: what nobody judged does not count as delivered. */
 void outcome_init(struct outcome *outcome);
 void outcome_release(struct outcome *outcome);
-/* Sets kind, code, reason and text, neither overload nor local nor gone; keeps response and retry_after_ms. `reason`
- * must be a static string. */
+/* Sets kind, code, reason and text, neither overload nor local nor gone; keeps response and retry_after_ms.
+ * `reason` must be a static string. */
 void outcome_set(struct outcome *outcome, enum outcome_kind kind, int code, const char *reason,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));
 

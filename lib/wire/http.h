@@ -106,9 +106,6 @@ struct http_response {
 typedef void (*http_done)(void *arg, struct http_response *response); /* the response is borrowed */
 struct http_transfer;
 
-/* CONFIG where it is no URL that `proxy` takes. */
-int http_check_proxy(const char *url, struct fault *fault);
-
 /*
  * The transfer, for http_cancel(); never NULL. `done` is called once, later, from the event loop (never from
  * here); it may start and cancel other requests. The transfer is gone when it returns.

@@ -10,7 +10,6 @@
 #include <strings.h>
 #include <curl/curl.h>
 #include "guard.h"
-#include "http.h"
 
 /* The part of a URL, for curl_free(), or NULL. libcurl brings addresses into one form: 0x7f.1 is 127.0.0.1.
  */
