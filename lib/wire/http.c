@@ -462,6 +462,10 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     failed |= curl_easy_setopt(easy, CURLOPT_PROXY, request->proxy ? request->proxy : "");
     failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(request->version));
+    /* Who comes while the first connection makes its TLS waits to share it, should the server speak HTTP/2;
+     * without TLS nothing tells, and he would wait for the answer of the one before him. */
+    bool shares = request->version != HTTP_VERSION_1_1 && strncasecmp(request->url, "https:", 6) == 0;
+    failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
