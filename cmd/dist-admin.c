@@ -1,23 +1,28 @@
 /*
- * dist-admin - schema, tenants, destinations, settings, audit, rules in the database
+ * dist-admin - schema, tenants, destinations, settings, audit, rules in the database, secrets
  */
 #include <string.h>
 
 #include "admin.h"
 #include "admin_rules.h"
+#include "admin_secret.h"
 #include "audit.h"
 #include "tool.h"
 
 static bool json, check, dry_run, replace;
-static const char *name, *tenant;
+static const char *name, *tenant, *scheme, *keep;
 
 static const struct option options[] = {
     {'j', "json", NULL, OPTION_FLAG, &json, 0, 0, "one JSON object per row", NULL},
     {0, "name", "text", OPTION_STRING, &name, 0, 0, "tenant add: its name for people", NULL},
     {0, "check", NULL, OPTION_FLAG, &check, 0, 0, "config: find every mistake", NULL},
-    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0, "audit and rules: of this tenant only", NULL},
+    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0, "audit, rules and secret: of this tenant only",
+     NULL},
     {'n', "dry-run", NULL, OPTION_FLAG, &dry_run, 0, 0, "rules load: print what would change", NULL},
     {0, "replace", NULL, OPTION_FLAG, &replace, 0, 0, "rules load and diff: remove what is in no file", NULL},
+    {0, "scheme", "word", OPTION_STRING, &scheme, 0, 0, "secret: hmac or ed25519", NULL},
+    {0, "keep", "duration", OPTION_STRING, &keep, 0, 0, "secret rotate: how long the old key signs too",
+     NULL},
     {0, NULL, NULL, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const char *const usage[] = {
@@ -30,6 +35,7 @@ static const char *const usage[] = {
     "destination list [-j]",
     "destination check [-j] [name ...]",
     "destination new protocol",
+    "destination resume name",
     "config [-j] [--check]",
     "doctor",
     "audit [-j] [-t name]",
@@ -39,13 +45,16 @@ static const char *const usage[] = {
     "rules disable [-t name] name ...",
     "rules enable [-t name] name ...",
     "rules remove [-t name] name ...",
+    "secret new [-t name] [--scheme word] name",
+    "secret rotate [-t name] [--scheme word] [--keep duration] name",
+    "secret show-public [-t name] name",
     NULL,
 };
 static const char *const subcommands[] = {"init",   "migrate", "tenant", "destination", "config",
-                                          "doctor", "audit",   "rules",  NULL};
+                                          "doctor", "audit",   "rules",  "secret",      NULL};
 static const struct tool_options tool_options = {
     .tool = "dist-admin",
-    .purpose = "administer schema, tenants, destinations, rules and settings",
+    .purpose = "administer schema, tenants, destinations, rules, secrets and settings",
     .usage = usage,
     .options = options,
     .subcommands = subcommands,
@@ -106,6 +115,12 @@ static int run_destination_new(const struct tool *tool, char **words, int count,
 {
     (void)count;
     return admin_destination_new(tool, words[0], fault);
+}
+
+static int run_destination_resume(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    (void)count;
+    return admin_destination_resume(tool, words[0], fault);
 }
 
 static int run_config(const struct tool *tool, char **words, int count, struct fault *fault)
@@ -170,6 +185,32 @@ static int run_rules_remove(const struct tool *tool, char **words, int count, st
     return admin_rules_set(tool, &rules, RULE_CHANGE_REMOVED, words, count, fault);
 }
 
+static struct admin_secret secret_request(void)
+{
+    return (struct admin_secret){.tenant = tenant, .scheme = scheme, .keep = keep};
+}
+
+static int run_secret_new(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_secret secret = secret_request();
+    (void)count;
+    return admin_secret_new(tool, &secret, words[0], fault);
+}
+
+static int run_secret_rotate(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_secret secret = secret_request();
+    (void)count;
+    return admin_secret_rotate(tool, &secret, words[0], fault);
+}
+
+static int run_secret_show_public(const struct tool *tool, char **words, int count, struct fault *fault)
+{
+    const struct admin_secret secret = secret_request();
+    (void)count;
+    return admin_secret_show_public(tool, &secret, words[0], fault);
+}
+
 /* One row per subcommand: its words, how many operands it takes behind them, and whether it needs no folder.
  */
 static const struct {
@@ -187,6 +228,7 @@ static const struct {
     {"destination", "list", 0, 0, false, run_destination_list},
     {"destination", "check", 0, 10000, false, run_destination_check},
     {"destination", "new", 1, 1, true, run_destination_new},
+    {"destination", "resume", 1, 1, false, run_destination_resume},
     {"config", NULL, 0, 0, false, run_config},
     {"doctor", NULL, 0, 0, false, run_doctor},
     {"audit", NULL, 0, 0, false, run_audit},
@@ -196,6 +238,9 @@ static const struct {
     {"rules", "disable", 1, 10000, false, run_rules_disable},
     {"rules", "enable", 1, 10000, false, run_rules_enable},
     {"rules", "remove", 1, 10000, false, run_rules_remove},
+    {"secret", "new", 1, 1, false, run_secret_new},
+    {"secret", "rotate", 1, 1, false, run_secret_rotate},
+    {"secret", "show-public", 1, 1, false, run_secret_show_public},
 };
 
 static int run(const struct tool *tool, int count, char **words, struct fault *fault)

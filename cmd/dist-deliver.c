@@ -156,14 +156,16 @@ static int run(const struct tool *tool, struct fault *fault)
 
     if (stream ? service_begin(&service, tool, NULL, fault) == 0
                : (catalog = tool_catalog(tool, tool_mistake, NULL, fault)) != NULL) {
-        if (deliver_stage_init(&stage, stream ? service.catalog : catalog, conf_dir(tool->conf),
-                               conf_text(tool->conf, "DIST_RETRY_POLICY"),
-                               conf_bool(tool->conf, "DIST_ALLOW_PRIVATE"),
-                               (size_t)conf_int(tool->conf, "DIST_CONCURRENCY"),
-                               (size_t)conf_int(tool->conf, "DIST_TENANT_CONCURRENCY"), fault) == 0)
+        if (deliver_stage_init(
+                &stage, stream ? service.catalog : catalog, conf_dir(tool->conf),
+                conf_text(tool->conf, "DIST_RETRY_POLICY"), conf_bool(tool->conf, "DIST_ALLOW_PRIVATE"),
+                conf_text(tool->conf, "DIST_PROXY"), (size_t)conf_int(tool->conf, "DIST_CONCURRENCY"),
+                (size_t)conf_int(tool->conf, "DIST_TENANT_CONCURRENCY"), fault) == 0) {
+            stage.holds = stream;
             result = stream ? run_stream(tool, &stage, &service, fault)
                      : once ? run_once(tool, &stage, fault)
                             : run_pipe(tool, &stage, fault);
+        }
         deliver_stage_release(&stage);
     }
     catalog_free(catalog);

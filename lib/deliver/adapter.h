@@ -19,28 +19,35 @@
 struct event_base;
 struct http;
 struct crew;
+struct tokens;
+struct signing_keys;
 
 /* What adapters of one process share. */
 struct adapter_context {
     struct event_base *base;
     struct http *http;
     struct crew *crew;
+    struct tokens *tokens;
+    char *proxy;        /* DIST_PROXY: what connects for destinations that name no proxy; NULL: nobody */
     bool allow_private; /* DIST_ALLOW_PRIVATE: the operator allows private addresses everywhere */
 };
+/* CONFIG where the proxy (NULL: none) is none; else SYSTEM. */
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
-                         struct fault *fault);
+                         const char *proxy, struct fault *fault);
 void adapter_context_release(struct adapter_context *context);
 
 /* One attempt; everything is borrowed until the outcome is reported or the attempt cancelled. */
 struct attempt {
     const struct destination *destination;
-    const struct secret *secret; /* NULL: the destination names no credentials */
-    const char *message_id;      /* the delivery's id: the same on every attempt */
+    const struct secret *secret;        /* NULL: the destination names no credentials */
+    const struct signing_keys *signing; /* NULL: the destination names none */
+    const char *message_id;             /* the delivery's id: the same on every attempt */
     const char *distribution_id, *tenant_id, *data_type;
     const char *date;        /* of submission, "2024-01-15" */
     int64_t submitted_at_us; /* the same on every attempt */
     const char *content_type;
-    const json_t *headers; /* that belong to the body, an object of texts; or NULL */
+    const char *traceparent; /* of the distribution's metadata, unchecked; or NULL */
+    const json_t *headers;   /* that belong to the body, an object of texts; or NULL */
     const void *body;
     size_t body_size;
     int number; /* of the attempt, from 1 */

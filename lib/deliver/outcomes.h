@@ -34,10 +34,11 @@ enum outcome_event {
     EVENT_NACK,
     EVENT_BLOCKED,
     EVENT_ONE_OF_SEVERAL,
+    EVENT_TOKEN, /* no access token was given */
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */
-enum { OVERLOAD = 1, LOCAL = 2 };
+enum { OVERLOAD = 1, LOCAL = 2, GONE = 4 };
 
 struct answer {
     int first, last; /* the codes that it is for; of an event, the event twice */

@@ -2,8 +2,13 @@
  * The protocols that this version delivers to, and what their adapters share.
  */
 #include "adapter.h"
+
+#include <stdlib.h>
 #include "crew.h"
 #include "http.h"
+#include "http_proxy.h"
+#include "oauth2.h"
+#include "xalloc.h"
 
 /* Idle connections to all destinations together: some hundred destinations are kept warm. */
 #define CONNECTIONS_KEPT 256
@@ -20,13 +25,18 @@ const struct adapter *adapter_for(enum protocol protocol)
 }
 
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
-                         struct fault *fault)
+                         const char *proxy, struct fault *fault)
 {
     *context = (struct adapter_context){.base = base, .allow_private = allow_private};
+    if (proxy && http_check_proxy(proxy, fault) < 0)
+        return fault_wrap(fault, "DIST_PROXY");
+    context->proxy = xstrdup_null(proxy);
     context->http = http_new(base, CONNECTIONS_KEPT, fault);
     context->crew = context->http ? crew_new(base, fault) : NULL;
-    if (context->crew)
+    if (context->crew) {
+        context->tokens = tokens_new(base, context->http);
         return 0;
+    }
     adapter_context_release(context);
     return -1;
 }
@@ -36,7 +46,11 @@ void adapter_context_release(struct adapter_context *context)
     if (!context)
         return;
     crew_free(context->crew);
+    tokens_free(context->tokens);
     http_free(context->http);
+    free(context->proxy);
     context->crew = NULL;
+    context->tokens = NULL;
     context->http = NULL;
+    context->proxy = NULL;
 }

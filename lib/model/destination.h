@@ -36,6 +36,16 @@ struct destination_amqp {
     json_t *headers;                    /* object of strings with placeholders, or NULL */
 };
 
+/* How a request says who sends it. */
+enum auth_scheme {
+    AUTH_PLAIN, /* Basic where the credentials have a user name and a password; else by the headers alone */
+    AUTH_BASIC,
+    AUTH_BEARER,  /* the token of the credentials */
+    AUTH_API_KEY, /* in a header of its own */
+    AUTH_OAUTH2,  /* RFC 6749 4.4, client credentials */
+    AUTH_SCHEME_COUNT
+};
+
 struct destination {
     char *name;
     char *origin; /* where it was defined: "destinations.d/ops.json", "request" */
@@ -64,6 +74,15 @@ struct destination {
     json_t *headers;          /* REST: object of strings with placeholders, or NULL */
     const char *http_version; /* REST: "1.1", "2" (over TLS by ALPN; "2-prior-knowledge" without), default "2"
                                  over https */
+
+    enum auth_scheme auth;        /* REST */
+    const char *auth_header;      /* REST, AUTH_API_KEY: the field that carries it */
+    const char *token_url;        /* REST, AUTH_OAUTH2: where tokens are asked for */
+    const char *scope, *audience; /* REST, AUTH_OAUTH2: of the tokens, or NULL */
+    bool client_in_body; /* REST, AUTH_OAUTH2: the client's id and secret go into the body, not a header */
+    const char *signing; /* REST: the name of the keys that sign (signing.h), or NULL */
+    const char *proxy;   /* REST: the URL of a proxy, "direct", or NULL: the setting */
+    bool gone_rejects;   /* REST: 410 rejects the report and does not disable the destination */
 
     const char *path; /* file: absolute, with placeholders */
     int64_t mode;     /* file: permission bits, default 0640 */

@@ -18,15 +18,17 @@ struct form_jdbc_members {
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate; /* all */
-    json_t *tls;             /* protocols with a connection */
-    const char *mode;        /* file */
-    json_t *connection;      /* AMQP, JDBC */
+    const char *name, *rate;     /* all */
+    json_t *tls;                 /* protocols with a connection */
+    json_t *auth, *signing;      /* REST */
+    const char *on_gone;         /* REST */
+    const char *mode;            /* file */
+    json_t *connection;          /* AMQP, JDBC */
     struct form_jdbc_members jdbc;
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 14, FORM_FIELDS_ALL = 32 };
+enum { FORM_FIELDS = 16, FORM_FIELDS_ALL = 40 };
 
 /* One protocol. */
 struct form_kind {
@@ -57,5 +59,15 @@ int form_check_tls(const struct form *form, bool encrypted, bool named, struct f
  * password. NULL is fine.
  */
 int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault);
+/* The members "auth" and "signing" of REST (form_auth.c); after the endpoint, method and headers. */
+int form_check_auth(const struct form *form, struct fault *fault);
+int form_check_signing(const struct form *form, struct fault *fault);
+/*
+ * A URL of one of the schemes (ended by NULL) with a literal host, without user, fragment, blanks and
+ * characters that are not ASCII (form_url.c). `path` is the pointer of the member, for the fault.
+ */
+int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
+/* It can be the name of a header field. */
+bool form_header_is_name(const char *text);
 
 #endif

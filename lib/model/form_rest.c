@@ -5,17 +5,18 @@
  * behind them. Secrets stay out of the URL, which ends in logs.
  */
 #include <ctype.h>
+#include <string.h>
 #include <strings.h>
 #include "placeholders.h"
 #include "form.h"
 #include "form_parts.h"
 #include "ceilings.h"
-#include "num.h"
 #include "text.h"
 
-enum { HEADER_VALUE_MAX = 8192, PORT_MAX = 65535 };
+enum { HEADER_VALUE_MAX = 8192 };
 
 static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", NULL};
+static const char *const gone_words[] = {"disable", "reject", NULL};
 static const char *const http_versions[] = {"1.1", "2", "2-prior-knowledge", NULL};
 
 /* Framing and connection handling are the client's: a form that set them could smuggle a second request. */
@@ -34,6 +35,10 @@ static void rest_fields(struct form *form, struct json_field out[FORM_FIELDS])
          .kind = JSON_KIND_WORD,
          .target = &destination->http_version,
          .words = http_versions},
+        {.name = "auth", .kind = JSON_KIND_OBJECT, .target = &form->auth},
+        {.name = "signing", .kind = JSON_KIND_OBJECT, .target = &form->signing},
+        {.name = "proxy", .kind = JSON_KIND_STRING, .target = &destination->proxy},
+        {.name = "on_gone", .kind = JSON_KIND_WORD, .target = &form->on_gone, .words = gone_words},
         FORM_FIELD_TLS(form),
         {.name = "allow_private", .kind = JSON_KIND_BOOL, .target = &destination->allow_private},
         {0},
@@ -41,61 +46,18 @@ static void rest_fields(struct form *form, struct json_field out[FORM_FIELDS])
     form_add_fields(out, fields);
 }
 
-/* "host", "host:port", "[::1]:port" */
-static int check_authority(const char *authority, size_t size, struct fault *fault)
-{
-    if (memchr(authority, '{', size))
-        return fault_set(fault, FAULT_INPUT,
-                         "/endpoint: placeholders are taken in path and query, not in the host");
-    if (memchr(authority, '@', size))
-        return fault_set(fault, FAULT_INPUT,
-                         "/endpoint: a user in the URL ends in logs; use \"credentials\" and \"headers\"");
-    const char *end = authority + size;
-    const char *host_end = memchr(authority, *authority == '[' ? ']' : ':', size);
-    bool valid;
-    if (*authority == '[') {
-        host_end = host_end ? host_end + 1 : authority;
-        size_t address = strspn(authority + 1, "0123456789abcdefABCDEF:.");
-        valid = address > 0 && authority + address + 2 == host_end;
-    } else {
-        host_end = host_end ? host_end : end;
-        valid = form_host_is_valid(authority, (size_t)(host_end - authority));
-    }
-    if (!valid)
-        return fault_set(fault, FAULT_INPUT, "/endpoint: no valid host follows \"://\"");
-    if (host_end == end)
-        return 0;
-    char port[8] = "";
-    int64_t number;
-    if (*host_end == ':' && end - host_end < (ptrdiff_t)sizeof port)
-        memcpy(port, host_end + 1, (size_t)(end - host_end) - 1);
-    if (num_parse_int(port, 1, PORT_MAX, &number, NULL))
-        return fault_set(fault, FAULT_INPUT, "/endpoint: the port is no number from 1 to %d", PORT_MAX);
-    return 0;
-}
-
 static int check_endpoint(const struct destination *destination, struct fault *fault)
 {
+    static const char *const schemes[] = {"http", "https", NULL};
     const char *url = destination->endpoint;
-    if (strlen(url) > LIMIT_URL)
-        return fault_set(fault, FAULT_INPUT, "/endpoint: longer than %d bytes", LIMIT_URL);
-    for (const char *c = url; *c; c++)
-        if (*c <= ' ' || *c >= 0x7f || *c == '\\')
-            return fault_set(fault, FAULT_INPUT,
-                             "/endpoint: a blank or a character that a URL cannot have; percent-encode it");
-    if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
-        return fault_set(fault, FAULT_INPUT, "/endpoint: a URL with http:// or https:// is wanted");
-    if (strchr(url, '#'))
-        return fault_set(fault, FAULT_INPUT,
-                         "/endpoint: a fragment (#) is never sent; write %%23 for the character");
-    const char *authority = strchr(url, ':') + 3;
-    if (check_authority(authority, strcspn(authority, "/?"), fault))
+
+    if (form_check_url("/endpoint", url, schemes, fault))
         return -1;
     return placeholders_check_public(url, "/endpoint", fault);
 }
 
 /* RFC 9110 section 5.6.2 */
-static bool is_token(const char *text)
+bool form_header_is_name(const char *text)
 {
     const char *c = text;
     while (*c && (isalnum((unsigned char)*c) || strchr("!#$%&'*+-.^_`|~", *c)))
@@ -113,7 +75,7 @@ bool form_header_is_framing(const char *name)
 
 static int check_header(const char *name, const char *value, struct fault *fault)
 {
-    if (!is_token(name)) {
+    if (!form_header_is_name(name)) {
         char cut[60];
         text_copy(cut, sizeof cut, name);
         return fault_set(fault, FAULT_INPUT, "/headers: '%s' cannot be the name of a header field",
@@ -175,6 +137,28 @@ static int check_version(struct destination *destination, struct fault *fault)
     return 0;
 }
 
+/* The proxy is the operator's: what it connects to is out of the sight of the address guard. */
+static int check_proxy(const struct destination *destination, struct fault *fault)
+{
+    static const char *const schemes[] = {"http", "https", "socks5h", NULL};
+    const char *url = destination->proxy;
+
+    if (!url)
+        return 0;
+    if (destination->tenant)
+        return fault_set(fault, FAULT_DENIED,
+                         "/proxy: only the operator names a proxy, in a configured destination");
+    if (strcmp(url, "direct") == 0)
+        return 0;
+    if (form_check_url("/proxy", url, schemes, fault))
+        return -1;
+    const char *authority = strstr(url, "://") + 3;
+    size_t end = strcspn(authority, "/?");
+    if (strcmp(authority + end, "/") != 0 && authority[end])
+        return fault_set(fault, FAULT_INPUT, "/proxy: nothing may stand behind the port");
+    return 0;
+}
+
 static int rest_check(struct form *form, struct fault *fault)
 {
     struct destination *destination = form->destination;
@@ -184,6 +168,9 @@ static int rest_check(struct form *form, struct fault *fault)
         return -1;
     if (form_check_tls(form, strncasecmp(destination->endpoint, "https:", 6) == 0, false, fault))
         return -1;
+    if (form_check_auth(form, fault) || form_check_signing(form, fault) || check_proxy(destination, fault))
+        return -1;
+    destination->gone_rejects = form->on_gone && strcmp(form->on_gone, "reject") == 0;
     return check_version(destination, fault);
 }
 
@@ -194,6 +181,15 @@ static const struct form_help rest_help[] = {
     {"headers", "{}", "an object of texts: \"Authorization\": \"Bearer {token}\"; default: none"},
     {"http_version", NULL,
      "\"1.1\", \"2\" or \"2-prior-knowledge\"; default: \"2\" for https, \"1.1\" for http"},
+    {"auth", NULL,
+     "an object with \"scheme\": \"bearer\", \"basic\", \"api_key\" with \"header\", or \"oauth2\" with "
+     "\"token_url\"; default: Basic, where the credentials have a user name and a password"},
+    {"signing", NULL,
+     "an object with \"credentials\": the name of a file of keys, as dist-admin secret new makes it; "
+     "default: none"},
+    {"proxy", NULL, "\"http://host:port\", https or socks5h; \"direct\": none; default: DIST_PROXY"},
+    {"on_gone", NULL,
+     "what the status 410 does: \"disable\" the destination or \"reject\" the report; default: disable"},
     {"tls", NULL,
      "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},
     {"allow_private", NULL, "true: private addresses may be connected to; default: false"},

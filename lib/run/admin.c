@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "holds.h"
 #include "json.h"
 #include "msg.h"
 #include "table.h"
@@ -49,6 +50,18 @@ int admin_tenant_disable(const struct tool *tool, const char *tenant_id, bool di
     if (result == 0)
         result = store_tenant_disable(store, tenant_id, disabled, fault);
     store_free(store);
+    return result;
+}
+
+int admin_destination_resume(const struct tool *tool, const char *name, struct fault *fault)
+{
+    struct queue *queue = tool_queue(tool);
+    bool lifted = false;
+    int result = holds_lift(queue, name, &lifted, fault);
+
+    queue_free(queue);
+    if (result == 0 && !lifted)
+        return fault_set(fault, FAULT_INPUT, "'%s' is not disabled by its own answer", name);
     return result;
 }
 

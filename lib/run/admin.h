@@ -31,6 +31,9 @@ int admin_destination_reach(const struct tool *tool, char **names, int count, bo
 /* A form of this protocol to start with, to standard output; its members are explained on standard error. */
 int admin_destination_new(const struct tool *tool, const char *protocol, struct fault *fault);
 
+/* Lifts the hold of one that said to be gone, by the name that dist-status shows. INPUT where it has none. */
+int admin_destination_resume(const struct tool *tool, const char *name, struct fault *fault);
+
 /* The settings in force, their origins; tool_begin() has checked dist.conf and the environment already. */
 int admin_config(const struct tool *tool, bool json, struct fault *fault);
 /* Everything that can be checked without a server: settings, destinations, schemas and rules. */

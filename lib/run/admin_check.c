@@ -16,6 +16,7 @@
 #include "queue.h"
 #include "reach.h"
 #include "secret.h"
+#include "signing.h"
 #include "table.h"
 #include "xalloc.h"
 
@@ -93,6 +94,7 @@ static int check_one(const struct checking *checking, const struct destination *
 {
     const struct tool *tool = checking->tool;
     struct secret secret = {0};
+    struct signing_keys keys;
 
     if (!adapter_for(destination->protocol))
         return fault_set(fault, FAULT_CONFIG, "the form is good, but this version has no adapter for %s",
@@ -101,6 +103,11 @@ static int check_one(const struct checking *checking, const struct destination *
         if (secret_load(conf_dir(tool->conf), NULL, destination->credentials, &secret, fault) < 0)
             return -1;
         secret_release(&secret);
+    }
+    if (destination->signing) {
+        if (signing_keys_load(conf_dir(tool->conf), NULL, destination->signing, &keys, fault) < 0)
+            return fault_wrap(fault, "signing");
+        signing_keys_wipe(&keys);
     }
     if (destination->command && access(place_of(destination), X_OK) < 0)
         return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", place_of(destination));

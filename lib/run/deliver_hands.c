@@ -73,10 +73,11 @@ static void note(struct engine *engine, const struct carried *carried, const str
         report->failures++;
         report->probe_failed = report->probe_failed || carried->probe;
     }
+    report->gone = report->gone || said->gone;
     if (said->result == GATE_OVERLOAD && said->retry_after_ms > report->pause_ms)
         report->pause_ms =
             said->retry_after_ms < BREAKER_PAUSE_MAX_MS ? said->retry_after_ms : BREAKER_PAUSE_MAX_MS;
-    engine->urgent = engine->urgent || said->result != GATE_SUCCESS || carried->probe;
+    engine->urgent = engine->urgent || said->result != GATE_SUCCESS || said->gone || carried->probe;
 }
 
 static void on_done(void *arg, struct settlement *settlement, const struct deliver_report *report)

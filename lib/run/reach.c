@@ -13,7 +13,7 @@ int reach_init(struct reach *reach, const struct tool *tool, struct fault *fault
     if (!reach->base)
         return fault_set(fault, FAULT_SYSTEM, "cannot make an event loop");
     if (adapter_context_init(&reach->context, reach->base, conf_bool(tool->conf, "DIST_ALLOW_PRIVATE"),
-                             fault) == 0)
+                             conf_text(tool->conf, "DIST_PROXY"), fault) == 0)
         return 0;
     event_base_free(reach->base);
     reach->base = NULL;

@@ -68,6 +68,11 @@ static bool held(const struct asking *asking, const struct open_view *view, stru
     case HOLD_PROBE:
         say(reason, "half_open", "the breaker of %s is half open: one probe goes first", view->destination);
         break;
+    case HOLD_GONE:
+        say(reason, "gone",
+            "%s answered that it is gone, and is disabled; 'dist-admin destination resume' lifts that",
+            view->destination);
+        break;
     case HOLD_PAUSED:
     case HOLD_KIND_COUNT:
         say(reason, "paused", "%s asked to be left alone for another %s", view->destination, left);

@@ -17,6 +17,7 @@
 #include "rng.h"
 #include "route.h"
 #include "secret.h"
+#include "signing.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -34,6 +35,7 @@ struct deliver_attempt {
     struct deliver_report report;
     int64_t started_ms; /* clock_mono_ms() */
     struct secret secret;
+    struct signing_keys signing;
     char date[11];
     struct retry_policy policy;
     struct attempt attempt;
@@ -69,8 +71,8 @@ static size_t fit_descriptors(size_t limit)
 }
 
 int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
-                       const char *retry_policy, bool allow_private, size_t limit, size_t tenant_limit,
-                       struct fault *fault)
+                       const char *retry_policy, bool allow_private, const char *proxy, size_t limit,
+                       size_t tenant_limit, struct fault *fault)
 {
     *stage = (struct deliver_stage){
         .catalog = catalog, .config_dir = config_dir, .retry = retry_policy_by_name(retry_policy)};
@@ -84,7 +86,7 @@ int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalo
     if (!stage->base)
         return fault_set(fault, FAULT_SYSTEM, "cannot make an event loop");
     gate_init(&stage->gate, fit_descriptors(limit), tenant_limit);
-    return adapter_context_init(&stage->adapters, stage->base, allow_private, fault);
+    return adapter_context_init(&stage->adapters, stage->base, allow_private, proxy, fault);
 }
 
 void deliver_stage_release(struct deliver_stage *stage)
@@ -118,6 +120,7 @@ static void attempt_free(struct deliver_attempt *attempt)
     }
     free(attempt->key);
     secret_release(&attempt->secret);
+    signing_keys_wipe(&attempt->signing);
     if (attempt->later)
         event_free(attempt->later);
     free(attempt);
@@ -183,7 +186,12 @@ static void on_outcome(void *arg, struct outcome *outcome)
     attempt->handle = NULL;
     attempt->report.result = judge(outcome);
     attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
+    attempt->report.gone = outcome->gone && attempt->stage->holds;
+    if (attempt->report.gone)
+        outcome->kind = OUTCOME_DEFERRED; /* by the operator, who lifts the hold */
     struct verdict verdict = delivery_verdict(delivery, &attempt->policy, outcome, now_us, rng_unit());
+    if (attempt->report.gone && verdict.status == DELIVERY_DEAD)
+        verdict = (struct verdict){.status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS};
     settlement_init(&settlement, delivery, verdict, *outcome->text ? outcome->text : NULL);
     settlement.number = delivery->attempts + 1;
     settlement.kind = outcome->kind;
@@ -240,15 +248,22 @@ static int choose_policy(struct deliver_attempt *attempt, struct fault *fault)
     return result;
 }
 
-static int load_secret(struct deliver_attempt *attempt, struct fault *fault)
+static int load_secrets(struct deliver_attempt *attempt, struct fault *fault)
 {
     const struct destination *destination = attempt->destination;
-    if (!destination->credentials)
-        return 0;
-    if (secret_load(attempt->stage->config_dir, destination->tenant, destination->credentials,
-                    &attempt->secret, fault) < 0)
-        return fault_wrap(fault, "credentials");
-    attempt->attempt.secret = &attempt->secret;
+    const char *folder = attempt->stage->config_dir;
+
+    if (destination->credentials) {
+        if (secret_load(folder, destination->tenant, destination->credentials, &attempt->secret, fault) < 0)
+            return fault_wrap(fault, "credentials");
+        attempt->attempt.secret = &attempt->secret;
+    }
+    if (destination->signing) {
+        if (signing_keys_load(folder, destination->tenant, destination->signing, &attempt->signing, fault) <
+            0)
+            return fault_wrap(fault, "signing");
+        attempt->attempt.signing = &attempt->signing;
+    }
     return 0;
 }
 
@@ -268,6 +283,7 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.date = attempt->date;
     attempt->attempt.submitted_at_us = job->submitted_at_us;
     attempt->attempt.content_type = delivery_content_type(delivery);
+    attempt->attempt.traceparent = json_string_value(json_object_get(job->metadata, "traceparent"));
     attempt->attempt.headers = output ? output->headers : NULL;
     attempt->attempt.body = delivery_body(delivery, &attempt->attempt.body_size);
     attempt->attempt.number = delivery->attempts + 1;
@@ -313,7 +329,7 @@ struct deliver_attempt *deliver_stage_start(struct deliver_stage *stage, const s
         /* it was transformed for another candidate, or under another configuration */
         settle_later(attempt, unready, OUTCOME_REJECTED,
                      "the body is still to be transformed for the destination by dist-transform");
-    else if (choose_policy(attempt, &problem) == 0 && load_secret(attempt, &problem) == 0)
+    else if (choose_policy(attempt, &problem) == 0 && load_secrets(attempt, &problem) == 0)
         start_adapter(attempt, adapter);
     else if (problem.class == FAULT_SYSTEM)
         settle_later(attempt, again, OUTCOME_DEFERRED, problem.text);

@@ -25,12 +25,13 @@ struct deliver_stage {
     struct gate gate;
     const struct catalog *catalog;
     const char *config_dir;
+    bool holds; /* the caller holds destinations that are gone; else their deliveries are rejected */
     const struct retry_policy *retry; /* where neither the job nor the destination says otherwise */
 };
 
 int deliver_stage_init(struct deliver_stage *stage, const struct catalog *catalog, const char *config_dir,
-                       const char *retry_policy, bool allow_private, size_t limit, size_t tenant_limit,
-                       struct fault *fault);
+                       const char *retry_policy, bool allow_private, const char *proxy, size_t limit,
+                       size_t tenant_limit, struct fault *fault);
 void deliver_stage_release(struct deliver_stage *stage);
 
 /* The destination of the delivery's next attempt; the caller's reference. NULL: see route_resolve(). */
@@ -41,6 +42,7 @@ struct destination *deliver_stage_destination(const struct deliver_stage *stage,
 struct deliver_report {
     enum gate_result result;
     int64_t retry_after_ms; /* what the destination asked for; 0: nothing */
+    bool gone;              /* it said to be gone, and is to be held: the delivery waits */
 };
 /* The settlement is the receiver's, to be released by settlement_release(). */
 typedef void (*deliver_done)(void *arg, struct settlement *settlement, const struct deliver_report *report);

@@ -305,7 +305,7 @@ static int pass_over_held(struct due *due, const struct holds *holds, struct fau
     int result = 0;
 
     for (size_t i = 0; i < holds->count; i++)
-        if (holds->items[i].kind == HOLD_OPEN)
+        if (holds->items[i].kind == HOLD_OPEN || holds->items[i].kind == HOLD_GONE)
             held[count++] = holds->items[i].destination;
     for (size_t i = 0; result == 0 && i < count; i++)
         result = pass_over(due, held[i], held, fault);

@@ -165,6 +165,8 @@ static const char *unfit(void *arg, const char *destination, int64_t max_queue)
 
     if (hold && hold->kind == HOLD_OPEN)
         snprintf(health->text, sizeof health->text, "its breaker is open after %d failures", hold->failures);
+    else if (hold && hold->kind == HOLD_GONE)
+        snprintf(health->text, sizeof health->text, "it said to be gone, and is disabled");
     else if (hold && hold->kind == HOLD_PAUSED)
         snprintf(health->text, sizeof health->text, "it asked for a pause: %s are left",
                  num_format_duration(hold->left_ms, left));

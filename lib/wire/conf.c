@@ -92,6 +92,7 @@ const struct conf_setting conf_settings[] = {
     TEXT("DIST_SPOOL_DIR", NULL, "the folder in which dist-submit keeps what PostgreSQL cannot take now"),
     SIZE("DIST_SPOOL_MAX", "1G", KIB(64), KIB(1024) * 1024 * 1024, "the most bytes that lie in the spool"),
     BOOL("DIST_ALLOW_PRIVATE", "0", "whether destinations may be at private addresses"),
+    TEXT("DIST_PROXY", NULL, "the proxy through which HTTP destinations are reached, http://HOST:PORT"),
     INT("DIST_CONCURRENCY", "200", 1, 10000, "attempts in flight per worker, in all"),
     INT("DIST_TENANT_CONCURRENCY", "100", 1, 10000, "attempts in flight per worker, of one tenant"),
     INT("DIST_BREAKER_FAILURES", "5", 1, 1000, "failures in a row that open a destination's breaker"),

@@ -11,7 +11,7 @@
 
 #define STEP_US_MAX INT64_C(100000000000000)
 
-const char *const hold_kind_names[HOLD_KIND_COUNT + 1] = {"paused", "open", "half_open", NULL};
+const char *const hold_kind_names[HOLD_KIND_COUNT + 1] = {"paused", "open", "half_open", "gone", NULL};
 
 static int by_destination(const void *a, const void *b)
 {
@@ -86,6 +86,7 @@ static void build_report(const struct queue *queue, struct queue_call *call, con
     queue_call_number(call, report->pause_ms);
     queue_call_number(call, reporting->rules->failures);
     queue_call_number(call, reporting->rules->open_ms);
+    queue_call_value(call, report->gone ? "1" : "0");
 }
 
 int holds_report(struct queue *queue, const struct hold_rules *rules, const struct hold_report *reports,
@@ -98,6 +99,23 @@ int holds_report(struct queue *queue, const struct hold_rules *rules, const stru
         &(struct queue_work){
             .script = QUEUE_SCRIPT_REPORT, .count = count, .build = build_report, .items = &reporting},
         fault);
+}
+
+int holds_lift(struct queue *queue, const char *destination, bool *lifted, struct fault *fault)
+{
+    struct queue_call call;
+    redisReply *reply;
+
+    queue_call_begin(&call, QUEUE_SCRIPT_LIFT, 0);
+    queue_call_key(&call, "holds");
+    queue_call_values(&call, queue);
+    queue_call_value(&call, destination);
+    reply = queue_call_run(queue, &call, fault);
+    if (!reply)
+        return -1;
+    *lifted = reply->type == REDIS_REPLY_INTEGER && reply->integer == 1;
+    freeReplyObject(reply);
+    return 0;
 }
 
 int holds_probe(struct queue *queue, const char *destination, int64_t for_ms, bool *granted,

@@ -11,6 +11,9 @@
  * A destination that works has no field, and one whose times have passed for an hour without a report loses
  * its own.
  *
+ * A destination that said to be gone (HTTP 410) is disabled until somebody lifts that, or for 30 days: then,
+ * or where Redis was emptied, the next attempt hears it again. A success of somebody else does not lift it.
+ *
  * A breaker counts failures in a row, of whichever workers. It opens at `failures`, for `open_ms`; after that
  * one attempt may be made in the whole fleet, the probe. A success of anybody closes it, a probe that failed
  * opens it again. Failures that come in while it is open change nothing.
@@ -31,15 +34,16 @@ enum hold_kind {
     HOLD_PAUSED, /* it asked to be left alone */
     HOLD_OPEN,   /* the breaker is open, or its probe is on its way */
     HOLD_PROBE,  /* the breaker is open, and a probe may be made */
+    HOLD_GONE,   /* it said to be gone: until an operator lifts it */
     HOLD_KIND_COUNT
 };
-extern const char *const hold_kind_names[HOLD_KIND_COUNT + 1]; /* "paused", "open", "half_open" */
+extern const char *const hold_kind_names[HOLD_KIND_COUNT + 1]; /* "paused", "open", "half_open", "gone" */
 
 struct hold {
     char *destination;
     enum hold_kind kind;
     int failures;
-    int64_t left_ms; /* until it may be asked again; 0 for HOLD_PROBE */
+    int64_t left_ms; /* until it may be asked again; 0 for HOLD_PROBE and HOLD_GONE */
 };
 struct holds {
     struct hold *items;
@@ -57,6 +61,7 @@ struct hold_report {
     bool success;      /* the destination answered, if only to refuse a report */
     bool probe_failed; /* the probe was among the failures */
     int64_t pause_ms;  /* the longest Retry-After; 0: none */
+    bool gone;         /* it said so, and is to be disabled */
 };
 struct hold_rules {
     int failures;
@@ -64,6 +69,9 @@ struct hold_rules {
 };
 int holds_report(struct queue *queue, const struct hold_rules *rules, const struct hold_report *reports,
                  size_t count, struct fault *fault);
+
+/* Of a HOLD_GONE; `lifted` is false where it was none. */
+int holds_lift(struct queue *queue, const char *destination, bool *lifted, struct fault *fault);
 
 /* Asks for the probe, which nobody else gets for `for_ms`; 0 gives an unused one back (granted is false). */
 int holds_probe(struct queue *queue, const char *destination, int64_t for_ms, bool *granted,

@@ -24,6 +24,7 @@
 #include "clock.h"
 #include "guard.h"
 #include "http_head.h"
+#include "http_proxy.h"
 #include "text.h"
 #include "version.h"
 #include "xalloc.h"
@@ -122,6 +123,8 @@ static const struct {
     {CURLE_OPERATION_TIMEDOUT, HTTP_TIMEOUT},
     {CURLE_COULDNT_RESOLVE_HOST, HTTP_CONNECT},
     {CURLE_COULDNT_CONNECT, HTTP_CONNECT},
+    {CURLE_COULDNT_RESOLVE_PROXY, HTTP_CONNECT},
+    {CURLE_PROXY, HTTP_CONNECT},
     {CURLE_SSL_CONNECT_ERROR, HTTP_TLS},
     {CURLE_PEER_FAILED_VERIFICATION, HTTP_TLS},
     {CURLE_SSL_CERTPROBLEM, HTTP_TLS},
@@ -137,8 +140,11 @@ static const struct {
 
 static enum http_result result_of(const struct http_transfer *transfer, CURLcode code)
 {
-    long sent = 0;
+    long sent = 0, proxied = 0;
 
+    curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &proxied);
+    if (code == CURLE_RECV_ERROR && proxied >= 300)
+        return HTTP_CONNECT; /* the proxy's answer to CONNECT */
     if (code == CURLE_COULDNT_CONNECT && transfer->shortage && !transfer->opened)
         return HTTP_SHORTAGE;
     if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
@@ -380,6 +386,22 @@ static void transfer_set_headers(struct http_transfer *transfer, const char *con
         headers_append(transfer, "Content-Type:"); /* not libcurl's form-urlencoded */
 }
 
+/*
+ * The socket leads to the proxy and is not guarded; an address in the URL is, in whatever way it is spelt:
+ * libcurl writes 0x7f.1 as 127.0.0.1.
+ */
+static void transfer_set_proxy(struct http_transfer *transfer, const char *url)
+{
+    const char *network = transfer->guarded ? http_proxy_refused_host(url) : NULL;
+    char text[200];
+
+    transfer->guarded = false;
+    if (!network)
+        return;
+    snprintf(text, sizeof text, "the address is refused: %s", network);
+    transfer_spoil(transfer, HTTP_REFUSED_ADDRESS, text);
+}
+
 static long version_of(enum http_version version)
 {
     switch (version) {
@@ -412,7 +434,8 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else the end waits for a hung look-up */
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    failed |= curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    failed |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* not the answer's */
     failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -436,8 +459,13 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     CURLcode failed = CURLE_OK;
 
     failed |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
+    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, request->proxy ? request->proxy : "");
     failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
     failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(request->version));
+    /* Who comes while the first connection makes its TLS waits to share it, should the server speak HTTP/2;
+     * without TLS nothing tells, and he would wait for the answer of the one before him. */
+    bool shares = request->version != HTTP_VERSION_1_1 && strncasecmp(request->url, "https:", 6) == 0;
+    failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
@@ -488,6 +516,8 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
     buf_init(&transfer->response.body, request->max_response);
     LIST_INSERT_HEAD(&http->transfers, transfer, link);
     transfer_set_headers(transfer, request->headers);
+    if (request->proxy)
+        transfer_set_proxy(transfer, request->url);
     if (transfer->later)
         return transfer;
     transfer->easy = http->idle_count ? http->idle[--http->idle_count] : curl_easy_init();

@@ -68,6 +68,12 @@ struct http_request {
     enum http_version version;
     /* PEM files, as of struct tls_config (tls.h); NULL: the system's authorities, no certificate to show */
     const char *ca_file, *cert_file, *key_file;
+    /*
+     * "http://host:port", https or socks5h: what connects in our place; NULL: nobody. The proxy is trusted to
+     * keep away from private networks, since it looks the name up; of a URL whose host is an address the
+     * guard is asked all the same. The proxy's own address is the operator's choice and is not guarded.
+     */
+    const char *proxy;
     /* Nothing is sent: the connection is made, with its TLS, and closed. ANSWERED with the status 0. */
     bool connect_only;
     size_t max_response; /* bytes of the response's body that are kept */

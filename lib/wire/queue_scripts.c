@@ -391,25 +391,28 @@ static const char survey[] =
     "end\n"
     "return out\n";
 
-/* What the scripts of holds.h share. HSET dist:{0}:holds web "5 1700000060000 0 0 1700000000000"
+/* What the scripts of holds.h share. HSET dist:{0}:holds web "5 1700000060000 0 0 1700000000000"; a destination that
+ * said to be gone has a sixth number: when.
  *
  * Stale is what is an hour past, what was written in the future (the clock was set back) and what nobody can read.
  * HDEL goes first because Redis without memory refuses a script that begins with an addition: what is said about a
  * destination must be known then, too. */
 #define HOLD_LUA                                                                              \
     "local function read(text, now)\n"                                                        \
-    "  local f, o, p, b, t = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+)$')\n"   \
+    "  local f, o, p, b, t, g = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)$')\n" \
     "  local h = {failures = tonumber(f) or 0, open = tonumber(o) or 0, paused = tonumber(p) or 0,\n" \
-    "    probe = tonumber(b) or 0, touched = tonumber(t) or 0}\n"                             \
+    "    probe = tonumber(b) or 0, touched = tonumber(t) or 0, gone = tonumber(g) or 0}\n"    \
+    "  if h.gone + 2592000000 < now then h.gone = 0 end\n"                                    \
+    "  if h.gone > 0 then return h end\n"                                                     \
     "  if math.max(h.open, h.paused, h.probe, h.touched) >= now - 3600000 and\n"              \
     "    h.touched <= now + 60000 then return h end\n"                                        \
-    "  return {failures = 0, open = 0, paused = 0, probe = 0, stale = true}\n"                \
+    "  return {failures = 0, open = 0, paused = 0, probe = 0, gone = 0, stale = true}\n"      \
     "end\n"                                                                                   \
     "local function write(destination, h, now)\n"                                             \
     "  call('HDEL', KEYS[1], destination)\n"                                                  \
-    "  if h.failures > 0 or h.open > 0 or h.paused > now then\n"                              \
+    "  if h.failures > 0 or h.open > 0 or h.paused > now or h.gone > 0 then\n"                \
     "    call('HSET', KEYS[1], destination, string.format('%d %d %d %d %d', h.failures, h.open,\n" \
-    "      h.paused, h.probe, now))\n"                                                        \
+    "      h.paused, h.probe, now) .. (h.gone > 0 and string.format(' %d', h.gone) or ''))\n" \
     "  end\n"                                                                                 \
     "end\n"
 
@@ -420,6 +423,7 @@ static const char holds[] = HOLD_LUA
     "  local h = read(all[i + 1], now)\n"
     "  local kind, left\n"
     "  if h.stale then call('HDEL', KEYS[1], all[i])\n"
+    "  elseif h.gone > 0 then kind, left = 3, 0\n"
     "  elseif h.open > 0 then\n"
     "    local till = math.max(h.open, h.probe, h.paused)\n"
     "    kind, left = till > now and 1 or 2, math.max(till - now, 0)\n"
@@ -431,7 +435,7 @@ static const char holds[] = HOLD_LUA
     "return out\n";
 
 /* KEYS[1] the holds; ARGV[3] destination, [4] failures, [5] '1' success, [6] '1' the probe failed, [7] pause in ms,
- * [8] failures that open it, [9] for how many ms. -> 1 */
+ * [8] failures that open it, [9] for how many ms, [10] '1' it is gone. -> 1 */
 static const char report[] = HOLD_LUA
     "local now = now_ms()\n"
     "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
@@ -440,6 +444,16 @@ static const char report[] = HOLD_LUA
     "if ARGV[6] == '1' and h.open > 0 then h.open, h.probe = now + tonumber(ARGV[9]), 0 end\n"
     "if h.open == 0 and h.failures >= tonumber(ARGV[8]) then h.open = now + tonumber(ARGV[9]) end\n"
     "if tonumber(ARGV[7]) > 0 then h.paused = math.max(h.paused, now + tonumber(ARGV[7])) end\n"
+    "if ARGV[10] == '1' then h.gone = now end\n"
+    "write(ARGV[3], h, now)\n"
+    "return 1\n";
+
+/* KEYS[1] the holds; ARGV[3] destination. -> 1 it was gone, and may be asked again */
+static const char lift[] = HOLD_LUA
+    "local now = now_ms()\n"
+    "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
+    "if h.gone == 0 then return 0 end\n"
+    "h.gone = 0\n"
     "write(ARGV[3], h, now)\n"
     "return 1\n";
 
@@ -447,7 +461,7 @@ static const char report[] = HOLD_LUA
 static const char probe[] = HOLD_LUA
     "local now = now_ms()\n"
     "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
-    "if h.open == 0 then return 0 end\n"
+    "if h.open == 0 or h.gone > 0 then return 0 end\n"
     "if ARGV[4] ~= '0' and math.max(h.open, h.probe, h.paused) > now then return 0 end\n"
     "h.probe = ARGV[4] == '0' and 0 or now + tonumber(ARGV[4])\n"
     "write(ARGV[3], h, now)\n"
@@ -491,6 +505,7 @@ static const struct {
     [QUEUE_SCRIPT_SURVEY] = {"survey", survey},
     [QUEUE_SCRIPT_HOLDS] = {"holds", holds},
     [QUEUE_SCRIPT_REPORT] = {"report", report},
+    [QUEUE_SCRIPT_LIFT] = {"lift", lift},
     [QUEUE_SCRIPT_PROBE] = {"probe", probe},
     [QUEUE_SCRIPT_GRANT] = {"grant", grant},
 };

@@ -116,7 +116,7 @@ static int make_context(void **state)
     empty_folder();
     descriptors = count_entries("/proc/self/fd");
     base = event_base_new();
-    return adapter_context_init(&context, base, true, NULL);
+    return adapter_context_init(&context, base, true, NULL, NULL);
 }
 
 static int free_context(void **state)

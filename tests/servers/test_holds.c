@@ -388,6 +388,43 @@ static void stale_fields_go(void **state)
     assert_int_equal(look(s), HOLD_OPEN);
 }
 
+static void one_that_is_gone_is_held_until_it_is_lifted(void **state)
+{
+    struct scene *s = *state;
+    struct hold hold;
+    bool lifted;
+
+    report(s, s->a, &rules, (struct hold_report){.success = true, .gone = true});
+    assert_int_equal(look_at(s, "web", &hold), HOLD_GONE);
+    assert_int_equal(hold.left_ms, 0);
+    succeed(s, s->b); /* an attempt that was under way */
+    failing(s, s->b, 5);
+    assert_int_equal(look(s), HOLD_GONE);
+    assert_false(probe_of(s, s->a, LONG_MS));
+    OK(holds_lift(s->b, "web", &lifted, &s->fault));
+    assert_true(lifted);
+    assert_int_equal(look(s), HOLD_OPEN); /* the breaker is another matter */
+    OK(holds_lift(s->b, "web", &lifted, &s->fault));
+    assert_false(lifted);
+    succeed(s, s->a);
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
+static void one_that_is_gone_is_asked_again_after_thirty_days(void **state)
+{
+    struct scene *s = *state;
+    long long now_ms = now_us(s) / 1000, day_ms = 24 * 3600 * 1000LL;
+    char text[128];
+
+    snprintf(text, sizeof text, "0 0 0 0 %lld %lld", now_ms - 29 * day_ms, now_ms - 29 * day_ms);
+    RUN(s->a, "HSET", HOLDS, "web", text);
+    assert_int_equal(look(s), HOLD_GONE);
+    snprintf(text, sizeof text, "0 0 0 0 %lld %lld", now_ms - 31 * day_ms, now_ms - 31 * day_ms);
+    RUN(s->a, "HSET", HOLDS, "web", text);
+    assert_int_equal(look(s), -1);
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
 static void a_wiped_redis_holds_nothing(void **state)
 {
     struct scene *s = *state;
@@ -532,6 +569,8 @@ int main(void)
         TEST(a_pause_ends_by_itself),
         TEST(a_pause_holds_the_probe_back),
         TEST(stale_fields_go),
+        TEST(one_that_is_gone_is_held_until_it_is_lifted),
+        TEST(one_that_is_gone_is_asked_again_after_thirty_days),
         TEST(a_wiped_redis_holds_nothing),
         TEST(a_second_is_saved_up_and_then_it_is_steady),
         TEST(a_rate_below_one_a_second_is_one_at_a_time),

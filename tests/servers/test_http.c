@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -926,6 +927,68 @@ static void files_say_whom_to_trust_and_who_we_are(void **state)
     free(locked_key);
 }
 
+/* The port of a server of tests/peers, or 0. */
+static int start_http2(pid_t *server)
+{
+    char *port_file = xasprintf("%s/port2", folder), *key = xasprintf("%s/server.key", folder);
+    char *cert = xasprintf("%s/server.crt", folder);
+    struct buf text;
+
+    buf_init(&text, 100);
+    *server = fork();
+    if (*server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execlp("node", "node", "tests/peers/http2.js", port_file, key, cert, (char *)NULL);
+        perror("node");
+        _exit(127);
+    }
+    for (int tries = 0; tries < 500 && fdio_read_file(port_file, 100, &text, NULL) < 0; tries++)
+        usleep(20000);
+    int found = (int)strtol(text.data, NULL, 10);
+    buf_release(&text);
+    free(port_file);
+    free(key);
+    free(cert);
+    return found;
+}
+
+static void over_tls_requests_side_by_side_share_one_connection(void **state)
+{
+    enum { TOGETHER = 20 };
+    static struct reply replies[TOGETHER];
+    char *ca = xasprintf("%s/ca.crt", folder);
+    struct http_request request = request_of("POST", NULL);
+    int64_t began_ms = clock_mono_ms();
+    pid_t server;
+
+    (void)state;
+    certificate_make(folder, &(struct certificate){.name = "ca"});
+    certificate_make(folder,
+                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
+    char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server));
+    request.url = url;
+    request.ca_file = ca;
+    began_ms = clock_mono_ms();
+    for (size_t i = 0; i < TOGETHER; i++) {
+        replies[i] = (struct reply){0};
+        http_start(http, &request, on_done, &replies[i]);
+    }
+    for (size_t i = 0; i < TOGETHER; i++) {
+        wait_for(&replies[i].done);
+        assert_int_equal(replies[i].response.status, 200);
+        assert_string_equal(replies[i].body, "1 2.0");
+        free(replies[i].body);
+    }
+    assert_in_range(clock_mono_ms() - began_ms, 100, 100 * TOGETHER - 1); /* not one after the other */
+    request.version = HTTP_VERSION_1_1;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body + 2, "1.1");
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    free(url);
+    free(ca);
+}
+
 static void a_connection_alone_sends_nothing(void **state)
 {
     struct canned canned = {0};
@@ -1067,6 +1130,7 @@ int main(void)
         TEST(tls_to_a_server_that_has_none_is_a_tls_failure),
         TEST(an_untrusted_certificate_is_a_tls_failure),
         TEST(files_say_whom_to_trust_and_who_we_are),
+        TEST(over_tls_requests_side_by_side_share_one_connection),
         TEST(a_connection_alone_sends_nothing),
         TEST(a_hung_look_up_holds_neither_the_deadline_nor_the_loop),
         TEST(a_cancelled_request_is_silent),

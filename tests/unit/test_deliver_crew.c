@@ -190,7 +190,7 @@ static int setup(void **state)
     memset(&toy, 0, sizeof toy);
     sem_init(&toy.begun, 0, 0);
     sem_init(&toy.go, 0, 0);
-    return adapter_context_init(&context, base, true, NULL);
+    return adapter_context_init(&context, base, true, NULL, NULL);
 }
 
 static int teardown(void **state)
@@ -681,7 +681,7 @@ static void a_check_opens_and_sends_nothing(void **state)
     assert_int_equal(toy.works, 0);
     toy.refuse = true;
     adapter_context_release(&context);
-    assert_int_equal(adapter_context_init(&context, base, true, NULL), 0);
+    assert_int_equal(adapter_context_init(&context, base, true, NULL, NULL), 0);
     assert_int_equal(crew_check(&kind, &adapter, &context, destination, NULL, &fault), -1);
     assert_int_equal(fault.class, FAULT_CONFIG);
     assert_string_equal(fault.text, "wrong password ");

@@ -383,6 +383,92 @@ static void wrong_rest_members_are_refused(void **state)
     json_decref(form);
 }
 
+static void the_sender_of_a_request_is_read(void **state)
+{
+    (void)state;
+    struct destination *hook = must_make(
+        REST "'credentials':'c','signing':{'credentials':'keys'},'auth':{'scheme':'oauth2','token_url':"
+             "'https://login.example.com/token','scope':'a b','audience':'x','client':'body'},"
+             "'proxy':'socks5h://proxy.example.com:1080','on_gone':'reject'}",
+        NULL);
+    assert_int_equal(hook->auth, AUTH_OAUTH2);
+    assert_string_equal(hook->token_url, "https://login.example.com/token");
+    assert_string_equal(hook->scope, "a b");
+    assert_string_equal(hook->audience, "x");
+    assert_true(hook->client_in_body && hook->gone_rejects);
+    assert_string_equal(hook->signing, "keys");
+    assert_string_equal(hook->proxy, "socks5h://proxy.example.com:1080");
+    destination_unref(hook);
+
+    hook = must_make(REST "'credentials':'c','auth':{'scheme':'api_key','header':'X-API-Key'}}", "acme");
+    assert_int_equal(hook->auth, AUTH_API_KEY);
+    assert_string_equal(hook->auth_header, "X-API-Key");
+    assert_false(hook->gone_rejects || hook->client_in_body);
+    assert_null(hook->signing);
+    destination_unref(hook);
+
+    hook = must_make(REST "'credentials':'c','allow_private':true,'auth':{'scheme':'oauth2','token_url':"
+                          "'http://127.0.0.1/t'}}",
+                     NULL);
+    assert_string_equal(hook->token_url, "http://127.0.0.1/t");
+    destination_unref(hook);
+    hook = must_make(REST "'credentials':'c','auth':{'scheme':'Bearer'},'on_gone':'disable'}", NULL);
+    assert_int_equal(hook->auth, AUTH_BEARER);
+    destination_unref(hook);
+    hook = must_make(REST "'credentials':'c','auth':{'scheme':'basic'}}", NULL);
+    assert_int_equal(hook->auth, AUTH_BASIC);
+    destination_unref(hook);
+    hook = must_make(REST "'proxy':'direct'}", NULL);
+    assert_string_equal(hook->proxy, "direct");
+    destination_unref(hook);
+    hook = must_make(REST "'proxy':'http://p:3128/'}", NULL);
+    assert_int_equal(hook->auth, AUTH_PLAIN);
+    destination_unref(hook);
+}
+
+#define AUTH(auth) REST "'credentials':'c','auth':{" auth "}}"
+
+static void wrong_senders_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {REST "'auth':{'scheme':'bearer'}}",
+         "/auth: it takes its secret from 'credentials', which is missing"},
+        {AUTH(""), "/auth: 'scheme' is missing"},
+        {AUTH("'scheme':'digest'"), "/auth/scheme: "},
+        {AUTH("'scheme':'bearer','token':'hunter2'"), "/auth: unknown member 'token'"},
+        {AUTH("'scheme':'api_key'"), "/auth: 'header' is missing"},
+        {AUTH("'scheme':'api_key','header':'a b'"), "/auth/header: the name of a header field"},
+        {AUTH("'scheme':'api_key','header':'content-length'"), "/auth/header: the name of a header field"},
+        {AUTH("'scheme':'bearer','header':'X'"), "/auth/header: it belongs to the scheme 'api_key'"},
+        {AUTH("'scheme':'oauth2'"), "/auth: 'token_url' is missing"},
+        {AUTH("'scheme':'bearer','token_url':'https://h/'"), "/auth/token_url: it belongs to the scheme"},
+        {AUTH("'scheme':'basic','scope':'x'"), "/auth: 'scope', 'audience' and 'client' belong to"},
+        {AUTH("'scheme':'basic','client':'body'"), "/auth: 'scope', 'audience' and 'client' belong to"},
+        {AUTH("'scheme':'oauth2','token_url':'http://h/'"), "/auth/token_url: a URL with https:// is wanted"},
+        {AUTH("'scheme':'oauth2','token_url':'https://u:hunter2@h/'"), "/auth/token_url: a user in the URL"},
+        {AUTH("'scheme':'oauth2','token_url':'https://h/{tenant_id}'"), "/auth/token_url: placeholders"},
+        {AUTH("'scheme':'oauth2','token_url':'https://h/','client':'query'"), "/auth/client: "},
+        {REST "'credentials':'c','auth':{'scheme':'bearer'},'headers':{'authorization':'x'}}",
+         "/headers/Authorization: 'auth' sets this field"},
+        {REST "'credentials':'c','auth':{'scheme':'api_key','header':'X-Key'},'headers':{'x-key':'x'}}",
+         "/headers/X-Key: 'auth' sets this field"},
+        {REST "'signing':'keys'}", "/signing: an object is wanted"},
+        {REST "'signing':{}}", "/signing: 'credentials' is missing"},
+        {REST "'signing':{'credentials':'whsec_hunter2+/='}}",
+         "/signing/credentials: the name of a file of keys"},
+        {REST "'signing':{'credentials':'k'},'method':'GET'}", "/signing: GET sends no body"},
+        {REST "'signing':{'credentials':'k'},'headers':{'Webhook-Id':'1'}}",
+         "/headers/webhook-id: 'signing' sets this field"},
+        {REST "'proxy':'proxy:3128'}", "/proxy: a URL with http://, https:// or socks5h:// is wanted"},
+        {REST "'proxy':'socks5://h'}", "/proxy: a URL with"},
+        {REST "'proxy':'http://u:hunter2@h'}", "/proxy: a user in the URL"},
+        {REST "'proxy':'http://h:80/x'}", "/proxy: nothing may stand behind the port"},
+        {REST "'on_gone':'ignore'}", "/on_gone: "},
+    };
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
 static void wrong_local_members_are_refused(void **state)
 {
     static const struct refusal cases[] = {
@@ -524,6 +610,8 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'allow_private':true}", "/allow_private: only the operator"},
         {REST "'transform':'.'}", "/transform: only the operator names programs"},
         {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
+        {REST "'proxy':'http://p'}", "/proxy: only the operator names a proxy"},
+        {REST "'proxy':'direct'}", "/proxy: only the operator names a proxy"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
         {REST "'input':{'type':'xml','max_nodes':500001}}",
          "/input/max_nodes: only the operator allows more than 500000"},
@@ -740,6 +828,8 @@ int main(void)
         cmocka_unit_test(wrong_common_members_are_refused),
         cmocka_unit_test(wrong_endpoints_are_refused),
         cmocka_unit_test(wrong_rest_members_are_refused),
+        cmocka_unit_test(the_sender_of_a_request_is_read),
+        cmocka_unit_test(wrong_senders_are_refused),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
         cmocka_unit_test(every_protocol_has_a_form_to_start_with_and_explains_its_members),
