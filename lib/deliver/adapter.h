@@ -78,7 +78,8 @@ struct adapter {
                  const struct secret *secret, struct fault *fault);
 };
 
-extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null;
+extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_s3,
+    adapter_hdfs;
 
 /* The adapter of a protocol, or NULL where this version has none. */
 const struct adapter *adapter_for(enum protocol protocol);

@@ -14,6 +14,7 @@ struct form {
     const char *name, *rate;             /* all */
     json_t *tls;                         /* protocols with a connection */
     const char *mode;                    /* file */
+    const char *style;                   /* S3 */
     json_t *connection;                  /* AMQP, JDBC */
     const char *exchange, *routing_key;  /* AMQP */
     const char *table, *isolation_level; /* JDBC */
@@ -21,7 +22,7 @@ struct form {
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 8, FORM_FIELDS_ALL = 28 };
+enum { FORM_FIELDS = 16, FORM_FIELDS_ALL = 36 };
 
 /* One protocol. */
 struct form_kind {
@@ -33,7 +34,8 @@ struct form_kind {
     /* Each of its own members. */
     const struct form_help *help;
 };
-extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc;
+extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
+    form_hdfs;
 
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);
@@ -47,6 +49,10 @@ size_t form_add_fields(struct json_field *out, const struct json_field *fields);
         .name = "tls", .kind = JSON_KIND_OBJECT, .target = &(form)->tls                                      \
     }
 int form_check_tls(const struct form *form, bool encrypted, bool named, struct fault *fault);
+/* An http or https URL; in path and query with placeholders, but for secrets. */
+int form_check_endpoint(const struct destination *destination, struct fault *fault);
+/* What is put in front of paths: the same without placeholders, query and a '/' at its end. */
+int form_check_base(const struct destination *destination, struct fault *fault);
 /* An absolute path whose components are neither empty nor "." nor "..", without control characters. */
 bool form_path_is_plain(const char *path);
 /* A host name or an IPv4 address of `size` bytes: letters, digits, '.', '-', '_'. */

@@ -36,6 +36,14 @@ static void add_names(struct buf *out, const struct sigv4_request *request)
         buf_addf(out, "%s%s", i ? ";" : "", request->headers[i].name);
 }
 
+/* A run of blanks counts as one. */
+static void add_value(struct buf *out, const char *value)
+{
+    for (const char *c = value; *c; c++)
+        if (*c != ' ' || c[1] != ' ')
+            buf_addc(out, *c);
+}
+
 /* The digest of the canonical request. */
 static int digest_request(const struct sigv4_request *request, char hex[DIGEST_TEXT_SIZE])
 {
@@ -43,8 +51,11 @@ static int digest_request(const struct sigv4_request *request, char hex[DIGEST_T
 
     buf_init(&text, CANONICAL_MAX);
     buf_addf(&text, "%s\n%s\n%s\n", request->method, request->path, request->query);
-    for (size_t i = 0; i < request->header_count; i++)
-        buf_addf(&text, "%s:%s\n", request->headers[i].name, request->headers[i].value);
+    for (size_t i = 0; i < request->header_count; i++) {
+        buf_addf(&text, "%s:", request->headers[i].name);
+        add_value(&text, request->headers[i].value);
+        buf_addc(&text, '\n');
+    }
     buf_addc(&text, '\n');
     add_names(&text, request);
     buf_addf(&text, "\n%s", request->payload_hash);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "sigv4.h"
@@ -75,6 +76,17 @@ static void the_header_names_the_key_the_scope_and_what_is_signed(void **state)
     assert_null(strstr(text, "wJalr"));
 }
 
+static void a_run_of_blanks_is_signed_as_one(void **state)
+{
+    const struct sigv4_header one[] = {{"host", HOST}, {"x-amz-meta-a", "b c"}};
+    const struct sigv4_header many[] = {{"host", HOST}, {"x-amz-meta-a", "b   c"}};
+    char *text = strdup(sign(&(struct sigv4_request){"PUT", "/k", "", one, COUNT(one), EMPTY}));
+
+    (void)state;
+    assert_string_equal(sign(&(struct sigv4_request){"PUT", "/k", "", many, COUNT(many), EMPTY}), text);
+    free(text);
+}
+
 static void a_time_is_of_whole_seconds(void **state)
 {
     char text[SIGV4_TIME_SIZE];
@@ -108,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_published_examples_come_out),
         cmocka_unit_test(the_header_names_the_key_the_scope_and_what_is_signed),
+        cmocka_unit_test(a_run_of_blanks_is_signed_as_one),
         cmocka_unit_test(a_time_is_of_whole_seconds),
         cmocka_unit_test(what_does_not_fit_is_not_signed),
     };
