@@ -58,6 +58,7 @@ migrations := $(sort $(wildcard sql/*.sql))
 lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
 tool_programs := $(tools:%=$(B)/cmd/%)
 receiver := $(B)/tests/receiver/dist-receiver
+webhdfs := $(B)/tests/webhdfs/dist-webhdfs
 pace := $(B)/tests/bench/pace
 stages := $(B)/tests/bench/stages
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
@@ -108,6 +109,9 @@ $(server_tests): %: %.o $(server_shared) $(B)/libdist.a
 receiver_objects := $(patsubst %.c,$(B)/%.o,$(wildcard tests/receiver/*.c))
 $(receiver): $(receiver_objects)
 	$(CC) $(ldflags) -o $@ $^ $(libs)
+$(B)/tests/webhdfs/%.o: see_cmd += -iquote tests/servers
+$(webhdfs): $(B)/tests/webhdfs/main.o $(B)/tests/servers/namenode.o $(B)/tests/servers/little_http.o $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $^ $(libs)
 $(pace): %: %.o
 	$(CC) $(ldflags) -o $@ $<
 $(stages): %: %.o $(B)/libdist.a
@@ -122,7 +126,7 @@ $(fuzz_programs): %: %.o $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a
 	$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a \
 		$(shell $(PKG_CONFIG) --libs jansson libcrypto libpcre2-8 libxml-2.0) -lm
 
-test-programs: all $(receiver) $(pace) $(stages) $(unit_tests) $(server_tests)
+test-programs: all $(receiver) $(webhdfs) $(pace) $(stages) $(unit_tests) $(server_tests)
 
 check: test-programs
 	scripts/run-tests --build $(B) unit servers e2e
@@ -130,7 +134,7 @@ check-unit: $(unit_tests)
 	scripts/run-tests --build $(B) unit
 check-servers: $(server_tests) $(receiver)
 	scripts/run-tests --build $(B) servers
-check-e2e: all $(receiver) $(pace) $(stages)
+check-e2e: all $(receiver) $(webhdfs) $(pace) $(stages)
 	scripts/run-tests --build $(B) e2e
 valgrind: test-programs
 	scripts/run-tests --build $(B) --valgrind unit servers
