@@ -457,7 +457,7 @@ static void wrong_connections_are_refused(void **state)
         {HDFS("'endpoint':'http://n'"), "'path' is missing"},
         {HDFS("'endpoint':'http://n/','path':'/a'"), "/endpoint: a URL without placeholders"},
         {HDFS("'endpoint':'hdfs://n','path':'/a'"), "/endpoint: a URL with http:// or https://"},
-        {HDFS("'endpoint':'http://n','path':'a'"), "/path: an absolute path"},
+        {HDFS("'endpoint':'http://n','path':'ab'"), "/path: an absolute path"},
         {HDFS("'endpoint':'http://n','path':'/a:b'"), "/path: an absolute path"},
         {HDFS("'endpoint':'http://n','path':'/{secret}'"), "/path: {secret} is not taken here"},
         {HDFS("'endpoint':'http://n','path':'/a','user':'a b'"), "/user: the name of a user"},
