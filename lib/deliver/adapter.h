@@ -78,8 +78,7 @@ struct adapter {
                  const struct secret *secret, struct fault *fault);
 };
 
-extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_s3,
-    adapter_hdfs;
+extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_s3, adapter_hdfs;
 
 /* The adapter of a protocol, or NULL where this version has none. */
 const struct adapter *adapter_for(enum protocol protocol);

@@ -9,11 +9,11 @@
  *   COMPARE  OPEN, the whole of it               the same bytes: there already; else another file
  *   CLEAR    DELETE of the temporary file        the end, with the outcome that was set before
  *
- * Nobody sees half a file under its name, and no file is ever replaced. The temporary name is of the delivery,
- * so a later attempt writes over what an earlier one left; it is deleted whenever an attempt that wrote it
- * fails, with what time there is. A file that is there with the same bytes is ours: an earlier attempt
- * whose answer was lost. Bytes are compared, and not the file system's checksum, which depends on the sizes of
- * its blocks; they are read only where the length is the same.
+ * Nobody sees half a file under its name, and no file is ever replaced. The temporary name is of the
+ * delivery, so a later attempt writes over what an earlier one left; it is deleted whenever an attempt that
+ * wrote it fails, with what time there is. A file that is there with the same bytes is ours: an earlier
+ * attempt whose answer was lost. Bytes are compared, and not the file system's checksum, which depends on the
+ * sizes of its blocks; they are read only where the length is the same.
  */
 #include "pending.h"
 
@@ -76,8 +76,11 @@ static void on_cleared(void *arg, const struct webhdfs_answer *answer)
 
 static void finish(struct hdfs *hdfs)
 {
-    const struct webhdfs_request request = {
-        .method = "DELETE", .op = "DELETE", .path = hdfs->temporary, .query = "", .deadline_ms = hdfs->deadline_ms};
+    const struct webhdfs_request request = {.method = "DELETE",
+                                            .op = "DELETE",
+                                            .path = hdfs->temporary,
+                                            .query = "",
+                                            .deadline_ms = hdfs->deadline_ms};
 
     if (hdfs->clear && clock_mono_ms() < hdfs->deadline_ms)
         hdfs->call = webhdfs_start(hdfs->http, &hdfs->server, &request, on_cleared, hdfs);
@@ -108,7 +111,8 @@ static void set_exception(struct hdfs *hdfs, const char *doing, const struct web
                                                                : outcome->response.max);
     mask(hdfs, &outcome->response);
     pending_set(&hdfs->pending, row, answer->status, "%s: HTTP %d %s%s%s", doing, answer->status,
-                answer->exception[0] ? answer->exception : row->meaning, message.len ? ": " : "", message.data);
+                answer->exception[0] ? answer->exception : row->meaning, message.len ? ": " : "",
+                message.data);
     outcome->retry_after_ms = answer->response->retry_after_ms;
     buf_release(&message);
 }
@@ -305,8 +309,8 @@ static void on_looked(void *arg, const struct webhdfs_answer *answer)
 
 /* The attempt */
 
-static struct hdfs *hdfs_new(struct adapter_context *context, const struct attempt *attempt, attempt_done done,
-                             void *arg)
+static struct hdfs *hdfs_new(struct adapter_context *context, const struct attempt *attempt,
+                             attempt_done done, void *arg)
 {
     const struct destination *destination = attempt->destination;
     const struct secret *secret = attempt->secret;
@@ -334,7 +338,8 @@ static int set_paths(struct hdfs *hdfs, struct fault *fault)
     struct buf path;
 
     buf_init(&path, PATH_BYTES);
-    int result = placeholders_expand(hdfs->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
+    int result =
+        placeholders_expand(hdfs->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
     if (result == 0) {
         const char *name = strrchr(path.data, '/') + 1;
         hdfs->temporary = xasprintf("%.*s.%s.%s.tmp", (int)(name - path.data), path.data, name,
@@ -370,7 +375,8 @@ static void hdfs_cancel(struct attempt_handle *handle)
 static void on_checked(void *arg, const struct webhdfs_answer *answer)
 {
     struct hdfs *hdfs = arg;
-    const char *type = json_string_value(json_object_get(json_object_get(answer->json, "FileStatus"), "type"));
+    const char *type =
+        json_string_value(json_object_get(json_object_get(answer->json, "FileStatus"), "type"));
 
     hdfs->call = NULL;
     if (is_missing(answer))

@@ -1,9 +1,9 @@
 /*
  * outcomes_hdfs - what a RemoteException of WebHDFS means, and a status where there is none
  *
- * Source: "Error Responses" of Apache's WebHDFS page, and the exceptions that a namenode throws for CREATE and
- * RENAME. Rights, tokens, quotas, standbys and safe mode pass or are mended: deferred. A path that cannot be
- * stays one that cannot be.
+ * Source: "Error Responses" of Apache's WebHDFS page, and the exceptions that a namenode throws for CREATE
+ * and RENAME. Rights, tokens, quotas, standbys and safe mode pass or are mended: deferred. A path that cannot
+ * be stays one that cannot be.
  */
 #include "outcomes.h"
 
@@ -21,7 +21,8 @@ static const struct answer codes[] = {
     CODE(3, "AuthenticationException", OUTCOME_DEFERRED, 0, "not authenticated"),
     CODE(4, "AuthorizationException", OUTCOME_DEFERRED, 0, "the user may not"),
     CODE(5, "DSQuotaExceededException", OUTCOME_DEFERRED, 0, "the space quota is exceeded"),
-    CODE(6, "FileAlreadyExistsException", OUTCOME_DEFERRED, 0, "something is in the way of the temporary file"),
+    CODE(6, "FileAlreadyExistsException", OUTCOME_DEFERRED, 0,
+         "something is in the way of the temporary file"),
     CODE(7, "FileNotFoundException", OUTCOME_DEFERRED, 0, "it went away"),
     CODE(8, "IllegalArgumentException", OUTCOME_REJECTED, 0, "the request is not taken"),
     CODE(9, "InvalidPathException", OUTCOME_REJECTED, 0, "no path of this file system"),

@@ -223,9 +223,8 @@ static int set_bucket(struct s3_upload *upload, struct adapter_context *context,
     if (!secret || !secret->access_key || !secret->secret_key)
         return fault_set(fault, FAULT_CONFIG,
                          "\"credentials\" with \"access_key\" and \"secret_key\" are wanted");
-    upload->endpoint = destination->endpoint
-                           ? xstrdup(destination->endpoint)
-                           : xasprintf("https://s3.%s.amazonaws.com", destination->region);
+    upload->endpoint = destination->endpoint ? xstrdup(destination->endpoint)
+                                             : xasprintf("https://s3.%s.amazonaws.com", destination->region);
     upload->bucket = (struct s3_bucket){
         .endpoint = upload->endpoint,
         .region = destination->region,

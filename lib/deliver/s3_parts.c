@@ -10,10 +10,10 @@
  *
  * Parts that are never completed or aborted are kept, and paid for, for ever, and no list of objects shows
  * them. So a part of the attempt's time is kept back for the abort, an abort that fails is tried again within
- * it, what is left then is told in the outcome's text, and the next attempt for the key aborts it: the list is
- * asked before anything is sent, which also finds what a killed process left. A store that has no such list,
- * or does not let us see it, is not asked more of. An upload of another attempt at the same time for the same
- * key loses its parts, fails by NoSuchUpload, and is tried again.
+ * it, what is left then is told in the outcome's text, and the next attempt for the key aborts it: the list
+ * is asked before anything is sent, which also finds what a killed process left. A store that has no such
+ * list, or does not let us see it, is not asked more of. An upload of another attempt at the same time for
+ * the same key loses its parts, fails by NoSuchUpload, and is tried again.
  */
 #include "s3_upload.h"
 
@@ -93,8 +93,8 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 
 static bool is_gone(const struct s3_answer *answer, const struct http_response *response)
 {
-    return response->result == HTTP_ANSWERED && ((response->status <= 299 && !answer->code[0]) ||
-                                                 strcmp(answer->code, "NoSuchUpload") == 0);
+    return response->result == HTTP_ANSWERED &&
+           ((response->status <= 299 && !answer->code[0]) || strcmp(answer->code, "NoSuchUpload") == 0);
 }
 
 /* The first failure is the outcome's; that its parts are still there is told behind it. */
@@ -168,7 +168,8 @@ static void on_completed(void *arg, const struct s3_answer *answer, struct http_
         fail(upload);
         return;
     }
-    pending_set(&upload->pending, outcomes_by_code(&outcomes_s3, response->status), response->status, "%s", "");
+    pending_set(&upload->pending, outcomes_by_code(&outcomes_s3, response->status), response->status, "%s",
+                "");
     pending_report(&upload->pending);
 }
 
@@ -258,8 +259,8 @@ static void send_part(struct s3_upload *upload)
         .query = query,
         .headers = fields.items,
         .body = (const char *)attempt->body + at,
-        .body_size = left < (size_t)attempt->destination->part_size ? left
-                                                                   : (size_t)attempt->destination->part_size,
+        .body_size =
+            left < (size_t)attempt->destination->part_size ? left : (size_t)attempt->destination->part_size,
         .digest = digest,
     };
     digest_sha256_bytes(request.body, request.body_size, digest);

@@ -60,11 +60,11 @@ struct destination {
     bool checksum;               /* S3: the store is told the SHA-256 of what it keeps; default true */
     const char *encryption;      /* S3: "AES256", "aws:kms", "aws:kms:dsse"; NULL: the bucket's own */
     const char *kms_key_id;      /* S3, or NULL */
-    int64_t part_size;           /* S3: bytes; a larger body is sent in parts. 5 MiB to 512 MiB, default 16 MiB */
+    int64_t part_size; /* S3: bytes; a larger body is sent in parts. 5 MiB to 512 MiB, default 16 MiB */
 
     const char *user;       /* HDFS: who writes, where there is no token; or NULL */
     const char *permission; /* HDFS: octal digits, NULL: the file system's default */
-    json_t *datanodes;      /* HDFS: names of hosts that may get the bytes; NULL: any that the guard lets pass */
+    json_t *datanodes; /* HDFS: names of hosts that may get the bytes; NULL: any that the guard lets pass */
 
     const char *path; /* file: absolute, with placeholders; HDFS: likewise, in the file system */
     int64_t mode;     /* file: permission bits, default 0640 */

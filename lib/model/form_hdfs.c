@@ -19,11 +19,7 @@ static void hdfs_fields(struct form *form, struct json_field out[FORM_FIELDS])
          .target = &destination->path,
          .min = 2,
          .max = PATH_MAX_BYTES},
-        {.name = "user",
-         .kind = JSON_KIND_STRING,
-         .target = &destination->user,
-         .min = 1,
-         .max = USER_MAX},
+        {.name = "user", .kind = JSON_KIND_STRING, .target = &destination->user, .min = 1, .max = USER_MAX},
         {.name = "permission", .kind = JSON_KIND_STRING, .target = &destination->permission},
         {.name = "datanodes",
          .kind = JSON_KIND_ARRAY,
@@ -60,9 +56,10 @@ static int hdfs_check(struct form *form, struct fault *fault)
     if (form_check_base(destination, fault))
         return -1;
     if (!form_path_is_plain(destination->path) || strchr(destination->path, ':'))
-        return fault_set(fault, FAULT_INPUT,
-                         "/path: an absolute path to a file is wanted, without \".\", \"..\", empty components "
-                         "and ':'");
+        return fault_set(
+            fault, FAULT_INPUT,
+            "/path: an absolute path to a file is wanted, without \".\", \"..\", empty components "
+            "and ':'");
     if (placeholders_check_public(destination->path, "/path", fault))
         return -1;
     for (const char *c = destination->user ? destination->user : ""; *c; c++)
@@ -85,7 +82,8 @@ static const struct form_help hdfs_help[] = {
      "namenode takes us for"},
     {"permission", NULL, "of the file, as \"640\"; default: what the file system gives"},
     {"datanodes", NULL,
-     "names of the hosts that a namenode may send the bytes to; default: any that the address guard lets pass"},
+     "names of the hosts that a namenode may send the bytes to; default: any that the address guard lets "
+     "pass"},
     {"tls", NULL,
      "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},
     {"allow_private", NULL, "true: private addresses may be connected to; default: false"},

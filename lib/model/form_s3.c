@@ -14,10 +14,10 @@ enum {
     BUCKET_MIN = 3,
     BUCKET_MAX = 63,
     REGION_MAX = 64,
-    KEY_MAX = 1024,       /* of S3, in bytes; placeholders may make it longer than its template, or shorter */
+    KEY_MAX = 1024, /* of S3, in bytes; placeholders may make it longer than its template, or shorter */
     KMS_KEY_MAX = 2048,
     MIB = 1024 * 1024,
-    PART_MIN = 5 * MIB,   /* of S3, for all parts but the last */
+    PART_MIN = 5 * MIB, /* of S3, for all parts but the last */
     PART_DEFAULT = 16 * MIB,
     PART_MAX = 512 * MIB, /* no body is larger */
 };
@@ -101,9 +101,10 @@ static int check_key(struct destination *destination, struct fault *fault)
     bool plain = form_path_is_plain(path);
     free(path);
     if (!plain)
-        return fault_set(fault, FAULT_INPUT,
-                         "/key: no '/' at its beginning or end, no empty components, \".\" and \"..\", no control "
-                         "characters");
+        return fault_set(
+            fault, FAULT_INPUT,
+            "/key: no '/' at its beginning or end, no empty components, \".\" and \"..\", no control "
+            "characters");
     return placeholders_check_public(destination->key, "/key", fault);
 }
 

@@ -29,7 +29,8 @@ enum {
 };
 
 struct s3_bucket {
-    const char *endpoint; /* "https://s3.eu-south-1.amazonaws.com", a path behind it is kept; no '/' at its end */
+    const char
+        *endpoint; /* "https://s3.eu-south-1.amazonaws.com", a path behind it is kept; no '/' at its end */
     const char *region, *name;
     bool virtual_host; /* the bucket is part of the host's name */
     const char *access_key, *secret_key;
@@ -40,8 +41,8 @@ struct s3_bucket {
 
 struct s3_request {
     const char *method;
-    const char *key;   /* of the object, not encoded; NULL: the bucket */
-    const char *query; /* as of struct sigv4_request */
+    const char *key;                    /* of the object, not encoded; NULL: the bucket */
+    const char *query;                  /* as of struct sigv4_request */
     const struct sigv4_header *headers; /* in any order; control characters in a value: HTTP_BAD_REQUEST */
     size_t header_count;                /* at most S3_HEADERS, more is HTTP_BAD_REQUEST */
     const void *body;

@@ -1,9 +1,9 @@
 /*
  * sigv4 - AWS Signature Version 4 of a request whose body is hashed ("AWS4-HMAC-SHA256")
  *
- * Source: "Create a signed AWS API request" of the IAM User Guide, and the examples of "Signature Calculations
- * for the Authorization Header" of the S3 API Reference. libcurl 7.88 has one too, which does not sort a query
- * and signs no headers but its own. Pure: no clock, no fd.
+ * Source: "Create a signed AWS API request" of the IAM User Guide, and the examples of "Signature
+ * Calculations for the Authorization Header" of the S3 API Reference. libcurl 7.88 has one too, which does
+ * not sort a query and signs no headers but its own. Pure: no clock, no fd.
  */
 #ifndef DIST_SIGV4_H
 #define DIST_SIGV4_H
@@ -26,8 +26,8 @@ struct sigv4_header {
 
 struct sigv4_request {
     const char *method;
-    const char *path;  /* percent-encoded, as it is sent */
-    const char *query; /* percent-encoded, sorted by name, each name with its '='; "" */
+    const char *path;                   /* percent-encoded, as it is sent */
+    const char *query;                  /* percent-encoded, sorted by name, each name with its '='; "" */
     const struct sigv4_header *headers; /* sorted by name; host and x-amz-date are among them */
     size_t header_count;
     const char *payload_hash; /* SHA-256 of the body, in hexadecimal */

@@ -157,8 +157,8 @@ struct webhdfs_call *webhdfs_start(struct http *http, const struct webhdfs *serv
     struct webhdfs_call *call = xcalloc(1, sizeof *call);
     struct buf url;
 
-    *call = (struct webhdfs_call){
-        .http = http, .server = server, .request = *request, .done = done, .arg = arg};
+    *call =
+        (struct webhdfs_call){.http = http, .server = server, .request = *request, .done = done, .arg = arg};
     call->request.path = call->request.query = NULL;
     buf_init(&url, URL_MAX);
     buf_adds(&url, server->endpoint);

@@ -25,9 +25,9 @@
 enum { WEBHDFS_NAME_SIZE = 80, WEBHDFS_MESSAGE_SIZE = 301 };
 
 struct webhdfs {
-    const char *endpoint;   /* "https://namenode:9871", a path behind it is kept; no '/' at its end */
-    const char *user;       /* user.name, or NULL */
-    const char *delegation; /* a token, in place of the user; or NULL. No text of ours repeats it */
+    const char *endpoint;    /* "https://namenode:9871", a path behind it is kept; no '/' at its end */
+    const char *user;        /* user.name, or NULL */
+    const char *delegation;  /* a token, in place of the user; or NULL. No text of ours repeats it */
     const json_t *datanodes; /* array of host names, or NULL */
     const char *ca_file, *cert_file, *key_file;
     bool allow_private;
@@ -53,10 +53,10 @@ enum webhdfs_result {
 
 struct webhdfs_answer {
     enum webhdfs_result result;
-    int status; /* where ANSWERED; with UNEXPECTED the one that came */
-    char exception[WEBHDFS_NAME_SIZE];  /* of a RemoteException, "StandbyException"; "" */
-    char message[WEBHDFS_MESSAGE_SIZE]; /* for people, printable; "" */
-    const json_t *json;                 /* the body where it is JSON, or NULL */
+    int status;                           /* where ANSWERED; with UNEXPECTED the one that came */
+    char exception[WEBHDFS_NAME_SIZE];    /* of a RemoteException, "StandbyException"; "" */
+    char message[WEBHDFS_MESSAGE_SIZE];   /* for people, printable; "" */
+    const json_t *json;                   /* the body where it is JSON, or NULL */
     const struct http_response *response; /* the last one */
 };
 

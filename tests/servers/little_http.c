@@ -97,8 +97,8 @@ static void answer(struct connection *connection, const struct little_request *r
     if (reply.drop) {
         connection_free(connection);
     } else if (!reply.hang) {
-        evbuffer_add_printf(out, "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n", reply.status, reply.head.data,
-                            reply.body.len);
+        evbuffer_add_printf(out, "HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n", reply.status,
+                            reply.head.data, reply.body.len);
         if (strcmp(request->method, "HEAD") != 0)
             evbuffer_add(out, reply.body.data, reply.body.len);
     }

@@ -21,10 +21,11 @@ static void refuse(struct little_answer *answer, int status, const char *excepti
 {
     answer->status = status;
     buf_adds(&answer->head, "Content-Type: application/json\r\n");
-    buf_addf(&answer->body,
-             "{\"RemoteException\":{\"exception\":\"%s\",\"javaClassName\":\"org.apache.hadoop.%s\",\"message\":"
-             "\"%s\"}}",
-             exception, exception, message);
+    buf_addf(
+        &answer->body,
+        "{\"RemoteException\":{\"exception\":\"%s\",\"javaClassName\":\"org.apache.hadoop.%s\",\"message\":"
+        "\"%s\"}}",
+        exception, exception, message);
 }
 
 static void say_boolean(struct little_answer *answer, bool value)
@@ -56,11 +57,12 @@ static void get_status(struct operation *operation, struct little_answer *answer
         refuse(answer, 404, "FileNotFoundException", "File does not exist");
         return;
     }
-    buf_addf(&answer->body,
-             "{\"FileStatus\":{\"blockSize\":134217728,\"length\":%lld,\"owner\":\"dist\",\"pathSuffix\":\"\","
-             "\"permission\":\"%o\",\"type\":\"%s\"}}",
-             S_ISDIR(stat_.st_mode) ? 0LL : (long long)stat_.st_size, stat_.st_mode & 0777,
-             S_ISDIR(stat_.st_mode) ? "DIRECTORY" : "FILE");
+    buf_addf(
+        &answer->body,
+        "{\"FileStatus\":{\"blockSize\":134217728,\"length\":%lld,\"owner\":\"dist\",\"pathSuffix\":\"\","
+        "\"permission\":\"%o\",\"type\":\"%s\"}}",
+        S_ISDIR(stat_.st_mode) ? 0LL : (long long)stat_.st_size, stat_.st_mode & 0777,
+        S_ISDIR(stat_.st_mode) ? "DIRECTORY" : "FILE");
 }
 
 static void write_file(struct operation *operation, struct little_answer *answer)
@@ -79,7 +81,8 @@ static void write_file(struct operation *operation, struct little_answer *answer
         if (permission)
             fchmod(fd, (mode_t)strtol(permission, NULL, 8));
         answer->status =
-            fdio_write_all(fd, operation->request->body, operation->request->body_size, NULL) == 0 ? 201 : 500;
+            fdio_write_all(fd, operation->request->body, operation->request->body_size, NULL) == 0 ? 201
+                                                                                                   : 500;
         close(fd);
     }
     free(overwrite);
@@ -117,8 +120,10 @@ static const struct {
     void (*run)(struct operation *operation, struct little_answer *answer);
     bool datanode;
 } operations[] = {
-    {"GETFILESTATUS", "GET", get_status, false}, {"CREATE", "PUT", write_file, true},
-    {"OPEN", "GET", read_file, true},            {"RENAME", "PUT", rename_file, false},
+    {"GETFILESTATUS", "GET", get_status, false},
+    {"CREATE", "PUT", write_file, true},
+    {"OPEN", "GET", read_file, true},
+    {"RENAME", "PUT", rename_file, false},
     {"DELETE", "DELETE", delete_file, false},
 };
 
@@ -161,8 +166,8 @@ static void serve(struct namenode *namenode, bool at_datanode, const struct litt
     size_t i = 0;
 
     buf_addf(&namenode->log, "%s %s user=%s\n", name, path, user ? user : "-");
-    while (i < sizeof operations / sizeof *operations &&
-           (!op || strcasecmp(operations[i].name, op) != 0 || strcmp(operations[i].method, request->method) != 0))
+    while (i < sizeof operations / sizeof *operations && (!op || strcasecmp(operations[i].name, op) != 0 ||
+                                                          strcmp(operations[i].method, request->method) != 0))
         i++;
     if (is_failing(namenode, name, answer))
         ;

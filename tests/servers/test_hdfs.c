@@ -106,8 +106,8 @@ static void a_file_is_written_under_a_temporary_name_and_renamed(void **state)
     attempts_expect(attempts, OUTCOME_DELIVERED, "written");
     assert_content(NAME, "{\"a\":1}");
     assert_content(TEMPORARY, NULL);
-    assert_string_equal(namenode.log.data, LINE("CREATE", TEMPORARY) LINE("DATA CREATE", TEMPORARY)
-                                               LINE("RENAME", TEMPORARY));
+    assert_string_equal(namenode.log.data,
+                        LINE("CREATE", TEMPORARY) LINE("DATA CREATE", TEMPORARY) LINE("RENAME", TEMPORARY));
     assert_int_equal(stat(local, &stat_), 0);
     assert_int_equal(stat_.st_mode & 0777, 0640);
     free(local);
@@ -124,7 +124,8 @@ static void a_later_attempt_looks_first_and_writes_what_is_not_there(void **stat
     assert_memory_equal(namenode.log.data, LINE("GETFILESTATUS", NAME), strlen(LINE("GETFILESTATUS", NAME)));
     buf_clear(&namenode.log);
     attempts_expect(attempts, OUTCOME_DELIVERED, "there_already");
-    assert_string_equal(namenode.log.data, LINE("GETFILESTATUS", NAME) LINE("OPEN", NAME) LINE("DATA OPEN", NAME));
+    assert_string_equal(namenode.log.data,
+                        LINE("GETFILESTATUS", NAME) LINE("OPEN", NAME) LINE("DATA OPEN", NAME));
 }
 
 static void a_file_that_is_there_is_ours_by_its_bytes_and_never_replaced(void **state)
@@ -189,7 +190,9 @@ static void a_failure_at_any_step_is_deferred_and_leaves_no_temporary_file(void 
         const char *op, *text;
         int number;
     } cases[] = {
-        {"GETFILESTATUS", "the status of the file: ", 2}, {"DATA CREATE", "writing: ", 1}, {"RENAME", "renaming: ", 1},
+        {"GETFILESTATUS", "the status of the file: ", 2},
+        {"DATA CREATE", "writing: ", 1},
+        {"RENAME", "renaming: ", 1},
         {"DATA OPEN", "reading the file that is there: ", 1},
     };
     struct attempts *attempts = *state;
@@ -214,7 +217,10 @@ static void answers_that_make_no_sense_are_no_success(void **state)
         const char *op, *body;
         int status;
     } cases[] = {
-        {"CREATE", NULL, 200}, {"CREATE", NULL, 307}, {"RENAME", "{}", 200}, {"RENAME", "<html>", 200},
+        {"CREATE", NULL, 200},
+        {"CREATE", NULL, 307},
+        {"RENAME", "{}", 200},
+        {"RENAME", "<html>", 200},
         {"GETFILESTATUS", "{\"FileStatus\":{\"type\":7}}", 200},
     };
     struct attempts *attempts = *state;

@@ -42,7 +42,8 @@ static struct store {
     struct trick trick, second;
 } store;
 
-static const struct secret credentials = {.access_key = (char *)"AKIDEXAMPLE", .secret_key = (char *)"wJalrXUtn"};
+static const struct secret credentials = {.access_key = (char *)"AKIDEXAMPLE",
+                                          .secret_key = (char *)"wJalrXUtn"};
 static struct destination *destination;
 
 static bool is_tricked(const char *line, struct trick *trick, struct little_answer *answer)
@@ -137,10 +138,10 @@ static struct attempts *setup_with(void **state, const char *more)
     buf_init(&store.object, 64 * 1024 * 1024);
     buf_init(&store.parts, 64 * 1024 * 1024);
     store.server = little_http_new(attempts->base, 0, on_request, NULL);
-    destination = attempts_destination(
-        "{'protocol':'S3','endpoint':'http://127.0.0.1:%d','region':'eu-south-1','bucket':'reports','part_size':"
-        "5242880,'timeout':4%s}",
-        little_http_port(store.server), more);
+    destination = attempts_destination("{'protocol':'S3','endpoint':'http://"
+                                       "127.0.0.1:%d','region':'eu-south-1','bucket':'reports','part_size':"
+                                       "5242880,'timeout':4%s}",
+                                       little_http_port(store.server), more);
     attempts->attempt.destination = destination;
     attempts->attempt.secret = &credentials;
     return attempts;
@@ -256,7 +257,8 @@ static void every_error_code_of_the_table_is_judged_by_its_row(void **state)
 
     for (const struct answer *row = outcomes_s3.codes; row->reason; row++) {
         const char *name = outcomes_s3.code_text(row->first);
-        store.trick = (struct trick){.part = "PUT", .times = -1, .status = name ? 400 : row->last, .code = name};
+        store.trick =
+            (struct trick){.part = "PUT", .times = -1, .status = name ? 400 : row->last, .code = name};
         attempts_expect(attempts, row->kind, row->reason);
         assert_int_equal(attempts->outcome.overload, (row->marks & OVERLOAD) != 0);
         assert_int_equal(attempts->outcome.code, store.trick.status);
@@ -350,9 +352,13 @@ static void an_upload_that_fails_anywhere_leaves_no_parts(void **state)
         const char *reason, *text;
     } cases[] = {
         {{.part = "GET", .drop = true}, "broken", ""},
-        {{.part = "uploads=", .status = 503, .code = "SlowDown"}, "SlowDown", "beginning the upload: HTTP 503"},
+        {{.part = "uploads=", .status = 503, .code = "SlowDown"},
+         "SlowDown",
+         "beginning the upload: HTTP 503"},
         {{.part = "POST /reports/big.json?uploads=", .status = 200}, "broken", "gave it no id"},
-        {{.part = "partNumber=2", .status = 500, .code = "InternalError"}, "InternalError", "part 2 of 3: HTTP"},
+        {{.part = "partNumber=2", .status = 500, .code = "InternalError"},
+         "InternalError",
+         "part 2 of 3: HTTP"},
         {{.part = "partNumber=1", .drop = true}, "broken", "part 1 of 3: "},
         {{.part = "partNumber=3", .status = 200}, "broken", "no ETag"},
         {{.part = "POST /reports/big.json?uploadId", .status = 200, .code = "InternalError"},
@@ -419,7 +425,8 @@ static void on_never(void *arg, struct outcome *outcome)
 
 static void an_attempt_can_be_cancelled_at_every_step(void **state)
 {
-    static const char *const steps[] = {"GET", "uploads=\n", "partNumber=2", "POST /reports/big.json?uploadId"};
+    static const char *const steps[] = {"GET", "uploads=\n", "partNumber=2",
+                                        "POST /reports/big.json?uploadId"};
     struct attempts *attempts = *state;
 
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
@@ -437,7 +444,8 @@ static void an_attempt_can_be_cancelled_at_every_step(void **state)
 
 static void answers_that_are_no_answers_are_empty(void **state)
 {
-    static const char *const texts[] = {"", "<html><body>Bad Gateway", "{}", "<!DOCTYPE x><Error/>", "<Other/>"};
+    static const char *const texts[] = {"", "<html><body>Bad Gateway", "{}", "<!DOCTYPE x><Error/>",
+                                        "<Other/>"};
     char *ids[S3_UPLOADS];
 
     (void)state;

@@ -88,7 +88,8 @@ static void the_forms_of_the_specification_are_taken(void **state)
     assert_int_equal(aws->part_size, 16777216);
     destination_unref(aws);
     struct destination *store = must_make(
-        "{'protocol':'S3','endpoint':'http://s3:9000','region':'x','bucket':'a.b','encryption':'aes256'}", NULL);
+        "{'protocol':'S3','endpoint':'http://s3:9000','region':'x','bucket':'a.b','encryption':'aes256'}",
+        NULL);
     assert_false(store->virtual_host);
     assert_string_equal(store->encryption, "AES256");
     destination_unref(store);
@@ -238,7 +239,8 @@ static void wrong_common_members_are_refused(void **state)
         {"5", "an object is wanted"},
         {"{}", "'protocol' is missing"},
         {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted"},
-        {"{'protocol':'ftp'}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted, not 'ftp'"},
+        {"{'protocol':'ftp'}",
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted, not 'ftp'"},
         {"{'protocol':'REST'}", "'endpoint' is missing"},
         {"{'protocol':'null','schema':{}}", "/schema: a string is wanted, not an object"},
         {"{'protocol':'null','schema':'order'}", "/schema: the name of a file of schemas.d is wanted"},
@@ -491,9 +493,8 @@ static void assert_explained(const struct json_field *fields, const struct form_
 
 static void every_protocol_has_a_form_to_start_with_and_explains_its_members(void **state)
 {
-    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec,
-                                                  &form_null, &form_amqp, &form_jdbc,
-                                                  &form_s3,   &form_hdfs};
+    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null,
+                                                  &form_amqp, &form_jdbc, &form_s3,   &form_hdfs};
     (void)state;
     assert_int_equal(COUNT(all), PROTOCOL_COUNT);
     for (int i = 0; i < PROTOCOL_COUNT; i++) {
