@@ -2,6 +2,7 @@
  * form_hdfs - HDFS: a namenode (or an HttpFS gateway) that speaks WebHDFS, and the path of a file there
  */
 #include <ctype.h>
+#include <string.h>
 #include <strings.h>
 #include "placeholders.h"
 #include "form_parts.h"

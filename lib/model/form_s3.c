@@ -5,6 +5,8 @@
  * gives it.
  */
 #include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include "placeholders.h"
 #include "form_parts.h"
