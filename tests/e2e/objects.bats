@@ -2,8 +2,8 @@
 # shellcheck disable=SC2154 # bats sets output, stderr and status
 #
 # Objects and files of data lakes: S3 by a server (s3rver) and a check of every signature (aws4) that are not ours, both
-# by npm, HDFS by a server that speaks the documented protocol (dist-webhdfs). Where npm cannot be asked, the tests of S3
-# say that they are skipped.
+# by npm, HDFS by a server that speaks the documented protocol (dist-webhdfs). Where npm cannot be asked, the tests of
+# S3 say that they are skipped.
 
 bats_require_minimum_version 1.5.0
 load lib/common
@@ -29,7 +29,8 @@ install_s3rver() {
         [[ -e $folder/node_modules/.package-lock.json ]] && return
     mkdir -p "$folder"
     cp "$ROOT"/tests/e2e/s3/package*.json "$folder" || return
-    timeout 120 npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    timeout 120 npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 \
+        --fetch-retry-mintimeout=1000 >/dev/null
 }
 
 # launch NAME COMMAND...: a server in the background; its output goes to a log
@@ -51,7 +52,7 @@ end_server() {
 # s3_start [PORT]: its port goes to $port
 s3_start() {
     [[ -e $DIST_BUILD/npm/s3/node_modules/s3rver ]] ||
-        skip "s3rver cannot be installed by npm: $(tail -n 1 "$BATS_FILE_TMPDIR/npm.log")"
+        skip "s3rver cannot be installed by npm: $(head -n 1 "$BATS_FILE_TMPDIR/npm.log")"
     launch s3 node "$ROOT/tests/e2e/s3/store.js" "$BATS_FILE_TMPDIR/s3" "${1:-0}" "$DIST_BUILD/npm/s3/node_modules"
     wait_until 20 grep -q listening "$BATS_FILE_TMPDIR/s3.log"
     port=$(sed -n 's/^listening on //p' "$BATS_FILE_TMPDIR/s3.log")
@@ -161,8 +162,9 @@ hdfs_start() {
 
 # folder NAME JSON: an HDFS destination of the server
 folder() {
-    destination "$1" "$(jq -cn --argjson port "${ports[0]}" --argjson more "$2" '{protocol: "HDFS", user: "dist",
-        endpoint: "http://127.0.0.1:\($port)", path: "/\("'"$1"'")/{tenant_id}/{delivery_id}.json", timeout: 10} + $more')"
+    destination "$1" "$(jq -cn --argjson port "${ports[0]}" --arg name "$1" --argjson more "$2" '{protocol: "HDFS",
+        user: "dist", endpoint: "http://127.0.0.1:\($port)", path: "/\($name)/{tenant_id}/{delivery_id}.json",
+        timeout: 10} + $more')"
 }
 
 @test "a file of HDFS is written by a datanode and renamed; the same is ours, another stays" {
