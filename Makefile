@@ -58,6 +58,7 @@ migrations := $(sort $(wildcard sql/*.sql))
 lib_objects := $(lib_sources:%.c=$(B)/%.o) $(B)/lib/store/migrations.o
 tool_programs := $(tools:%=$(B)/cmd/%)
 receiver := $(B)/tests/receiver/dist-receiver
+webhdfs := $(B)/tests/webhdfs/dist-webhdfs
 pace := $(B)/tests/bench/pace
 mailbox := $(B)/tests/mailbox/mailbox
 stages := $(B)/tests/bench/stages
@@ -109,6 +110,9 @@ $(server_tests): %: %.o $(server_shared) $(B)/libdist.a
 receiver_objects := $(patsubst %.c,$(B)/%.o,$(wildcard tests/receiver/*.c))
 $(receiver): $(receiver_objects)
 	$(CC) $(ldflags) -o $@ $^ $(libs)
+$(B)/tests/webhdfs/%.o: see_cmd += -iquote tests/servers
+$(webhdfs): $(B)/tests/webhdfs/main.o $(B)/tests/servers/namenode.o $(B)/tests/servers/little_http.o $(B)/libdist.a
+	$(CC) $(ldflags) -o $@ $^ $(libs)
 $(pace): %: %.o
 	$(CC) $(ldflags) -o $@ $<
 $(mailbox): %: %.o
@@ -125,7 +129,7 @@ $(fuzz_programs): %: %.o $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a
 	$(CC) $(ldflags) -fsanitize=fuzzer -o $@ $< $(B)/tests/fuzz/parts.o $(B)/libfuzzed.a \
 		$(shell $(PKG_CONFIG) --libs jansson libcrypto libpcre2-8 libxml-2.0) -lm
 
-test-programs: all $(receiver) $(pace) $(mailbox) $(stages) $(unit_tests) $(server_tests)
+test-programs: all $(receiver) $(webhdfs) $(pace) $(mailbox) $(stages) $(unit_tests) $(server_tests)
 
 check: test-programs
 	scripts/run-tests --build $(B) unit servers e2e
@@ -133,7 +137,7 @@ check-unit: $(unit_tests)
 	scripts/run-tests --build $(B) unit
 check-servers: $(server_tests) $(receiver)
 	scripts/run-tests --build $(B) servers
-check-e2e: all $(receiver) $(pace) $(mailbox) $(stages)
+check-e2e: all $(receiver) $(webhdfs) $(pace) $(mailbox) $(stages)
 	scripts/run-tests --build $(B) e2e
 valgrind: test-programs
 	scripts/run-tests --build $(B) --valgrind unit servers

@@ -111,6 +111,26 @@ bad:
     return -1;
 }
 
+/* Not isalnum(): it asks the locale. */
+static bool is_unreserved(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           (c != '\0' && strchr("-._~", c));
+}
+
+int text_add_url(struct buf *out, const char *text, const char *keep)
+{
+    int result = 0;
+
+    for (; *text && result == 0; text++) {
+        if (is_unreserved(*text) || strchr(keep, *text))
+            result = buf_addc(out, *text);
+        else
+            result = buf_addf(out, "%%%02X", (unsigned)(unsigned char)*text);
+    }
+    return result;
+}
+
 void text_hex(const void *data, size_t size, char *out)
 {
     static const char digits[] = "0123456789abcdef";

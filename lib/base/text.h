@@ -14,6 +14,8 @@ bool text_is_utf8(const char *text, size_t size, size_t *bad);
 int text_add_base64(struct buf *out, const void *data, size_t size);
 /* The inverse, strict: -1 where it is not base64 (or `out` is full). */
 int text_decode_base64(const char *text, size_t size, struct buf *out);
+/* Percent-encoded (RFC 3986 section 2.1); unreserved characters stay, and those of `keep`. */
+int text_add_url(struct buf *out, const char *text, const char *keep);
 void text_hex(const void *data, size_t size, char *out); /* out: 2 * size + 1 bytes */
 /* The name of `names` (count of them) nearest to `name`, or NULL where none is near enough to suggest. */
 const char *text_nearest(const char *name, const char *const *names, size_t count);

@@ -14,7 +14,8 @@
 #define CONNECTIONS_KEPT 256
 
 static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec,
-                                                 &adapter_null, &adapter_amqp, &adapter_jdbc};
+                                                 &adapter_null, &adapter_amqp, &adapter_jdbc,
+                                                 &adapter_s3,   &adapter_hdfs};
 
 const struct adapter *adapter_for(enum protocol protocol)
 {

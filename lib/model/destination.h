@@ -19,6 +19,8 @@ enum protocol {
     PROTOCOL_NULL,
     PROTOCOL_AMQP,
     PROTOCOL_JDBC,
+    PROTOCOL_S3,
+    PROTOCOL_HDFS,
     PROTOCOL_COUNT
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
@@ -84,7 +86,19 @@ struct destination {
     const char *proxy;   /* REST: the URL of a proxy, "direct", or NULL: the setting */
     bool gone_rejects;   /* REST: 410 rejects the report and does not disable the destination */
 
-    const char *path; /* file: absolute, with placeholders */
+    const char *region, *bucket; /* S3; its endpoint is without placeholders, NULL: that of AWS */
+    const char *key;             /* S3: of the object, with placeholders */
+    bool virtual_host;           /* S3: the bucket is part of the host's name */
+    bool checksum;               /* S3: the store is told the SHA-256 of what it keeps; default true */
+    const char *encryption;      /* S3: "AES256", "aws:kms", "aws:kms:dsse"; NULL: the bucket's own */
+    const char *kms_key_id;      /* S3, or NULL */
+    int64_t part_size; /* S3: bytes; a larger body is sent in parts. 5 MiB to 512 MiB, default 16 MiB */
+
+    const char *user;       /* HDFS: who writes, where there is no token; or NULL */
+    const char *permission; /* HDFS: octal digits, NULL: the file system's default */
+    json_t *datanodes; /* HDFS: names of hosts that may get the bytes; NULL: any that the guard lets pass */
+
+    const char *path; /* file: absolute, with placeholders; HDFS: likewise, in the file system */
     int64_t mode;     /* file: permission bits, default 0640 */
 
     struct destination_amqp amqp;

@@ -23,6 +23,7 @@ struct form {
     json_t *auth, *signing;      /* REST */
     const char *on_gone;         /* REST */
     const char *mode;            /* file */
+    const char *style;           /* S3 */
     json_t *connection;          /* AMQP, JDBC */
     struct form_jdbc_members jdbc;
 };
@@ -40,7 +41,8 @@ struct form_kind {
     /* Each of its own members. */
     const struct form_help *help;
 };
-extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc;
+extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
+    form_hdfs;
 
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);
@@ -69,5 +71,9 @@ int form_check_signing(const struct form *form, struct fault *fault);
 int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
 /* It can be the name of a header field. */
 bool form_header_is_name(const char *text);
+/* An http or https URL; in path and query with placeholders, but for secrets. */
+int form_check_endpoint(const struct destination *destination, struct fault *fault);
+/* What is put in front of paths: the same without placeholders, query and a '/' at its end. */
+int form_check_base(const struct destination *destination, struct fault *fault);
 
 #endif

@@ -46,7 +46,7 @@ static void rest_fields(struct form *form, struct json_field out[FORM_FIELDS])
     form_add_fields(out, fields);
 }
 
-static int check_endpoint(const struct destination *destination, struct fault *fault)
+int form_check_endpoint(const struct destination *destination, struct fault *fault)
 {
     static const char *const schemes[] = {"http", "https", NULL};
     const char *url = destination->endpoint;
@@ -54,6 +54,18 @@ static int check_endpoint(const struct destination *destination, struct fault *f
     if (form_check_url("/endpoint", url, schemes, fault))
         return -1;
     return placeholders_check_public(url, "/endpoint", fault);
+}
+
+int form_check_base(const struct destination *destination, struct fault *fault)
+{
+    const char *url = destination->endpoint;
+
+    if (form_check_endpoint(destination, fault))
+        return -1;
+    if (strpbrk(url, "{?") || url[strlen(url) - 1] == '/')
+        return fault_set(fault, FAULT_INPUT,
+                         "/endpoint: a URL without placeholders, query and '/' at its end is wanted");
+    return 0;
 }
 
 /* RFC 9110 section 5.6.2 */
@@ -164,7 +176,7 @@ static int rest_check(struct form *form, struct fault *fault)
     struct destination *destination = form->destination;
     if (!destination->method)
         destination->method = "POST";
-    if (check_endpoint(destination, fault) || check_headers(destination->headers, fault))
+    if (form_check_endpoint(destination, fault) || check_headers(destination->headers, fault))
         return -1;
     if (form_check_tls(form, strncasecmp(destination->endpoint, "https:", 6) == 0, false, fault))
         return -1;

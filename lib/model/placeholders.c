@@ -114,21 +114,6 @@ static bool is_control(unsigned char c)
     return c < ' ' || c == 0x7f;
 }
 
-static bool is_unreserved(unsigned char c)
-{
-    return (c < 0x80 && isalnum(c)) || (c && strchr("-._~", c));
-}
-
-static void add_url(struct buf *out, const char *value)
-{
-    for (; *value; value++) {
-        if (is_unreserved((unsigned char)*value))
-            buf_addc(out, *value);
-        else
-            buf_addf(out, "%%%02X", (unsigned)(unsigned char)*value);
-    }
-}
-
 /* An empty value would let the text around it meet: "/in/.{x}./" must not become "/in/../". */
 static void add_path(struct buf *out, const char *value)
 {
@@ -145,7 +130,7 @@ static int add_value(struct buf *out, const struct placeholder *placeholder, con
         return fault_set(fault, FAULT_CONFIG, "{%s} has no value%s", placeholder->name,
                          placeholder->is_secret ? ": \"credentials\" are missing or hold none" : "");
     if (escape == ESCAPE_URL) {
-        add_url(out, value);
+        text_add_url(out, value, "");
     } else if (escape == ESCAPE_PATH) {
         add_path(out, value);
     } else {

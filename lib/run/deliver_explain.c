@@ -43,8 +43,8 @@ static int64_t delay_ms(const struct retry_policy *policy, int number)
     return number == 1 ? 0 : retry_delay_ms(policy, number - 1, -1, 0.5);
 }
 
-/* The codes of a row: "429", "200 to 299", "ENOSPC", "22000 to 22ZZZ"; "any other" for the range at the end;
- * "-" of an event. */
+/* The codes of a row: "429", "200 to 299", "ENOSPC", "22000 to 22ZZZ"; "any other" for a range that ends without a
+ * name; "-" of an event. */
 static const char *code_of(const struct outcome_table *table, const struct answer *row, bool event,
                            char text[CODE_SIZE])
 {
@@ -59,7 +59,7 @@ static const char *code_of(const struct outcome_table *table, const struct answe
         snprintf(text, CODE_SIZE, "%d", row->first);
     else if (name && last)
         snprintf(text, CODE_SIZE, "%s to %s", name, last);
-    else if (table->code_text)
+    else if (name)
         snprintf(text, CODE_SIZE, "any other");
     else
         snprintf(text, CODE_SIZE, "%d to %d", row->first, row->last);

@@ -4,15 +4,32 @@
 #include "digest.h"
 #include <stdlib.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include "text.h"
+
+void digest_sha256_bytes(const void *data, size_t size, unsigned char digest[DIGEST_SIZE])
+{
+    unsigned int digest_size = 0;
+
+    /* Fails only where OpenSSL has no SHA-256 or no memory: neither is anything a caller could mend. */
+    if (EVP_Digest(data, size, digest, &digest_size, EVP_sha256(), NULL) != 1 || digest_size != DIGEST_SIZE)
+        abort();
+}
 
 void digest_sha256(const void *data, size_t size, char hex[DIGEST_TEXT_SIZE])
 {
-    unsigned char md[EVP_MAX_MD_SIZE];
-    unsigned int md_size = 0;
+    unsigned char digest[DIGEST_SIZE];
 
-    /* Fails only where OpenSSL has no SHA-256 or no memory: neither is anything a caller could mend. */
-    if (EVP_Digest(data, size, md, &md_size, EVP_sha256(), NULL) != 1 || md_size * 2 + 1 != DIGEST_TEXT_SIZE)
+    digest_sha256_bytes(data, size, digest);
+    text_hex(digest, sizeof digest, hex);
+}
+
+void digest_hmac_sha256(const void *key, size_t key_size, const void *data, size_t size,
+                        unsigned char digest[DIGEST_SIZE])
+{
+    unsigned int digest_size = 0;
+
+    if (!HMAC(EVP_sha256(), key, (int)key_size, data, size, digest, &digest_size) ||
+        digest_size != DIGEST_SIZE)
         abort();
-    text_hex(md, md_size, hex);
 }

@@ -55,6 +55,7 @@ struct http_transfer {
     http_done done;
     void *arg;
     struct http_response response;
+    const char *field;   /* of the head: what is handed over, or NULL */
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened, connect_only;
     int shortage; /* errno of a socket that this system refused, or 0 */
@@ -84,6 +85,7 @@ static void transfer_free(struct http_transfer *transfer)
     curl_slist_free_all(transfer->headers);
     if (transfer->later)
         event_free(transfer->later);
+    buf_release(&transfer->response.field);
     buf_release(&transfer->response.body);
     free(transfer);
 }
@@ -290,6 +292,23 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 
 /* The response */
 
+/* Its value as it came, whatever its length: a target that was cut would be another one. */
+static void keep_field(struct http_transfer *transfer, const char *data, size_t size)
+{
+    struct buf *field = &transfer->response.field;
+    size_t name = transfer->field ? strlen(transfer->field) : 0;
+
+    if (!name || !transfer->status || field->len || size < name ||
+        strncasecmp(data, transfer->field, name) != 0)
+        return;
+    while (name < size && (data[name] == ' ' || data[name] == '\t'))
+        name++;
+    while (size > name && isspace((unsigned char)data[size - 1]))
+        size--;
+    if (!memchr(data + name, 0, size - name))
+        buf_add(field, data + name, size - name); /* one past the ceiling is none */
+}
+
 /* One line of a header (or trailer) with its line end. */
 static size_t on_header(char *data, size_t size, size_t count, void *arg)
 {
@@ -301,6 +320,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     transfer->head_bytes += size * count;
     if (transfer->head_bytes > HTTP_HEAD_MAX)
         return 0;
+    keep_field(transfer, data, size * count);
     snprintf(line, sizeof line, "%.*s", (int)(size * count < sizeof line ? size * count : sizeof line - 1),
              data);
     text_trim(line);
@@ -513,6 +533,8 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();
     transfer->response.retry_after_ms = -1;
+    transfer->field = request->field;
+    buf_init(&transfer->response.field, HTTP_FIELD_MAX);
     buf_init(&transfer->response.body, request->max_response);
     LIST_INSERT_HEAD(&http->transfers, transfer, link);
     transfer_set_headers(transfer, request->headers);

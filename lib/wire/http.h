@@ -30,6 +30,7 @@ enum {
     HTTP_READ_MAX = 1024 * 1024,
     /* Bytes of all status and header lines; more is HTTP_BROKEN, unless a final status was among them. */
     HTTP_HEAD_MAX = 64 * 1024,
+    HTTP_FIELD_MAX = 16 * 1024,
 };
 
 struct event_base;
@@ -76,6 +77,7 @@ struct http_request {
     const char *proxy;
     /* Nothing is sent: the connection is made, with its TLS, and closed. ANSWERED with the status 0. */
     bool connect_only;
+    const char *field;   /* of the answer's head, "ETag:": its value is handed over; a literal, or NULL */
     size_t max_response; /* bytes of the response's body that are kept */
 };
 
@@ -97,6 +99,7 @@ struct http_response {
                                values are 0, more than 10 years is 10 years; -1: none */
     char redirect[300]; /* of a 3xx with a Location: "https://host:port", or "another path of the same host";
                            never a user, path or query; "" */
+    struct buf field;   /* the first value of request->field, at most HTTP_FIELD_MAX bytes, else empty */
     struct buf body;    /* the first max_response bytes, as they came; less where the body broke off */
     char text[300];     /* what went wrong, printable; "". It may name the host, never the rest of the URL */
     int64_t elapsed_ms;

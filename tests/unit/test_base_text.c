@@ -111,6 +111,22 @@ static void base64_respects_the_ceiling(void **state)
     buf_release(&buf);
 }
 
+static void a_url_keeps_what_is_unreserved_and_what_is_asked(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, 60);
+    assert_int_equal(text_add_url(&out, "aZ09-._~/ +%\xc3\xa9", "/"), 0);
+    assert_string_equal(out.data, "aZ09-._~/%20%2B%25%C3%A9");
+    assert_int_equal(text_add_url(&out, "/", ""), 0);
+    assert_string_equal(out.data, "aZ09-._~/%20%2B%25%C3%A9%2F");
+    buf_release(&out);
+    buf_init(&out, 2);
+    assert_int_equal(text_add_url(&out, "a/", ""), -1);
+    buf_release(&out);
+}
+
 static void hex_is_lower_case(void **state)
 {
     char out[9];
@@ -636,6 +652,7 @@ int main(void)
         cmocka_unit_test(base64_of_rfc_4648_goes_both_ways),
         cmocka_unit_test(what_is_not_quite_base64_is_refused),
         cmocka_unit_test(base64_respects_the_ceiling),
+        cmocka_unit_test(a_url_keeps_what_is_unreserved_and_what_is_asked),
         cmocka_unit_test(hex_is_lower_case),
         cmocka_unit_test(the_nearest_name_is_suggested),
         cmocka_unit_test(nothing_is_suggested_where_nothing_is_near),

@@ -13,7 +13,8 @@
 #include "sqlstate.h"
 
 static const struct outcome_table *const tables[] = {&outcomes_rest, &outcomes_exec, &outcomes_file,
-                                                     &outcomes_null, &outcomes_amqp, &outcomes_jdbc};
+                                                     &outcomes_null, &outcomes_amqp, &outcomes_jdbc,
+                                                     &outcomes_s3,   &outcomes_hdfs};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static void every_status_has_the_kind_of_the_contract(void **state)
@@ -114,6 +115,22 @@ static void of_amqp_only_what_is_about_the_message_is_rejected(void **state)
     assert_string_equal(outcomes_by_code(&outcomes_amqp, 404)->reason, "amqp_404");
     assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_BLOCKED)->marks, OVERLOAD);
     assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_CONFIRMED)->kind, OUTCOME_DELIVERED);
+}
+
+static void a_named_error_is_found_by_its_name(void **state)
+{
+    (void)state;
+    assert_string_equal(outcomes_s3.code_text(outcomes_s3_code("SlowDown")), "SlowDown");
+    assert_int_equal(outcomes_s3_code("http_503"), 0);
+    assert_int_equal(outcomes_s3_code(""), 0);
+    assert_null(outcomes_s3.code_text(503));
+    assert_string_equal(outcomes_hdfs.code_text(outcomes_hdfs_code("StandbyException")), "StandbyException");
+    assert_int_equal(outcomes_hdfs_code("OtherException"), 0);
+    for (int status = 200; status <= 599; status++) {
+        assert_string_not_equal(outcomes_by_code(&outcomes_s3, status)->reason, "unknown");
+        if (status >= 300)
+            assert_string_not_equal(outcomes_by_code(&outcomes_hdfs, status)->reason, "unknown");
+    }
 }
 
 static void what_no_row_is_for_is_deferred_as_unknown(void **state)
@@ -229,6 +246,7 @@ int main(void)
         cmocka_unit_test(every_exit_code_and_errno_has_its_row),
         cmocka_unit_test(every_class_of_sqlstates_has_its_kind),
         cmocka_unit_test(of_amqp_only_what_is_about_the_message_is_rejected),
+        cmocka_unit_test(a_named_error_is_found_by_its_name),
         cmocka_unit_test(what_no_row_is_for_is_deferred_as_unknown),
         cmocka_unit_test(no_row_is_hidden_by_one_before_it),
         cmocka_unit_test(every_adapter_has_a_table),

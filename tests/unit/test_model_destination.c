@@ -104,6 +104,19 @@ static void the_forms_of_the_specification_are_taken(void **state)
     assert_int_equal(jdbc->protocol, PROTOCOL_JDBC);
     destination_unref(jdbc);
 
+    struct destination *aws = must_make("{'protocol':'s3','region':'eu-south-1','bucket':'reports'}", NULL);
+    assert_null(aws->endpoint);
+    assert_true(aws->virtual_host && aws->checksum);
+    assert_string_equal(aws->key, "{tenant_id}/{date}/{distribution_id}.json");
+    assert_int_equal(aws->part_size, 16777216);
+    destination_unref(aws);
+    struct destination *store = must_make(
+        "{'protocol':'S3','endpoint':'http://s3:9000','region':'x','bucket':'a.b','encryption':'aes256'}",
+        NULL);
+    assert_false(store->virtual_host);
+    assert_string_equal(store->encryption, "AES256");
+    destination_unref(store);
+
     struct destination *inlined = must_make("{'name':'hook','protocol':'REST','endpoint':"
                                             "'https://ms09.zenia.local/api/reports','format':'json',"
                                             "'credentials':'cred-ref-789'}",
@@ -239,6 +252,8 @@ static void assert_refused(const struct refusal *cases, size_t count, const char
 #define ENDPOINT(url) "{'protocol':'REST','endpoint':'" url "'}"
 #define HEADER(header) REST "'headers':{" header "}}"
 #define AMQP(connection) "{'protocol':'AMQP','connection':{" connection "},'exchange':'e','routing_key':'r'}"
+#define S3(more) "{'protocol':'S3','region':'eu-south-1'" more "}"
+#define HDFS(members) "{'protocol':'HDFS'," members "}"
 #define JDBC(connection, table) "{'protocol':'JDBC','connection':{" connection "},'table':'" table "'}"
 
 static void wrong_common_members_are_refused(void **state)
@@ -246,8 +261,9 @@ static void wrong_common_members_are_refused(void **state)
     static const struct refusal cases[] = {
         {"5", "an object is wanted"},
         {"{}", "'protocol' is missing"},
-        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP or JDBC is wanted"},
-        {"{'protocol':'ftp'}", "/protocol: REST, file, exec, null, AMQP or JDBC is wanted, not 'ftp'"},
+        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted"},
+        {"{'protocol':'ftp'}",
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted, not 'ftp'"},
         {"{'protocol':'REST'}", "'endpoint' is missing"},
         {"{'protocol':'null','schema':{}}", "/schema: a string is wanted, not an object"},
         {"{'protocol':'null','schema':'order'}", "/schema: the name of a file of schemas.d is wanted"},
@@ -553,6 +569,38 @@ static void wrong_connections_are_refused(void **state)
         {JDBC("'url':'jdbc:postgresql:x'", "t; drop"), "/table: 'table' or 'schema.table' is wanted"},
         {JDBC("'url':'jdbc:postgresql:x'", "a..b"), "/table: 'table' or 'schema.table' is wanted"},
         {JDBC("'url':'jdbc:postgresql:x'", ""), "/table: 'table' or 'schema.table' is wanted"},
+        {S3(""), "'bucket' is missing"},
+        {S3(",'bucket':'b1c','endpoint':'s3.example.com'"), "/endpoint: a URL with http:// or https://"},
+        {S3(",'bucket':'b1c','endpoint':'https://s3.example.com/'"), "/endpoint: a URL without placeholders"},
+        {S3(",'bucket':'b1c','endpoint':'https://s3.example.com/{date}'"), "/endpoint: a URL without"},
+        {S3(",'bucket':'b1c','endpoint':'https://k:hunter2@s3.example.com'"), "/endpoint: a user in the URL"},
+        {S3(",'bucket':'Reports'"), "/bucket: lower-case letters"},
+        {S3(",'bucket':'-ab'"), "/bucket: lower-case letters"},
+        {S3(",'bucket':'ab'"), "/bucket: "},
+        {S3(",'bucket':'a.b.c','style':'virtual'"), "/style: no certificate covers"},
+        {S3(",'bucket':'b1c','style':'host'"), "/style: "},
+        {S3(",'bucket':'b1c','key':'/a'"), "/key: no '/' at its beginning"},
+        {S3(",'bucket':'b1c','key':'a/'"), "/key: no '/' at its beginning"},
+        {S3(",'bucket':'b1c','key':'a/../b'"), "/key: no '/' at its beginning"},
+        {S3(",'bucket':'b1c','key':'{token}'"), "/key: {token} is not taken here"},
+        {S3(",'bucket':'b1c','encryption':'AES'"), "/encryption: "},
+        {S3(",'bucket':'b1c','encryption':'AES256','kms_key_id':'k'"), "/kms_key_id: it is for"},
+        {S3(",'bucket':'b1c','encryption':'aws:kms','kms_key_id':'a b'"), "/kms_key_id: the id or ARN"},
+        {S3(",'bucket':'b1c','part_size':5242879"), "/part_size: a whole number from 5242880"},
+        {S3(",'bucket':'b1c','endpoint':'http://h','tls':{'ca_file':'/a'}"), "/tls: the connection is not"},
+        {"{'protocol':'S3','region':'cn-north-1','bucket':'b1c'}", "'endpoint' is missing"},
+        {"{'protocol':'S3','region':'a/b','bucket':'b1c'}", "/region: lower-case letters"},
+        {HDFS("'path':'/a'"), "'endpoint' is missing"},
+        {HDFS("'endpoint':'http://n'"), "'path' is missing"},
+        {HDFS("'endpoint':'http://n/','path':'/a'"), "/endpoint: a URL without placeholders"},
+        {HDFS("'endpoint':'hdfs://n','path':'/a'"), "/endpoint: a URL with http:// or https://"},
+        {HDFS("'endpoint':'http://n','path':'ab'"), "/path: an absolute path"},
+        {HDFS("'endpoint':'http://n','path':'/a:b'"), "/path: an absolute path"},
+        {HDFS("'endpoint':'http://n','path':'/{secret}'"), "/path: {secret} is not taken here"},
+        {HDFS("'endpoint':'http://n','path':'/a','user':'a b'"), "/user: the name of a user"},
+        {HDFS("'endpoint':'http://n','path':'/a','permission':'0999'"), "/permission: three octal digits"},
+        {HDFS("'endpoint':'http://n','path':'/a','datanodes':[]"), "/datanodes: "},
+        {HDFS("'endpoint':'http://n','path':'/a','datanodes':['a/b']"), "/datanodes/0: the name of a host"},
         {"{'protocol':'JDBC','connection':{'url':'jdbc:postgresql:x'},'table':'t','isolation_level':'"
          "SNAPSHOT'}",
          "/isolation_level: 'READ_UNCOMMITTED'"},
@@ -581,8 +629,8 @@ static void assert_explained(const struct json_field *fields, const struct form_
 
 static void every_protocol_has_a_form_to_start_with_and_explains_its_members(void **state)
 {
-    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec,
-                                                  &form_null, &form_amqp, &form_jdbc};
+    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null,
+                                                  &form_amqp, &form_jdbc, &form_s3,   &form_hdfs};
     (void)state;
     assert_int_equal(COUNT(all), PROTOCOL_COUNT);
     for (int i = 0; i < PROTOCOL_COUNT; i++) {
