@@ -18,18 +18,19 @@ struct form_jdbc_members {
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate;     /* all */
-    json_t *tls;                 /* protocols with a connection */
-    json_t *auth, *signing;      /* REST */
-    const char *on_gone;         /* REST */
-    const char *mode;            /* file */
-    const char *style;           /* S3 */
-    json_t *connection;          /* AMQP, JDBC */
+    const char *name, *rate;               /* all */
+    json_t *tls;                           /* protocols with a connection */
+    json_t *auth, *signing;                /* REST */
+    const char *on_gone;                   /* REST */
+    const char *mode;                      /* file */
+    const char *style;                     /* S3 */
+    json_t *connection;                    /* AMQP, JDBC */
+    const char *security, *report, *login; /* SMTP */
     struct form_jdbc_members jdbc;
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 16, FORM_FIELDS_ALL = 40 };
+enum { FORM_FIELDS = 20, FORM_FIELDS_ALL = 40 };
 
 /* One protocol. */
 struct form_kind {
@@ -42,7 +43,7 @@ struct form_kind {
     const struct form_help *help;
 };
 extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
-    form_hdfs;
+    form_hdfs, form_smtp, form_sftp;
 
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);

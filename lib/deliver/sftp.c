@@ -1,0 +1,239 @@
+/*
+ * sftp - the body as a new file on a host that is reached by SSH
+ *
+ *   compare  the file, after a first attempt     there: the end; not there: put
+ *   put      FOLDER/.NAME.DELIVERY.tmp, rename   renamed: the end; not renamed: compare
+ *   remove   the temporary file, where it may be left
+ *
+ * Nobody sees half a file under its name, and no file is replaced: version 3 of the protocol has no way to.
+ * The temporary name is of the delivery, so a later attempt writes over what an earlier one left. A file that
+ * is there with the same bytes is ours: an earlier attempt whose answer was lost. So all of it can be done
+ * again over another connection, and nothing is ever there twice.
+ */
+#include "crew.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "clock.h"
+#include "sftp.h"
+#include "text.h"
+#include "transfer_event.h"
+#include "xalloc.h"
+
+enum {
+    PATH_BYTES = 4095,
+    HOST_KEYS = 10,
+    REMOVE_MS = 2000,
+};
+
+static void watch(void *line, int fd)
+{
+    crew_watch(line, fd);
+}
+
+static size_t one_by_one(const struct destination *destination)
+{
+    (void)destination;
+    return 1;
+}
+
+/* The connection */
+
+/* A plain secret that is a private key has no passphrase. False: refused. */
+static bool find_login(const struct crew_call *call, struct sftp_peer *peer)
+{
+    const struct destination_sftp *form = &call->destination->sftp;
+    const struct secret *secret = call->secret;
+
+    peer->username = form->username ? form->username : secret ? secret->username : NULL;
+    peer->password = secret ? secret->password : NULL;
+    peer->private_key = secret ? secret->private_key : NULL;
+    if (!peer->private_key && peer->password && text_starts_with(peer->password, "-----BEGIN ")) {
+        peer->private_key = peer->password;
+        peer->password = NULL;
+    }
+    if (!peer->username)
+        crew_refuse(call, EVENT_CONFIGURATION, "no user name, neither in the form nor in the credentials");
+    else if (!peer->password && !peer->private_key)
+        crew_refuse(call, EVENT_CONFIGURATION, "no password and no private key: \"credentials\" names none");
+    return peer->username && (peer->password || peer->private_key);
+}
+
+static void list_host_keys(const json_t *keys, const char *list[HOST_KEYS + 1])
+{
+    size_t count = 0;
+
+    if (json_is_string(keys))
+        list[count++] = json_string_value(keys);
+    for (size_t i = 0; i < json_array_size(keys) && count < HOST_KEYS; i++)
+        list[count++] = json_string_value(json_array_get(keys, i));
+    list[count] = NULL;
+}
+
+static void *sftp_connect(const struct crew_call *call)
+{
+    const struct destination_sftp *form = &call->destination->sftp;
+    const char *host_keys[HOST_KEYS + 1];
+    struct sftp_peer peer = {
+        .peer = {form->host, (int)form->port, call->allow_private, watch, call->line},
+        .known_hosts = form->known_hosts,
+        .host_keys = host_keys,
+    };
+    struct fault fault = {0};
+    struct sftp_answer answer;
+
+    list_host_keys(form->host_key, host_keys);
+    if (!find_login(call, &peer))
+        return NULL;
+    struct sftp *sftp = sftp_new(&peer, &fault);
+    if (!sftp) {
+        crew_refuse(call, EVENT_SYSTEM, "%s", fault.text);
+        return NULL;
+    }
+    sftp_open(sftp, call->deadline_ms, &answer);
+    if (answer.result == TRANSFER_DONE)
+        return sftp;
+    if (answer.result == TRANSFER_ANSWERED)
+        crew_refuse_by(call, outcomes_by_code(&outcomes_sftp, answer.code), answer.code, "%s", answer.text);
+    else
+        crew_refuse(call, transfer_event(answer.result), "%s", answer.text);
+    sftp_free(sftp);
+    return NULL;
+}
+
+static void sftp_close(void *connection)
+{
+    sftp_free(connection);
+}
+
+/* One file */
+
+struct job {
+    struct sftp *sftp;
+    struct errand *errand; /* the loop's, once it has its outcome */
+    char *path, *temporary;
+    int64_t deadline_ms;
+    bool left; /* there may be a temporary file */
+};
+
+static int set_paths(struct job *job, struct fault *fault)
+{
+    const struct attempt *attempt = errand_attempt(job->errand);
+    const struct placeholders values = errand_placeholders(job->errand, false);
+    struct buf path;
+
+    buf_init(&path, PATH_BYTES);
+    int result = placeholders_expand(attempt->destination->path, &values, ESCAPE_PATH, &path, fault);
+    if (result == 0 && text_starts_with(path.data, "/~/"))
+        result = fault_set(fault, FAULT_CONFIG, "\"~\" is no folder"); /* libcurl's word for the home */
+    if (result == 0) {
+        const char *name = strrchr(path.data, '/') + 1;
+        job->temporary =
+            xasprintf("%.*s.%s.%s.tmp", (int)(name - path.data), path.data, name, attempt->message_id);
+    }
+    job->path = buf_steal(&path, NULL);
+    return result;
+}
+
+static bool is_missing(const struct sftp_answer *answer)
+{
+    return answer->result == TRANSFER_ANSWERED &&
+           (answer->code == SFTP_NO_SUCH_FILE || answer->code == SFTP_NO_SUCH_PATH);
+}
+
+/* Whether that was all, with its outcome. */
+static bool compare(const struct job *job, struct sftp_answer *answer)
+{
+    const struct attempt *attempt = errand_attempt(job->errand);
+    bool same;
+
+    sftp_compare(job->sftp, job->path, attempt->body, attempt->body_size, job->deadline_ms, &same, answer);
+    if (answer->result != TRANSFER_DONE)
+        return false;
+    errand_set_event(job->errand, same ? EVENT_THERE_ALREADY : EVENT_EXISTS, "%s",
+                     same ? "" : "a file with other content is there");
+    return true;
+}
+
+/* What is of no outcome is the crew's, which goes on over another connection or ends it as broken. */
+static int set_answer(const struct job *job, const struct sftp_answer *answer, struct fault *fault)
+{
+    if (answer->result == TRANSFER_BROKEN)
+        return fault_set(fault, FAULT_UNAVAILABLE, "%s", answer->text);
+    if (answer->result != TRANSFER_ANSWERED) {
+        errand_set_event(job->errand, transfer_event(answer->result), "%s", answer->text);
+        return fault_set(fault, FAULT_UNAVAILABLE, "%s", answer->text);
+    }
+    errand_set(job->errand, outcomes_by_code(&outcomes_sftp, answer->code), answer->code, "%s", answer->text);
+    return 0;
+}
+
+static int put(struct job *job, struct fault *fault)
+{
+    const struct attempt *attempt = errand_attempt(job->errand);
+    const struct destination_sftp *form = &attempt->destination->sftp;
+    const struct sftp_file file = {job->temporary,     job->path,  attempt->body,
+                                   attempt->body_size, form->mode, form->make_folders};
+    struct sftp_answer answer, there;
+
+    sftp_put(job->sftp, &file, job->deadline_ms, &answer);
+    if (answer.result == TRANSFER_DONE) {
+        errand_set_event(job->errand, EVENT_WRITTEN, "%s", "");
+        return 0;
+    }
+    job->left = answer.result == TRANSFER_ANSWERED && !is_missing(&answer);
+    if (answer.renaming && compare(job, &there))
+        return 0;
+    return set_answer(job, &answer, fault);
+}
+
+static int deliver(struct job *job, struct fault *fault)
+{
+    struct sftp_answer answer;
+
+    if (set_paths(job, fault) < 0) {
+        errand_set_misconfigured(job->errand, "path", fault);
+        return 0;
+    }
+    if (errand_attempt(job->errand)->number <= 1)
+        return put(job, fault);
+    if (compare(job, &answer)) {
+        job->left = true; /* an earlier attempt may have left it */
+        return 0;
+    }
+    return is_missing(&answer) ? put(job, fault) : set_answer(job, &answer, fault);
+}
+
+static int sftp_work(void *connection, struct errand **items, size_t count, int64_t deadline_ms,
+                     struct fault *fault)
+{
+    int result = 0;
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        struct job job = {.sftp = connection, .errand = items[i], .deadline_ms = deadline_ms};
+        struct sftp_answer answer;
+        result = deliver(&job, fault);
+        if (result == 0 && job.left) /* what stays is written over by the next attempt */
+            sftp_remove(job.sftp, job.temporary, clock_mono_ms() + REMOVE_MS, &answer);
+        free(job.path);
+        free(job.temporary);
+    }
+    return result;
+}
+
+static const struct crew_kind kind = {one_by_one, sftp_connect, NULL, sftp_work, sftp_close};
+
+static struct attempt_handle *sftp_start(struct adapter_context *context, const struct attempt *attempt,
+                                         attempt_done done, void *arg)
+{
+    return crew_start(&kind, &adapter_sftp, context, attempt, done, arg);
+}
+
+/* Connects, looks at the host's key and logs in; no file is touched. */
+static int sftp_check(struct adapter_context *context, const struct destination *destination,
+                      const struct secret *secret, struct fault *fault)
+{
+    return crew_check(&kind, &adapter_sftp, context, destination, secret, fault);
+}
+
+const struct adapter adapter_sftp = {PROTOCOL_SFTP, &outcomes_sftp, sftp_start, crew_cancel, sftp_check};
