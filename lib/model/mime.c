@@ -110,11 +110,22 @@ void mime_add_phrase(struct buf *out, const char *text)
         add_encoded(out, text);
 }
 
-/* Sections are numbered, and the first says what the characters are: filename*0*=UTF-8''a%20b */
+/* The bytes of an encoded value that its next piece takes: "%C3" stays in one. */
+static size_t piece_size(const char *encoded, size_t left)
+{
+    size_t size = PARAMETER_PIECE;
+
+    if (left <= size)
+        return left;
+    if (encoded[size - 1] == '%')
+        return size - 1;
+    return encoded[size - 2] == '%' ? size - 2 : size;
+}
+
+/* filename*=UTF-8''a%20b, or numbered pieces: filename*0*=UTF-8''a%20b and filename*1*=c */
 void mime_add_parameter(struct buf *out, const char *name, const char *value)
 {
     struct buf encoded;
-    int section = 0;
 
     if (is_plain(value) && strlen(value) <= PARAMETER_PIECE) {
         buf_addf(out, ";\r\n %s=", name);
@@ -123,16 +134,13 @@ void mime_add_parameter(struct buf *out, const char *name, const char *value)
     }
     buf_init(&encoded, 3 * strlen(value) + 1);
     text_add_url(&encoded, value, "");
-    for (size_t at = 0; at < encoded.len; section++) {
-        size_t size = encoded.len - at < PARAMETER_PIECE ? encoded.len - at : PARAMETER_PIECE;
-        for (size_t i = 1; i < 3 && at + size < encoded.len && size > 2; i++)
-            if (encoded.data[at + size - i] == '%') { /* "%C3" stays in one piece */
-                size -= i;
-                break;
-            }
-        buf_addf(out, ";\r\n %s*%d*=%s%.*s", name, section, section ? "" : "UTF-8''", (int)size,
-                 encoded.data + at);
-        at += size;
+    bool whole = encoded.len <= PARAMETER_PIECE;
+    for (size_t at = 0, size, piece = 0; at < encoded.len; at += size, piece++) {
+        size = piece_size(encoded.data + at, encoded.len - at);
+        buf_addf(out, ";\r\n %s*", name);
+        if (!whole)
+            buf_addf(out, "%zu*", piece);
+        buf_addf(out, "=%s%.*s", piece ? "" : "UTF-8''", (int)size, encoded.data + at);
     }
     buf_release(&encoded);
 }
