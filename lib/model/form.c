@@ -290,7 +290,17 @@ const struct form_help form_common_help[] = {
     {"protocol", NULL, "how reports get there (required)"},
     {"name", NULL, "the name of the destination; default: that of the file"},
     {"description", "\"\"", "for people; nothing reads it"},
-    {"format", NULL, "what bodies become for it: \"identity\" leaves them as they are (default)"},
+    {"input", NULL,
+     "how bodies are read, as \"csv\", or an object with \"type\"; default: by their content type"},
+    {"transform", NULL,
+     "a jq program, or an object with \"program\" or \"file\" and \"results\"; default: none"},
+    {"format", NULL,
+     "what bodies become, as \"xml\", or an object with \"type\"; default: \"identity\", which leaves them "
+     "as "
+     "they are"},
+    {"charset", NULL, "of the text that the format makes: utf-8, iso-8859-1 or us-ascii; default: utf-8"},
+    {"compress", NULL, "\"gzip\" or \"none\", for what is sent; default: none"},
+    {"schema", NULL, "the name of a schema that what is sent must fit; default: none"},
     {"credentials", NULL, "the name of a file with secrets in credentials.d; default: none"},
     {"tenants", NULL, "names of the tenants that may use it; default: all"},
     {"disabled", NULL, "true: deliveries wait; default: false"},
