@@ -295,9 +295,7 @@ const struct form_help form_common_help[] = {
     {"transform", NULL,
      "a jq program, or an object with \"program\" or \"file\" and \"results\"; default: none"},
     {"format", NULL,
-     "what bodies become, as \"xml\", or an object with \"type\"; default: \"identity\", which leaves them "
-     "as "
-     "they are"},
+     "what bodies become, as \"xml\", or an object with \"type\"; default: \"identity\", as they are"},
     {"charset", NULL, "of the text that the format makes: utf-8, iso-8859-1 or us-ascii; default: utf-8"},
     {"compress", NULL, "\"gzip\" or \"none\", for what is sent; default: none"},
     {"schema", NULL, "the name of a schema that what is sent must fit; default: none"},
