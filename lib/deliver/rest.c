@@ -87,7 +87,7 @@ static struct token_request token_request_of(const struct rest *rest)
         .destination = attempt->destination,
         .secret = attempt->secret,
         .proxy = proxy_of(rest),
-        .allow_private = rest->context->allow_private || attempt->destination->allow_private,
+        .guard = attempt_guard(rest->context, attempt),
         .deadline_ms = rest->deadline_ms,
     };
 }
@@ -192,7 +192,7 @@ static struct http_request request_of(const struct rest *rest)
     return (struct http_request){
         .method = destination->method,
         .timeout_ms = left_ms > 1 ? left_ms : 1,
-        .allow_private = rest->context->allow_private || destination->allow_private,
+        .guard = attempt_guard(rest->context, &rest->pending.attempt),
         .proxy = proxy_of(rest),
         .version = version_of(destination->http_version),
         .ca_file = destination->ca_file,

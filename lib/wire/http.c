@@ -5,9 +5,11 @@
  *   starting (http_start, in the multi) --> running --> finished (its message is read) --> done is called
  *   starting --> spoilt (`later` is active) ------------------------------------------> done is called
  *
- * There are two pools of connections, because libcurl reuses a connection by host and port and asks nobody:
- * what was opened for a request that may reach private addresses must not carry one that may not. The one
- * hard rule: a final status line that came is the answer, whatever happens to the rest.
+ * libcurl reuses a connection by host and port. What was opened for a request that may reach an address must
+ * not carry one that may not: so the guard is asked when a socket is opened (on_open_socket) and once more
+ * before each request is written to its connection (on_request). Where that one was another request's, and is
+ * refused, the transfer starts again over a connection of its own. There are two pools, so that this is rare.
+ * The one hard rule: a final status line that came is the answer, whatever happens to the rest.
  */
 #include "http.h"
 
@@ -17,12 +19,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <curl/curl.h>
 #include <event2/event.h>
 #include "clock.h"
-#include "guard.h"
 #include "http_head.h"
 #include "http_proxy.h"
 #include "text.h"
@@ -56,12 +59,14 @@ struct http_transfer {
     void *arg;
     struct http_response response;
     const char *field;   /* of the head: what is handed over, or NULL */
+    struct guard guard;  /* with a reference to its lists */
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened, connect_only;
+    bool borrowed; /* the refused address was that of another request's connection */
     int shortage; /* errno of a socket that this system refused, or 0 */
     int status;   /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
-    int64_t started_ms;
+    int64_t started_ms, timeout_ms;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -85,6 +90,7 @@ static void transfer_free(struct http_transfer *transfer)
     curl_slist_free_all(transfer->headers);
     if (transfer->later)
         event_free(transfer->later);
+    guard_lists_unref((struct guard_lists *)transfer->guard.lists);
     buf_release(&transfer->response.field);
     buf_release(&transfer->response.body);
     free(transfer);
@@ -151,6 +157,8 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
         return HTTP_SHORTAGE;
     if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
         return HTTP_REFUSED_ADDRESS;
+    if (code == CURLE_ABORTED_BY_CALLBACK && transfer->refused)
+        return HTTP_REFUSED_ADDRESS;
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
     if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
         return HTTP_BROKEN; /* what the server spoke, not what we were asked to */
@@ -158,6 +166,22 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
         if (results[i].code == code)
             return results[i].result;
     return HTTP_BROKEN;
+}
+
+/* Nothing was sent over the connection that the guard refused: again, over one that is opened for it. */
+static bool start_again(struct http_transfer *transfer, CURLcode code)
+{
+    int64_t left_ms = transfer->started_ms + transfer->timeout_ms - clock_mono_ms();
+
+    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed || left_ms <= 0)
+        return false;
+    transfer->borrowed = false;
+    transfer->refused = NULL;
+    transfer->error[0] = '\0';
+    curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+    return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) == CURLE_OK &&
+           curl_multi_add_handle(transfer->pool->multi, transfer->easy) == CURLM_OK;
 }
 
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
@@ -212,7 +236,8 @@ static void pool_collect(struct pool *pool)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer_finish(transfer, code);
+        if (!start_again(transfer, code))
+            transfer_finish(transfer, code);
     }
 }
 
@@ -275,7 +300,7 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_transfer *transfer = arg;
-    const char *network = transfer->guarded ? guard_refuses(&address->addr) : NULL;
+    const char *network = transfer->guarded ? guard_refuses(&transfer->guard, &address->addr) : NULL;
 
     (void)purpose;
     if (network) {
@@ -288,6 +313,30 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     else
         transfer->opened = true;
     return fd; /* -1 is CURL_SOCKET_BAD */
+}
+
+/* The connection is there, and the request about to be written to it: it may be one that was kept. */
+static int on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_transfer *transfer = arg;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((in_port_t)remote_port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((in_port_t)remote_port)};
+    const struct sockaddr *address = NULL;
+
+    (void)local;
+    (void)local_port;
+    if (!transfer->guarded)
+        return CURL_PREREQFUNC_OK;
+    if (remote && inet_pton(AF_INET, remote, &v4.sin_addr) == 1)
+        address = (const struct sockaddr *)&v4;
+    else if (remote && inet_pton(AF_INET6, remote, &v6.sin6_addr) == 1)
+        address = (const struct sockaddr *)&v6;
+    const char *network = address ? guard_refuses(&transfer->guard, address) : "an address that cannot be read";
+    if (!network)
+        return CURL_PREREQFUNC_OK;
+    transfer->refused = network;
+    transfer->borrowed = !transfer->opened;
+    return CURL_PREREQFUNC_ABORT;
 }
 
 /* The response */
@@ -412,7 +461,7 @@ static void transfer_set_headers(struct http_transfer *transfer, const char *con
  */
 static void transfer_set_proxy(struct http_transfer *transfer, const char *url)
 {
-    const char *network = transfer->guarded ? http_proxy_refused_host(url) : NULL;
+    const char *network = transfer->guarded ? http_proxy_refused_host(url, &transfer->guard) : NULL;
     char text[200];
 
     transfer->guarded = false;
@@ -463,6 +512,8 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "dist/" DIST_VERSION);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -488,8 +539,7 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
-    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                               (long)(request->timeout_ms > 0 ? request->timeout_ms : 1)); /* 0 is for ever */
+    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)transfer->timeout_ms);
     if (head) {
         failed |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (carries) {
@@ -525,10 +575,12 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
                                  void *arg)
 {
     struct http_transfer *transfer = xcalloc(1, sizeof *transfer);
-    struct pool *pool = &http->pools[request->allow_private ? POOL_OPEN : POOL_GUARDED];
+    struct pool *pool = &http->pools[request->guard.allow_private ? POOL_OPEN : POOL_GUARDED];
 
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
-    transfer->guarded = !request->allow_private;
+    transfer->guard = (struct guard){request->guard.allow_private, guard_lists_ref(request->guard.lists)};
+    transfer->guarded = !request->guard.allow_private || request->guard.lists;
+    transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1; /* 0 is for ever */
     transfer->connect_only = request->connect_only;
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();

@@ -13,7 +13,6 @@
 #include <string.h>
 #include "address.h"
 #include "clock.h"
-#include "guard.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -203,7 +202,7 @@ static int64_t share(int64_t deadline_ms, size_t parts)
 static struct pg_sink *try_address(struct search *search, const struct pg_sink_host *host,
                                    const struct addrinfo *at, int64_t deadline_ms)
 {
-    const char *network = search->config->allow_private ? NULL : guard_refuses(at->ai_addr);
+    const char *network = guard_refuses(&search->config->guard, at->ai_addr);
     char address[ADDRESS_SIZE], text[PG_LINE_SIZE];
 
     if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST)) {
@@ -211,7 +210,7 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
         return NULL;
     }
     if (network) {
-        snprintf(text, sizeof text, "%s is %s: refused", address, network);
+        snprintf(text, sizeof text, "%s is refused: %s", address, network);
         if (search->was_refused_only)
             pg_sink_fail(search->error, PG_SINK_REFUSED_ADDRESS, text);
         return NULL;
@@ -223,13 +222,16 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
 static struct pg_sink *try_name(struct search *search, const struct pg_sink_host *host)
 {
     const struct addrinfo want = {.ai_socktype = SOCK_STREAM,
-                                  .ai_flags = address_is_numeric(host->host) ? AI_NUMERICHOST : 0};
+                                  .ai_flags = AI_NUMERICSERV |
+                                              (address_is_numeric(host->host) ? AI_NUMERICHOST : 0)};
     int64_t deadline_ms = share(search->config->deadline_ms, search->hosts_left);
     struct addrinfo *found = NULL;
     struct pg_sink *sink = NULL;
     size_t left = 0;
+    char port[12];
 
-    int error = getaddrinfo(host->host, NULL, &want, &found);
+    snprintf(port, sizeof port, "%d", host->port);
+    int error = getaddrinfo(host->host, port, &want, &found);
     if (error) {
         if (!search->was_refused_only || search->error->cause != PG_SINK_REFUSED_ADDRESS)
             pg_sink_fail(search->error, PG_SINK_CONNECT, gai_strerror(error));
