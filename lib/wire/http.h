@@ -3,10 +3,9 @@
  *
  * One deadline covers everything from the name look-up to the last byte. Redirects are not followed. The
  * response's body is read up to a ceiling and then left; a failure while reading the body of a response
- * whose status arrived is not a failure of the request. No proxy is taken from the environment, no cookie is
- * kept, no .netrc read, only http and https, TLS 1.2 and up (a request with files of its own never
- * uses a connection that was made with others), nothing is asked
- * to be compressed. Connections are kept and reused; one that was made for a request that may use private
+ * whose status arrived is not a failure of the request. No proxy is taken from the environment, nor taken
+ * away by it, no cookie is kept, no .netrc read, only http and https, TLS 1.2 and up (a request with files of
+ * its own never uses a connection that was made with others), nothing is asked to be compressed. Connections are kept and reused; one that was made for a request that may use private
  * addresses never serves one that may not. Nothing blocks: names are looked up in threads of libcurl, and a
  * look-up that outlives its request is left to its thread.
  *

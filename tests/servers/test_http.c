@@ -786,6 +786,26 @@ static void no_proxy_is_taken_from_the_environment(void **state)
     assert_int_equal(result, HTTP_ANSWERED);
 }
 
+static void the_environment_takes_no_proxy_away(void **state)
+{
+    char *proxy = url_of("");
+    struct http_request request = request_of("GET", "http://never.invalid/in/proxied");
+
+    (void)state;
+    request.proxy = proxy;
+    request.allow_private = false;
+    setenv("no_proxy", "*", 1);
+    setenv("NO_PROXY", "*", 1);
+    enum http_result proxied = ask(&request);
+    request.url = "http://rebound.test/"; /* what nobody but the proxy may look up */
+    enum http_result guarded = ask(&request);
+    unsetenv("no_proxy");
+    unsetenv("NO_PROXY");
+    assert_int_equal(proxied, HTTP_ANSWERED);
+    assert_int_equal(guarded, HTTP_ANSWERED);
+    free(proxy);
+}
+
 static void a_server_without_http2_fails_cleanly(void **state)
 {
     char *url = url_of("/in/h2");
@@ -1126,6 +1146,7 @@ int main(void)
         TEST(a_connection_that_may_be_private_is_not_lent_to_a_request_that_may_not),
         TEST(what_cannot_be_connected_says_so),
         TEST(no_proxy_is_taken_from_the_environment),
+        TEST(the_environment_takes_no_proxy_away),
         TEST(a_server_without_http2_fails_cleanly),
         TEST(tls_to_a_server_that_has_none_is_a_tls_failure),
         TEST(an_untrusted_certificate_is_a_tls_failure),
