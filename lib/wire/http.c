@@ -51,7 +51,8 @@ struct http_transfer {
     struct pool *pool; /* NULL while the handle is in no multi */
     CURL *easy;
     struct curl_slist *headers;
-    struct event *later; /* reports what http_start() found */
+    struct event *later;    /* reports what http_start() found */
+    struct event *deadline; /* ends it: libcurl forgets the time of one that waits for another's connection */
     http_done done;
     void *arg;
     struct http_response response;
@@ -85,6 +86,8 @@ static void transfer_free(struct http_transfer *transfer)
     curl_slist_free_all(transfer->headers);
     if (transfer->later)
         event_free(transfer->later);
+    if (transfer->deadline)
+        event_free(transfer->deadline);
     buf_release(&transfer->response.field);
     buf_release(&transfer->response.body);
     free(transfer);
@@ -199,6 +202,31 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
     transfer->pool = NULL;
     transfer_report(transfer);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    curl_off_t connected_us = 0;
+
+    (void)fd;
+    (void)what;
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    snprintf(transfer->error, sizeof transfer->error, "no %s within %lld ms",
+             transfer->status   ? "end"
+             : connected_us > 0 ? "answer"
+                                : "connection",
+             (long long)(clock_mono_ms() - transfer->started_ms));
+    transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+static void transfer_set_deadline(struct http_transfer *transfer, int64_t timeout_ms)
+{
+    struct timeval when = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+    transfer->deadline = evtimer_new(transfer->http->base, on_deadline, transfer);
+    if (!transfer->deadline || evtimer_add(transfer->deadline, &when) < 0)
+        abort(); /* libevent is out of memory, as in xalloc */
 }
 
 static void pool_collect(struct pool *pool)
@@ -489,8 +517,7 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
-    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                               (long)(request->timeout_ms > 0 ? request->timeout_ms : 1)); /* 0 is for ever */
+    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MAX_MS);
     if (head) {
         failed |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (carries) {
@@ -551,6 +578,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
         transfer_spoil(transfer, HTTP_BROKEN, "libcurl does not start the request");
     } else {
         transfer->pool = pool;
+        transfer_set_deadline(transfer, request->timeout_ms > 0 ? request->timeout_ms : 1);
     }
     return transfer;
 }

@@ -1036,6 +1036,49 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     ++*(int *)arg;
 }
 
+/* Who waits for a connection that another makes, in the hope of HTTP/2, keeps to his own time. */
+static void a_server_that_never_speaks_tls_holds_each_for_its_own_time(void **state)
+{
+    static const int64_t timeouts_ms[] = {1500, 300, 600, 300};
+    enum { COUNT = sizeof timeouts_ms / sizeof *timeouts_ms };
+    static struct reply replies[COUNT];
+    struct canned canned = {.answer = ""};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xasprintf("https%s", strchr(canned.url, ':'));
+    struct http_request request = request_of("POST", url);
+    for (size_t i = 0; i < COUNT; i++) {
+        replies[i] = (struct reply){0};
+        request.timeout_ms = timeouts_ms[i];
+        http_start(http, &request, on_done, &replies[i]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        wait_for(&replies[i].done);
+        assert_int_equal(replies[i].response.result, HTTP_TIMEOUT);
+        assert_in_range(replies[i].response.elapsed_ms, timeouts_ms[i] - 5, timeouts_ms[i] + 250);
+        assert_non_null(strstr(replies[i].response.text, "no connection within "));
+        free(replies[i].body);
+    }
+    canned_close(&canned);
+    free(url);
+}
+
+static void a_connection_is_made_within_its_own_time(void **state)
+{
+    struct canned canned = {.answer = ""};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xasprintf("https%s", strchr(canned.url, ':'));
+    struct http_request request = request_of("POST", url);
+    request.timeout_ms = 60000;
+    assert_int_equal(ask(&request), HTTP_TIMEOUT);
+    assert_in_range(reply.response.elapsed_ms, HTTP_CONNECT_MAX_MS - 5, HTTP_CONNECT_MAX_MS + 2000);
+    canned_close(&canned);
+    free(url);
+}
+
 static void a_hung_look_up_holds_neither_the_deadline_nor_the_loop(void **state)
 {
     struct http_request request = request_of("POST", "http://hung.test/");
@@ -1153,6 +1196,8 @@ int main(void)
         TEST(files_say_whom_to_trust_and_who_we_are),
         TEST(over_tls_requests_side_by_side_share_one_connection),
         TEST(a_connection_alone_sends_nothing),
+        TEST(a_server_that_never_speaks_tls_holds_each_for_its_own_time),
+        TEST(a_connection_is_made_within_its_own_time),
         TEST(a_hung_look_up_holds_neither_the_deadline_nor_the_loop),
         TEST(a_cancelled_request_is_silent),
         TEST(done_may_cancel_another_request),
