@@ -17,6 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <curl/curl.h>
@@ -217,6 +219,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
              : connected_us > 0 ? "answer"
                                 : "connection",
              (long long)(clock_mono_ms() - transfer->started_ms));
+    /* Else libcurl keeps a connection of HTTP/2, on which the next request may wait in vain too. */
+    curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
     transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
 }
 
@@ -300,6 +304,25 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
     return 0;
 }
 
+/*
+ * A host that went away acknowledges nothing, and HTTP/2 would send it request after request for the quarter
+ * of an hour that the kernel takes to give up. What the kernel does not take of this does no harm.
+ */
+static void notice_silence(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, 25 * 1000}, /* ms without an acknowledgement */
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 20}, /* s */
+        {IPPROTO_TCP, TCP_KEEPINTVL, 5},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_transfer *transfer = arg;
@@ -315,6 +338,8 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->shortage = errno;
     else
         transfer->opened = true;
+    if (fd >= 0)
+        notice_silence(fd);
     return fd; /* -1 is CURL_SOCKET_BAD */
 }
 

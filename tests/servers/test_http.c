@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -954,6 +955,10 @@ static int start_http2(pid_t *server)
     char *cert = xasprintf("%s/server.crt", folder);
     struct buf text;
 
+    certificate_make(folder, &(struct certificate){.name = "ca"});
+    certificate_make(folder,
+                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
+    unlink(port_file); /* of another one */
     buf_init(&text, 100);
     *server = fork();
     if (*server == 0) {
@@ -978,13 +983,10 @@ static void over_tls_requests_side_by_side_share_one_connection(void **state)
     static struct reply replies[TOGETHER];
     char *ca = xasprintf("%s/ca.crt", folder);
     struct http_request request = request_of("POST", NULL);
-    int64_t began_ms = clock_mono_ms();
+    int64_t began_ms;
     pid_t server;
 
     (void)state;
-    certificate_make(folder, &(struct certificate){.name = "ca"});
-    certificate_make(folder,
-                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
     char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server));
     request.url = url;
     request.ca_file = ca;
@@ -1007,6 +1009,58 @@ static void over_tls_requests_side_by_side_share_one_connection(void **state)
     waitpid(server, NULL, 0);
     free(url);
     free(ca);
+}
+
+static void a_shared_connection_that_did_not_answer_is_not_used_again(void **state)
+{
+    char *ca = xasprintf("%s/ca.crt", folder);
+    struct http_request request = request_of("POST", NULL);
+    pid_t server;
+
+    (void)state;
+    char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server)), *hang = xasprintf("%shang", url);
+    request.ca_file = ca;
+    request.url = url;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body, "1 2.0");
+    request.url = hang;
+    request.timeout_ms = 300;
+    assert_int_equal(ask(&request), HTTP_TIMEOUT);
+    assert_true(strstr(reply.response.text, "no answer within 3") != NULL);
+    request.url = url;
+    request.timeout_ms = 5000;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body, "2 2.0");
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    free(hang);
+    free(url);
+    free(ca);
+}
+
+/* A host that went away is noticed by the kernel, whose answer to silence would be a quarter of an hour. */
+static void a_kept_connection_to_a_host_that_went_away_is_noticed(void **state)
+{
+    int found = 0;
+
+    (void)state;
+    assert_int_equal(ask_path("POST", "/in/alive", 5000), HTTP_ANSWERED);
+    for (int fd = 3; fd < 200; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t size = sizeof peer, int_size = sizeof(int);
+        unsigned unacknowledged_ms = 0;
+        int keepalive = 0, idle_s = 0;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) < 0 || ntohs(peer.sin_port) != port)
+            continue;
+        found++;
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, &int_size), 0);
+        assert_in_range(unacknowledged_ms, 20000, 30000);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &int_size), 0);
+        assert_true(keepalive);
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &int_size), 0);
+        assert_in_range(idle_s, 1, 30);
+    }
+    assert_int_equal(found, 1);
 }
 
 static void a_connection_alone_sends_nothing(void **state)
@@ -1195,6 +1249,8 @@ int main(void)
         TEST(an_untrusted_certificate_is_a_tls_failure),
         TEST(files_say_whom_to_trust_and_who_we_are),
         TEST(over_tls_requests_side_by_side_share_one_connection),
+        TEST(a_shared_connection_that_did_not_answer_is_not_used_again),
+        TEST(a_kept_connection_to_a_host_that_went_away_is_noticed),
         TEST(a_connection_alone_sends_nothing),
         TEST(a_server_that_never_speaks_tls_holds_each_for_its_own_time),
         TEST(a_connection_is_made_within_its_own_time),
