@@ -6,10 +6,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <curl/curl.h>
 #include "guard.h"
+#include "xalloc.h"
 
 /* The part of a URL, for curl_free(), or NULL. libcurl brings addresses into one form: 0x7f.1 is 127.0.0.1.
  */
@@ -24,6 +26,26 @@ static char *part_of(const char *url, CURLUPart part, unsigned flags)
     return text;
 }
 
+/*
+ * The host of a URL, for curl_free(), or NULL, without the dots at its end: with them libcurl sees a name in
+ * 0x7f.1. and a resolver sees an address.
+ */
+static char *host_of(const char *url)
+{
+    char *host = part_of(url, CURLUPART_HOST, 0);
+    size_t size = host ? strlen(host) : 0, bare = size;
+
+    while (bare && host[bare - 1] == '.')
+        bare--;
+    if (!bare || bare == size)
+        return host;
+    char *without = xasprintf("http://%.*s/", (int)bare, host);
+    curl_free(host);
+    host = part_of(without, CURLUPART_HOST, 0);
+    free(without);
+    return host;
+}
+
 static const char *refuses(const char *host)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -31,8 +53,6 @@ static const char *refuses(const char *host)
     char address[INET6_ADDRSTRLEN] = "";
     size_t size = strlen(host), local = sizeof "localhost" - 1;
 
-    while (size && host[size - 1] == '.')
-        size--;
     if (size >= local && strncasecmp(host + size - local, "localhost", local) == 0 &&
         (size == local || host[size - local - 1] == '.'))
         return "loopback (localhost)";
@@ -49,7 +69,7 @@ static const char *refuses(const char *host)
 
 const char *http_proxy_refused_host(const char *url)
 {
-    char *host = part_of(url, CURLUPART_HOST, 0);
+    char *host = host_of(url);
     const char *network = host && *host ? refuses(host) : NULL;
 
     curl_free(host);
