@@ -427,6 +427,18 @@ static void each_method_is_sent_with_and_without_a_body(void **state)
     }
 }
 
+/* Who signed a path, or looked at it, must find it as it was. */
+static void a_path_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_path("POST", "/in/dots/../as/./is", 5000), HTTP_ANSWERED);
+    json_t *records = recorded("/in/dots/");
+    assert_int_equal(json_array_size(records), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(records, 0), "path")),
+                        "/in/dots/../as/./is");
+    json_decref(records);
+}
+
 static void a_bad_request_is_not_sent(void **state)
 {
     static const char *const bad_headers[] = {"X: a\r\nY: b",
@@ -1230,6 +1242,7 @@ int main(void)
         TEST(a_binary_body_arrives_byte_for_byte),
         TEST(only_the_headers_that_belong_there_are_sent),
         TEST(each_method_is_sent_with_and_without_a_body),
+        TEST(a_path_is_sent_as_it_is),
         TEST(a_bad_request_is_not_sent),
         TEST(a_hundred_requests_use_one_connection),
         TEST(requests_side_by_side_all_end),
