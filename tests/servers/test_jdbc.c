@@ -270,7 +270,7 @@ static int setup(void **state)
     (void)state;
     waiting = 0;
     base = event_base_new();
-    return adapter_context_init(&context, base, true, NULL);
+    return adapter_context_init(&context, base, true, NULL, NULL);
 }
 
 static int teardown(void **state)

@@ -657,6 +657,7 @@ static void addresses_are_guarded_before_the_proxy_gets_them(void **state)
         "http://127.0.0.1/", "http://2130706433/",   "http://0x7f.1/",
         "http://[::1]/",     "https://10.0.0.1/",    "http://[::ffff:10.0.0.1]/",
         "http://localhost/", "http://x.LOCALHOST./", "http://169.254.169.254/latest",
+        "http://127.0.0.1./", "http://169.254.169.254../", "http://0x7f.1./",
     };
 
     (void)state;
