@@ -1,14 +1,15 @@
 /*
  * sftp - the body as a new file on a host that is reached by SSH
  *
- *   compare  the file, after a first attempt     there: the end; not there: put
- *   put      FOLDER/.NAME.DELIVERY.tmp, rename   renamed: the end; not renamed: compare
- *   remove   the temporary file, where it may be left
+ *   compare  the file, after a first attempt         there: the end; not there: put
+ *   put      FOLDER/.DELIVERY.NUMBER.tmp, renamed    renamed: the end; not renamed: compare
+ *   remove   temporary files, where some may be left
  *
  * Nobody sees half a file under its name, and no file is replaced: version 3 of the protocol has no way to.
- * The temporary name is of the delivery, so a later attempt writes over what an earlier one left. A file that
- * is there with the same bytes is ours: an earlier attempt whose answer was lost. So all of it can be done
- * again over another connection, and nothing is ever there twice.
+ * The temporary name is of the attempt, so that an earlier one whose bytes are still on their way writes into
+ * another file; what is left of it is removed when the delivery ends. A file that is there with the same
+ * bytes is ours: an earlier attempt whose answer was lost. So all of it can be done again over another
+ * connection, and nothing is ever there twice.
  */
 #include "crew.h"
 
@@ -24,6 +25,7 @@ enum {
     PATH_BYTES = 4095,
     HOST_KEYS = 10,
     REMOVE_MS = 2000,
+    EARLIER = 9, /* attempts whose temporary files are looked after */
 };
 
 static void watch(void *line, int fd)
@@ -75,7 +77,7 @@ static void *sftp_connect(const struct crew_call *call)
     const struct destination_sftp *form = &call->destination->sftp;
     const char *host_keys[HOST_KEYS + 1];
     struct sftp_peer peer = {
-        .peer = {form->host, (int)form->port, call->allow_private, watch, call->line},
+        .peer = {form->host, (int)form->port, call->guard, watch, call->line},
         .known_hosts = form->known_hosts,
         .host_keys = host_keys,
     };
@@ -111,10 +113,22 @@ static void sftp_close(void *connection)
 struct job {
     struct sftp *sftp;
     struct errand *errand; /* the loop's, once it has its outcome */
-    char *path, *temporary;
+    char *path;
+    char *temporary[EARLIER + 1]; /* of this attempt, and of those before it; NULL where there was none */
     int64_t deadline_ms;
-    bool left; /* there may be a temporary file */
+    bool left;  /* there may be a temporary file of this attempt */
+    bool ended; /* the delivery has; there may be some of earlier ones */
 };
+
+/* As long for every name, which may be as long as the file system allows. */
+static void set_temporary(struct job *job, const struct attempt *attempt)
+{
+    int folder = (int)(strrchr(job->path, '/') + 1 - job->path);
+
+    for (int i = 0; i <= EARLIER && attempt->number - i >= 1; i++)
+        job->temporary[i] =
+            xasprintf("%.*s.%s.%d.tmp", folder, job->path, attempt->message_id, attempt->number - i);
+}
 
 static int set_paths(struct job *job, struct fault *fault)
 {
@@ -126,12 +140,9 @@ static int set_paths(struct job *job, struct fault *fault)
     int result = placeholders_expand(attempt->destination->path, &values, ESCAPE_PATH, &path, fault);
     if (result == 0 && text_starts_with(path.data, "/~/"))
         result = fault_set(fault, FAULT_CONFIG, "\"~\" is no folder"); /* libcurl's word for the home */
-    if (result == 0) {
-        const char *name = strrchr(path.data, '/') + 1;
-        job->temporary =
-            xasprintf("%.*s.%s.%s.tmp", (int)(name - path.data), path.data, name, attempt->message_id);
-    }
     job->path = buf_steal(&path, NULL);
+    if (result == 0)
+        set_temporary(job, attempt);
     return result;
 }
 
@@ -142,7 +153,7 @@ static bool is_missing(const struct sftp_answer *answer)
 }
 
 /* Whether that was all, with its outcome. */
-static bool compare(const struct job *job, struct sftp_answer *answer)
+static bool compare(struct job *job, struct sftp_answer *answer)
 {
     const struct attempt *attempt = errand_attempt(job->errand);
     bool same;
@@ -150,6 +161,7 @@ static bool compare(const struct job *job, struct sftp_answer *answer)
     sftp_compare(job->sftp, job->path, attempt->body, attempt->body_size, job->deadline_ms, &same, answer);
     if (answer->result != TRANSFER_DONE)
         return false;
+    job->ended = true;
     errand_set_event(job->errand, same ? EVENT_THERE_ALREADY : EVENT_EXISTS, "%s",
                      same ? "" : "a file with other content is there");
     return true;
@@ -172,12 +184,19 @@ static int put(struct job *job, struct fault *fault)
 {
     const struct attempt *attempt = errand_attempt(job->errand);
     const struct destination_sftp *form = &attempt->destination->sftp;
-    const struct sftp_file file = {job->temporary,     job->path,  attempt->body,
-                                   attempt->body_size, form->mode, form->make_folders};
+    const struct sftp_file file = {
+        .temporary = job->temporary[0],
+        .path = job->path,
+        .data = attempt->body,
+        .size = attempt->body_size,
+        .mode = form->mode,
+        .make_folders = form->make_folders,
+    };
     struct sftp_answer answer, there;
 
     sftp_put(job->sftp, &file, job->deadline_ms, &answer);
     if (answer.result == TRANSFER_DONE) {
+        job->ended = true;
         errand_set_event(job->errand, EVENT_WRITTEN, "%s", "");
         return 0;
     }
@@ -197,11 +216,32 @@ static int deliver(struct job *job, struct fault *fault)
     }
     if (errand_attempt(job->errand)->number <= 1)
         return put(job, fault);
-    if (compare(job, &answer)) {
-        job->left = true; /* an earlier attempt may have left it */
+    if (compare(job, &answer))
         return 0;
-    }
     return is_missing(&answer) ? put(job, fault) : set_answer(job, &answer, fault);
+}
+
+/* The errand is the loop's by now, and is not looked at any more. */
+static void clear(const struct job *job)
+{
+    const char *paths[EARLIER + 2];
+    struct sftp_answer answer; /* what stays stays */
+    size_t count = 0;
+
+    if (job->left)
+        paths[count++] = job->temporary[0];
+    for (int i = 1; i <= EARLIER && job->ended && job->temporary[i]; i++)
+        paths[count++] = job->temporary[i];
+    paths[count] = NULL;
+    if (count)
+        sftp_remove(job->sftp, paths, clock_mono_ms() + REMOVE_MS, &answer);
+}
+
+static void job_release(struct job *job)
+{
+    for (int i = 0; i <= EARLIER; i++)
+        free(job->temporary[i]);
+    free(job->path);
 }
 
 static int sftp_work(void *connection, struct errand **items, size_t count, int64_t deadline_ms,
@@ -211,12 +251,10 @@ static int sftp_work(void *connection, struct errand **items, size_t count, int6
 
     for (size_t i = 0; i < count && result == 0; i++) {
         struct job job = {.sftp = connection, .errand = items[i], .deadline_ms = deadline_ms};
-        struct sftp_answer answer;
         result = deliver(&job, fault);
-        if (result == 0 && job.left) /* what stays is written over by the next attempt */
-            sftp_remove(job.sftp, job.temporary, clock_mono_ms() + REMOVE_MS, &answer);
-        free(job.path);
-        free(job.temporary);
+        if (result == 0)
+            clear(&job);
+        job_release(&job);
     }
     return result;
 }

@@ -75,7 +75,7 @@ static void *smtp_connect(const struct crew_call *call)
     const struct destination *destination = call->destination;
     const struct destination_smtp *form = &destination->smtp;
     struct smtp_peer peer = {
-        .peer = {form->host, (int)form->port, call->allow_private, watch, call->line},
+        .peer = {form->host, (int)form->port, call->guard, watch, call->line},
         .security = securities[form->security],
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,

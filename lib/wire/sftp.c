@@ -351,11 +351,14 @@ void sftp_open(struct sftp *sftp, int64_t deadline_ms, struct sftp_answer *answe
     run_bare(sftp, NULL, deadline_ms, answer);
 }
 
-void sftp_remove(struct sftp *sftp, const char *path, int64_t deadline_ms, struct sftp_answer *answer)
+void sftp_remove(struct sftp *sftp, const char *const *paths, int64_t deadline_ms, struct sftp_answer *answer)
 {
-    const char *const words[] = {path, NULL};
-    struct curl_slist *commands = add_command(NULL, "*rm", words); /* '*': it may fail */
+    struct curl_slist *commands = NULL;
 
+    for (; *paths; paths++) {
+        const char *const words[] = {*paths, NULL};
+        commands = add_command(commands, "*rm", words); /* '*': it may fail */
+    }
     run_bare(sftp, commands, deadline_ms, answer);
     curl_slist_free_all(commands);
 }

@@ -57,7 +57,7 @@ struct sftp_file {
     const char *mode; /* "0640"; NULL: as the server makes files */
     bool make_folders;
 };
-/* Writes the temporary file, over what an earlier attempt left, and renames it; never over another file
+/* Writes the temporary file and renames it; never over another file
  * where the server keeps to version 3 of the protocol. */
 void sftp_put(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
               struct sftp_answer *answer);
@@ -65,7 +65,8 @@ void sftp_put(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_
  * differs. */
 void sftp_compare(struct sftp *sftp, const char *path, const void *data, size_t size, int64_t deadline_ms,
                   bool *same, struct sftp_answer *answer);
-/* Whether it is there or not. */
-void sftp_remove(struct sftp *sftp, const char *path, int64_t deadline_ms, struct sftp_answer *answer);
+/* Of these, ended by NULL, what there is. */
+void sftp_remove(struct sftp *sftp, const char *const *paths, int64_t deadline_ms,
+                 struct sftp_answer *answer);
 
 #endif

@@ -9,14 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "clock.h"
-#include "guard.h"
 #include "text.h"
 
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct transfer *transfer = arg;
     const struct transfer_peer *peer = transfer->peer;
-    const char *network = peer->allow_private ? NULL : guard_refuses(&address->addr);
+    const char *network = guard_refuses(&peer->guard, &address->addr);
 
     (void)purpose;
     if (!transfer->may_open)

@@ -7,7 +7,7 @@
 #ifndef DIST_TRANSFER_H
 #define DIST_TRANSFER_H
 
-#include <stdbool.h>
+#include "guard.h"
 
 enum transfer_result {
     TRANSFER_DONE,
@@ -28,7 +28,7 @@ enum { TRANSFER_TEXT_SIZE = 400 };
 struct transfer_peer {
     const char *host;
     int port;
-    bool allow_private; /* the address guard is off */
+    struct guard guard; /* of every address that is connected to */
     /* As soon as there is a socket, before it is connected; it stays the connection's. */
     void (*opened)(void *arg, int fd);
     void *arg;
