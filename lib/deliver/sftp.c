@@ -1,8 +1,9 @@
 /*
  * sftp - the body as a new file on a host that is reached by SSH
  *
- *   compare  the file, after a first attempt         there: the end; not there: put
- *   put      FOLDER/.DELIVERY.NUMBER.tmp, renamed    renamed: the end; not renamed: compare
+ *   compare  the file, after a first attempt         there: the end; not there: write
+ *   write    FOLDER/.DELIVERY.NUMBER.tmp             rename
+ *   rename   it to the file                          renamed: the end; not renamed: compare
  *   remove   temporary files, where some may be left
  *
  * Nobody sees half a file under its name, and no file is replaced: version 3 of the protocol has no way to.
@@ -180,28 +181,36 @@ static int set_answer(const struct job *job, const struct sftp_answer *answer, s
     return 0;
 }
 
+/* Whether it is there after all: there was something before, or the answer was lost. */
+static bool may_be_there(const struct sftp_answer *answer)
+{
+    return answer->result == TRANSFER_ANSWERED || answer->result == TRANSFER_BROKEN;
+}
+
 static int put(struct job *job, struct fault *fault)
 {
     const struct attempt *attempt = errand_attempt(job->errand);
     const struct destination_sftp *form = &attempt->destination->sftp;
     const struct sftp_file file = {
-        .temporary = job->temporary[0],
-        .path = job->path,
+        .path = job->temporary[0],
         .data = attempt->body,
         .size = attempt->body_size,
-        .mode = form->mode,
         .make_folders = form->make_folders,
     };
     struct sftp_answer answer, there;
 
-    sftp_put(job->sftp, &file, job->deadline_ms, &answer);
+    sftp_write(job->sftp, &file, job->deadline_ms, &answer);
+    bool written = answer.result == TRANSFER_DONE;
+    job->left = written || !is_missing(&answer);
+    if (written)
+        sftp_rename(job->sftp, job->temporary[0], job->path, form->mode, job->deadline_ms, &answer);
     if (answer.result == TRANSFER_DONE) {
+        job->left = false;
         job->ended = true;
         errand_set_event(job->errand, EVENT_WRITTEN, "%s", "");
         return 0;
     }
-    job->left = answer.result == TRANSFER_ANSWERED && !is_missing(&answer);
-    if (answer.renaming && compare(job, &there))
+    if (written && may_be_there(&answer) && compare(job, &there))
         return 0;
     return set_answer(job, &answer, fault);
 }

@@ -33,6 +33,7 @@ struct sftp {
     const char *data; /* that is sent, or compared with */
     size_t size, at;
     bool differs;
+    bool close_failed;
 };
 
 /* The key of the host */
@@ -84,12 +85,11 @@ static int on_known_host(CURL *easy, const struct curl_khkey *known, const struc
 
 /* What it says */
 
-/* Words of libcurl 7.88 for each status. */
+/* Words of libcurl 7.88 for each status; it has the same for NO_SUCH_FILE and NO_SUCH_PATH. */
 static const struct {
     const char *words;
     int code;
 } statuses[] = {
-    {"File not found", SFTP_NO_SUCH_FILE},
     {"Permission denied", 3},
     {"Operation failed", SFTP_FAILURE},
     {"Bad message from SFTP server", 5},
@@ -97,7 +97,7 @@ static const struct {
     {"Connection to SFTP server lost", 7},
     {"Operation not supported by SFTP server", 8},
     {"Invalid handle", 9},
-    {"No such file or directory", SFTP_NO_SUCH_PATH},
+    {"No such file or directory", SFTP_NO_SUCH_FILE},
     {"File already exists", SFTP_FILE_EXISTS},
     {"File is write protected", 12},
     {"No media", 13},
@@ -106,7 +106,7 @@ static const struct {
     {"Unknown principle", 16},
     {"File lock conflict", 17},
     {"Directory not empty", 18},
-    {"This is not a directory", 19},
+    {"Not a directory", 19},
     {"Invalid filename", 20},
     {"Link points to itself", 21},
 };
@@ -143,7 +143,6 @@ static void judge(const struct sftp *sftp, CURLcode code, struct sftp_answer *an
         text_copy(answer->text, sizeof answer->text, sftp->refused_key);
     } else if (answer->result == TRANSFER_BROKEN) {
         answer->code = status_of(sftp->transfer.error, code);
-        answer->renaming = code == CURLE_QUOTE_ERROR && text_starts_with(sftp->transfer.error, "rename ");
         if (answer->code || code == CURLE_QUOTE_ERROR)
             answer->result = TRANSFER_ANSWERED;
     }
@@ -237,6 +236,18 @@ static size_t on_write(char *data, size_t size, size_t count, void *arg)
     return bytes;
 }
 
+/* libcurl takes a file that could not be closed for written, and says so in its trace alone. */
+static int on_trace(CURL *easy, curl_infotype type, char *data, size_t size, void *arg)
+{
+    static const char words[] = "Failed to close libssh2 file";
+    struct sftp *sftp = arg;
+
+    (void)easy;
+    if (type == CURLINFO_TEXT && size >= sizeof words - 1 && memcmp(data, words, sizeof words - 1) == 0)
+        sftp->close_failed = true;
+    return 0;
+}
+
 static bool set_rules(struct sftp *sftp)
 {
     CURL *easy = sftp->transfer.easy;
@@ -244,6 +255,9 @@ static bool set_rules(struct sftp *sftp)
 
     sftp->transfer.may_open = true;
     failed |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L); /* else on_trace() is not called */
+    failed |= curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_trace);
+    failed |= curl_easy_setopt(easy, CURLOPT_DEBUGDATA, sftp);
     failed |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     failed |= curl_easy_setopt(easy, CURLOPT_READDATA, sftp);
     failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_write);
@@ -363,29 +377,38 @@ void sftp_remove(struct sftp *sftp, const char *const *paths, int64_t deadline_m
     curl_slist_free_all(commands);
 }
 
-void sftp_put(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
-              struct sftp_answer *answer)
+void sftp_write(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
+                struct sftp_answer *answer)
 {
-    const char *const names[] = {file->temporary, file->path, NULL};
-    const char *const mode[] = {file->mode, file->temporary, NULL};
-    struct curl_slist *commands = file->mode ? add_command(NULL, "chmod", mode) : NULL;
     CURL *easy = sftp->transfer.easy;
-    CURLcode failed = set_url(sftp, file->temporary);
+    CURLcode failed = set_url(sftp, file->path);
 
-    commands = add_command(commands, "rename", names);
     sftp->data = file->data;
     sftp->size = file->size;
     sftp->at = 0;
+    sftp->close_failed = false;
     failed |= curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
     failed |= curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)file->size);
     failed |= curl_easy_setopt(easy, CURLOPT_FTP_CREATE_MISSING_DIRS,
                                (long)(file->make_folders ? CURLFTP_CREATE_DIR : CURLFTP_CREATE_DIR_NONE));
-    failed |= curl_easy_setopt(easy, CURLOPT_POSTQUOTE, commands);
     if (failed != CURLE_OK)
         judge(sftp, failed, answer);
     else
         run(sftp, deadline_ms, answer);
-    curl_easy_setopt(easy, CURLOPT_POSTQUOTE, NULL);
+    if (answer->result == TRANSFER_DONE && sftp->close_failed) {
+        *answer = (struct sftp_answer){.result = TRANSFER_ANSWERED, .code = SFTP_FAILURE};
+        text_copy(answer->text, sizeof answer->text, "the server could not close the file");
+    }
+}
+
+void sftp_rename(struct sftp *sftp, const char *from, const char *to, const char *mode, int64_t deadline_ms,
+                 struct sftp_answer *answer)
+{
+    const char *const names[] = {from, to, NULL}, *const modes[] = {mode, from, NULL};
+    struct curl_slist *commands = mode ? add_command(NULL, "chmod", modes) : NULL;
+
+    commands = add_command(commands, "rename", names);
+    run_bare(sftp, commands, deadline_ms, answer);
     curl_slist_free_all(commands);
 }
 

@@ -37,8 +37,7 @@ enum sftp_status {
 
 struct sftp_answer {
     enum transfer_result result;
-    int code;      /* where ANSWERED: a status, 0 where it is not known */
-    bool renaming; /* all of the file is there under its temporary name */
+    int code; /* where ANSWERED: a status, 0 where it is not known */
     char text[TRANSFER_TEXT_SIZE];
 };
 
@@ -51,16 +50,18 @@ void sftp_free(struct sftp *sftp); /* NULL is fine */
 void sftp_open(struct sftp *sftp, int64_t deadline_ms, struct sftp_answer *answer);
 
 struct sftp_file {
-    const char *temporary, *path; /* absolute, without control characters */
+    const char *path; /* absolute, without control characters, as all paths here */
     const void *data;
     size_t size;
-    const char *mode; /* "0640"; NULL: as the server makes files */
-    bool make_folders;
+    bool make_folders; /* those that are not there */
 };
-/* Writes the temporary file and renames it; never over another file
- * where the server keeps to version 3 of the protocol. */
-void sftp_put(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
-              struct sftp_answer *answer);
+/* Over what is there. */
+void sftp_write(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
+                struct sftp_answer *answer);
+/* Never over another file, where the server keeps to version 3 of the protocol. `mode` ("0640", or NULL) is
+ * given to it before. */
+void sftp_rename(struct sftp *sftp, const char *from, const char *to, const char *mode, int64_t deadline_ms,
+                 struct sftp_answer *answer);
 /* DONE: *same says whether the file has these bytes and no others. Read no further than the first that
  * differs. */
 void sftp_compare(struct sftp *sftp, const char *path, const void *data, size_t size, int64_t deadline_ms,

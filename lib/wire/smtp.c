@@ -7,6 +7,7 @@
  */
 #include "smtp.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,8 @@ struct smtp {
     bool starttls; /* was sent */
     bool logged_in;
     bool goodbye;
-    int code; /* of the answer to it; 0: none yet */
+    bool foreign; /* what came is no answer of a mail server */
+    int code;     /* of the answer to it; 0: none yet */
     struct buf reply;
     struct buf login; /* what was sent as one */
     const struct smtp_mail *mail;
@@ -110,15 +112,25 @@ static size_t on_reply(char *data, size_t size, size_t count, void *arg)
     struct smtp *smtp = arg;
     size_t bytes = size * count;
 
-    if (smtp->goodbye || bytes < 3)
+    if (smtp->goodbye)
         return bytes;
-    const char code[4] = {data[0], data[1], data[2]};
-    if (strspn(code, "0123456789") == 3)
-        smtp->code = (code[0] - '0') * 100 + (code[1] - '0') * 10 + code[2] - '0';
+    smtp->foreign = bytes < 3 || !isdigit((unsigned char)data[0]) || !isdigit((unsigned char)data[1]) ||
+                    !isdigit((unsigned char)data[2]);
+    if (smtp->foreign)
+        return 0;
+    smtp->code = (data[0] - '0') * 100 + (data[1] - '0') * 10 + data[2] - '0';
     const char *from = data + (smtp->reply.len && bytes > 4 ? 4 : 0); /* the code once */
     size_t room = smtp->reply.max - smtp->reply.len, rest = bytes - (size_t)(from - data);
     buf_add(&smtp->reply, from, rest < room ? rest : room);
     return bytes;
+}
+
+/* The answer to a NOOP, which was seen as an answer before. */
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    (void)data;
+    (void)arg;
+    return size * count;
 }
 
 static size_t on_read(char *out, size_t size, size_t count, void *arg)
@@ -180,7 +192,10 @@ static void judge(const struct smtp *smtp, CURLcode code, struct smtp_answer *an
     if (code == CURLE_OK)
         return;
     answer->result = transfer_judge(&smtp->transfer, code, answer->text);
-    if (answer->result == TRANSFER_TLS && code == CURLE_USE_SSL_FAILED && !smtp->starttls) {
+    if (smtp->foreign) {
+        answer->result = TRANSFER_BROKEN;
+        text_copy(answer->text, sizeof answer->text, "what came is not SMTP");
+    } else if (answer->result == TRANSFER_TLS && code == CURLE_USE_SSL_FAILED && !smtp->starttls) {
         text_copy(answer->text, sizeof answer->text, "the server offers no STARTTLS");
     } else if (smtp->code >= 400 && smtp->code <= 599 && answer->result != TRANSFER_TIMEOUT) {
         if (answer->result != TRANSFER_TLS) {
@@ -271,8 +286,7 @@ static bool set_watch(struct smtp *smtp)
     failed |= curl_easy_setopt(easy, CURLOPT_DEBUGDATA, smtp);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_reply);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, smtp);
-    failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_reply);
-    failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, smtp);
+    failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
     failed |= curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     failed |= curl_easy_setopt(easy, CURLOPT_READDATA, smtp);
     return failed == CURLE_OK;
