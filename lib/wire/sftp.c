@@ -313,10 +313,12 @@ static CURLcode set_url(const struct sftp *sftp, const char *path)
     return failed;
 }
 
-static void run(struct sftp *sftp, int64_t deadline_ms, struct sftp_answer *answer)
+static CURLcode run(struct sftp *sftp, int64_t deadline_ms, struct sftp_answer *answer)
 {
     sftp->refused_key[0] = '\0';
-    judge(sftp, transfer_run(&sftp->transfer, deadline_ms), answer);
+    CURLcode code = transfer_run(&sftp->transfer, deadline_ms);
+    judge(sftp, code, answer);
+    return code;
 }
 
 /* "rename \"/in/.a.tmp\" \"/in/a\"" */
@@ -377,11 +379,18 @@ void sftp_remove(struct sftp *sftp, const char *const *paths, int64_t deadline_m
     curl_slist_free_all(commands);
 }
 
+/* The server said something for which libcurl has no words. */
+static void refuse_write(struct sftp_answer *answer, const char *what)
+{
+    *answer = (struct sftp_answer){.result = TRANSFER_ANSWERED, .code = SFTP_FAILURE};
+    snprintf(answer->text, sizeof answer->text, "%s: is there room?", what);
+}
+
 void sftp_write(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
                 struct sftp_answer *answer)
 {
     CURL *easy = sftp->transfer.easy;
-    CURLcode failed = set_url(sftp, file->path);
+    CURLcode failed = set_url(sftp, file->path), code = CURLE_OK;
 
     sftp->data = file->data;
     sftp->size = file->size;
@@ -394,11 +403,11 @@ void sftp_write(struct sftp *sftp, const struct sftp_file *file, int64_t deadlin
     if (failed != CURLE_OK)
         judge(sftp, failed, answer);
     else
-        run(sftp, deadline_ms, answer);
-    if (answer->result == TRANSFER_DONE && sftp->close_failed) {
-        *answer = (struct sftp_answer){.result = TRANSFER_ANSWERED, .code = SFTP_FAILURE};
-        text_copy(answer->text, sizeof answer->text, "the server could not close the file");
-    }
+        code = run(sftp, deadline_ms, answer);
+    if (answer->result == TRANSFER_DONE && sftp->close_failed)
+        refuse_write(answer, "closing the file failed");
+    else if (answer->result == TRANSFER_BROKEN && code == CURLE_SSH && !sftp->transfer.gone)
+        refuse_write(answer, "writing failed");
 }
 
 void sftp_rename(struct sftp *sftp, const char *from, const char *to, const char *mode, int64_t deadline_ms,
