@@ -806,7 +806,7 @@ static void the_environment_takes_no_proxy_away(void **state)
 
     (void)state;
     request.proxy = proxy;
-    request.allow_private = false;
+    request.guard.allow_private = false;
     setenv("no_proxy", "*", 1);
     setenv("NO_PROXY", "*", 1);
     enum http_result proxied = ask(&request);

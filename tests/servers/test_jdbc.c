@@ -760,7 +760,7 @@ static void a_private_address_is_refused_before_it_is_connected_to(void **state)
     (void)state;
     context.allow_private = false;
     struct result result = attempt_at(url, "");
-    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "127.0.0.1 is loopback");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "127.0.0.1 is refused: loopback");
     assert_true(result.local);
     result = attempt_at("postgresql://[::ffff:127.0.0.1]:1,localhost:1/d", "");
     assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "loopback");
