@@ -245,3 +245,12 @@ complete_line() {
 @test "lock files of peers name no registry" {
     run ! grep -nE '"resolved"|https?://' tests/peers/*/package-lock.json
 }
+
+@test "every table of outcomes is one whose rows are all brought about by a test" {
+    local table tables
+    mapfile -t tables < <(grep -hoE '^const struct outcome_table outcomes_[a-z0-9]+' lib/deliver/*.c | sed 's/.* //')
+    ((${#tables[@]} >= 8))
+    for table in "${tables[@]}"; do
+        grep -qE "rows_assert_all\(&$table\)" tests/servers/test_*.c || fail "no test asserts it of $table"
+    done
+}
