@@ -44,6 +44,8 @@ struct form_kind {
 extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
     form_hdfs;
 
+/* The members of every protocol, as fields() of a kind writes its own; their count. */
+size_t form_common_fields(struct form *form, struct json_field *out);
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);
 /*

@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,7 @@
 #include "clock.h"
 #include "form.h"
 #include "pg_server.h"
+#include "rows.h"
 #include "xalloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -115,6 +119,7 @@ static void on_done(void *arg, struct outcome *outcome)
 {
     struct result *result = arg;
 
+    rows_saw(&outcomes_jdbc, outcome);
     *result = (struct result){
         result->done + 1, outcome->kind, outcome->overload, outcome->local, outcome->code, "", ""};
     snprintf(result->reason, sizeof result->reason, "%s", outcome->reason);
@@ -204,6 +209,18 @@ static void assert_once(const char *more, const char *id, const char *body, enum
 }
 
 /* Surroundings */
+
+/* In the place of the C library's: whether this process gets no further thread. */
+static bool no_threads;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run_it)(void *), void *arg)
+{
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+
+    memcpy(&create, &symbol, sizeof create);
+    return no_threads ? EAGAIN : create(thread, attributes, run_it, arg);
+}
 
 static int free_port(void)
 {
@@ -942,6 +959,22 @@ static void a_restart_in_the_middle_loses_and_doubles_nothing(void **state)
     destination_unref(destination);
 }
 
+static void without_a_thread_this_host_is_blamed(void **state)
+{
+    (void)state;
+    run("CREATE TABLE threadless (n integer)");
+    no_threads = true;
+    assert_once(",'table':'threadless'", "m1", "{'n': 1}", OUTCOME_DEFERRED, "system", "no thread");
+    no_threads = false;
+    assert_once(",'table':'threadless'", "m1", "{'n': 1}", OUTCOME_DELIVERED, "written", "");
+}
+
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_jdbc);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -969,6 +1002,8 @@ int main(void)
         TEST(a_connection_that_is_lost_in_commit_may_have_written),
         TEST(an_idle_connection_that_the_server_closed_is_made_again),
         TEST(a_restart_in_the_middle_loses_and_doubles_nothing),
+        TEST(without_a_thread_this_host_is_blamed),
+        cmocka_unit_test(every_row_was_seen),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -647,6 +647,9 @@ static void every_protocol_has_a_form_to_start_with_and_explains_its_members(voi
         json_decref(start);
         all[i]->fields(&form, fields);
         assert_explained(fields, form_help((enum protocol)i));
+        struct json_field common[FORM_FIELDS_ALL] = {0};
+        form_common_fields(&form, common);
+        assert_explained(common, form_common_help);
     }
 }
 
