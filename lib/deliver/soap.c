@@ -229,19 +229,27 @@ static bool http_speaks(int status)
            (outcomes_by_code(&outcomes_soap, status)->marks & OVERLOAD);
 }
 
+/* A fault without a code broke off in front of it, or is none of SOAP's: the status counts, if it says more.
+ */
+static const struct answer *row_of_fault(const struct soap_fault *said, int status)
+{
+    if (http_speaks(status) || (!said->code[0] && status > 299))
+        return outcomes_by_code(&outcomes_soap, status);
+    if (!said->code[0])
+        return outcomes_by_event(&outcomes_soap, EVENT_BROKEN);
+    return outcomes_by_code(&outcomes_soap, outcomes_soap_code(said->code, said->subcode));
+}
+
 /* "HTTP 500 Server.Busy: come again later". */
 static void judge_fault(struct soap *soap, const struct http_response *response, struct soap_fault *said)
 {
-    int code = outcomes_soap_code(said->code, said->subcode);
-    const struct answer *row =
-        outcomes_by_code(&outcomes_soap, http_speaks(response->status) ? response->status : code);
     const char *name = said->code[0] ? said->code : "a fault without a code";
 
     mask_line(soap, said->reason);
     char *text =
         xasprintf("HTTP %d %s%s%s%s%s%s", response->status, name, said->subcode[0] ? " (" : "", said->subcode,
                   said->subcode[0] ? ")" : "", said->reason[0] ? ": " : "", said->reason);
-    exchange_judge(&soap->exchange, response, row, text);
+    exchange_judge(&soap->exchange, response, row_of_fault(said, response->status), text);
     free(text);
 }
 
