@@ -116,7 +116,7 @@ static void on_response(void *arg, struct http_response *response)
 
     call->transfer = NULL;
     s3_answer_read(response->body.data, response->body.len, &answer);
-    if (response->field.len && !answer.etag[0])
+    if (response->field.len)
         text_copy(answer.etag, sizeof answer.etag, response->field.data);
     call->done(call->arg, &answer, response);
     free(call);

@@ -28,7 +28,7 @@ struct trick {
     int status;
     const char *code; /* of an error; NULL: no body */
     bool drop, hang;
-    const char *body;
+    const char *head, *body; /* lines with their ends */
 };
 
 static struct store {
@@ -59,6 +59,8 @@ static bool is_tricked(const char *line, struct trick *trick, struct little_answ
                  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>it says so "
                  "wJalrXUtn</Message></Error>",
                  trick->code);
+    if (trick->head)
+        buf_adds(&answer->head, trick->head);
     if (trick->body)
         buf_adds(&answer->body, trick->body);
     return true;
@@ -366,6 +368,12 @@ static void an_upload_that_fails_anywhere_leaves_no_parts(void **state)
          "completing the upload: HTTP 200 InternalError"},
         {{.part = "POST /reports/big.json?uploadId", .status = 200, .code = "Odd"}, "http_5xx", "Odd"},
         {{.part = "POST /reports/big.json?uploadId", .status = 200, .body = "<CompleteMultip"},
+         "broken",
+         "the answer broke off"},
+        {{.part = "POST /reports/big.json?uploadId",
+          .status = 200,
+          .head = "ETag: \"e-2\"\r\n",
+          .body = "<CompleteMultip"},
          "broken",
          "the answer broke off"},
     };
