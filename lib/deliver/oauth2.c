@@ -3,7 +3,8 @@
  *
  *   unknown --(ask)--> asked for: everybody waits --> known --> shortly before its end, or refused: unknown
  *
- * The one hard rule: whatever the endpoint says, its waits end, each once, and by its own deadline.
+ * The one hard rule: whatever the endpoint says, its waits end, each once, and by its own deadline. The
+ * request is nobody's: it has a time of its own, and outlives whoever asked first.
  */
 #include "oauth2.h"
 
@@ -358,7 +359,6 @@ static void ask_endpoint(struct token *token, const struct token_request *reques
     const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
                                    "Accept: application/json", authorization, NULL};
     bool tls = strncasecmp(to->token_url, "https:", 6) == 0;
-    int64_t left_ms = request->deadline_ms - clock_mono_ms();
 
     buf_init(body, REQUEST_MAX);
     add_field(body, "grant_type", "client_credentials");
@@ -372,7 +372,7 @@ static void ask_endpoint(struct token *token, const struct token_request *reques
         .headers = headers,
         .body = body->data,
         .body_size = body->len,
-        .timeout_ms = left_ms > 1 ? left_ms : 1,
+        .timeout_ms = TOKEN_FETCH_MS,
         .allow_private = request->allow_private,
         .proxy = request->proxy,
         .ca_file = tls ? to->ca_file : NULL,
