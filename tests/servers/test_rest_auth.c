@@ -387,6 +387,60 @@ static void other_clients_and_scopes_have_other_tokens(void **state)
     assert_int_equal(token_script.asked, 4);
 }
 
+static void on_token(void *arg, const struct token_answer *answer)
+{
+    assert_non_null(answer->token);
+    *(bool *)arg = true;
+}
+
+static void get_token(const char *tenant, const char *scope)
+{
+    struct destination destination = guarded_by_tokens();
+    const struct token_request request = {.destination = &destination,
+                                          .secret = &client,
+                                          .allow_private = true,
+                                          .deadline_ms = clock_mono_ms() + 10000};
+    bool done = false;
+
+    destination.tenant = (char *)tenant;
+    destination.scope = scope;
+    tokens_ask(context.tokens, &request, on_token, &done);
+    while (!done)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* Whoever asks for ever new scopes pushes out his own. */
+static void tokens_of_one_tenant_make_no_room_for_anothers(void **state)
+{
+    enum { OTHERS = 200 };
+    char name[40];
+
+    (void)state;
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(name, sizeof name, "tenant-%d", i);
+        get_token(name, "reports");
+    }
+    for (int i = 0; i < TOKENS_MAX; i++) {
+        snprintf(name, sizeof name, "scope-%d", i);
+        get_token("greedy", name);
+    }
+    size_t asked = token_script.asked;
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(name, sizeof name, "tenant-%d", i);
+        get_token(name, "reports");
+    }
+    assert_int_equal(token_script.asked, asked);
+    get_token("greedy", "scope-999"); /* of his own the oldest went */
+    assert_int_equal(token_script.asked, asked);
+    get_token("greedy", "scope-0");
+    assert_int_equal(token_script.asked, asked + 1);
+    /* One who has none yet gets the place of what was not used for longest, which is one of the greedy's. */
+    get_token("new", "reports");
+    assert_int_equal(token_script.asked, asked + 2);
+    get_token("tenant-0", "reports");
+    assert_int_equal(token_script.asked, asked + 2);
+}
+
 static void what_the_token_endpoint_says_wrongly_defers(void **state)
 {
     static const struct {
@@ -772,6 +826,7 @@ int main(void)
         TEST(a_401_without_tokens_is_no_reason_to_ask_again),
         TEST(a_token_is_given_up_before_its_end),
         TEST(other_clients_and_scopes_have_other_tokens),
+        TEST(tokens_of_one_tenant_make_no_room_for_anothers),
         TEST(what_the_token_endpoint_says_wrongly_defers),
         TEST(a_busy_token_endpoint_says_when_to_come_back),
         TEST(a_token_endpoint_that_hangs_ends_each_wait_by_its_deadline),
