@@ -182,7 +182,9 @@ static int rest_check(struct form *form, struct fault *fault)
         return -1;
     if (form_check_auth(form, fault) || form_check_signing(form, fault) || check_proxy(destination, fault))
         return -1;
-    destination->gone_rejects = form->on_gone && strcmp(form->on_gone, "reject") == 0;
+    /* Of an endpoint with placeholders one URL may be gone, and not the destination. */
+    destination->gone_rejects =
+        form->on_gone ? strcmp(form->on_gone, "reject") == 0 : placeholders_present(destination->endpoint);
     return check_version(destination, fault);
 }
 
@@ -201,7 +203,8 @@ static const struct form_help rest_help[] = {
      "default: none"},
     {"proxy", NULL, "\"http://host:port\", https or socks5h; \"direct\": none; default: DIST_PROXY"},
     {"on_gone", NULL,
-     "what the status 410 does: \"disable\" the destination or \"reject\" the report; default: disable"},
+     "what the status 410 does: \"disable\" the destination or \"reject\" the report; default: disable, and "
+     "reject where the endpoint has placeholders"},
     {"tls", NULL,
      "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},
     {"allow_private", NULL, "true: private addresses may be connected to; default: false"},

@@ -442,6 +442,31 @@ static void the_sender_of_a_request_is_read(void **state)
     destination_unref(hook);
 }
 
+/* Its 410 may be about the tenant or the day in the URL: it holds not everybody's deliveries. */
+static void a_410_disables_only_an_endpoint_that_is_the_same_for_all(void **state)
+{
+    static const struct {
+        const char *endpoint, *more;
+        bool rejects;
+    } cases[] = {
+        {"https://h/hook", "", false},
+        {"https://h/{{x}", "", false},
+        {"https://h/{tenant_id}/hook", "", true},
+        {"https://h/{{?day={date}", "", true},
+        {"https://h/{tenant_id}/hook", ",'on_gone':'disable'", false},
+        {"https://h/hook", ",'on_gone':'reject'", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *form = xasprintf("{'protocol':'REST','endpoint':'%s'%s}", cases[i].endpoint, cases[i].more);
+        struct destination *hook = must_make(form, NULL);
+        assert_int_equal(hook->gone_rejects, cases[i].rejects);
+        destination_unref(hook);
+        free(form);
+    }
+}
+
 #define AUTH(auth) REST "'credentials':'c','auth':{" auth "}}"
 
 static void wrong_senders_are_refused(void **state)
@@ -877,6 +902,7 @@ int main(void)
         cmocka_unit_test(wrong_endpoints_are_refused),
         cmocka_unit_test(wrong_rest_members_are_refused),
         cmocka_unit_test(the_sender_of_a_request_is_read),
+        cmocka_unit_test(a_410_disables_only_an_endpoint_that_is_the_same_for_all),
         cmocka_unit_test(wrong_senders_are_refused),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
