@@ -71,7 +71,10 @@ int form_check_signing(const struct form *form, struct fault *fault);
 int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
 /* It can be the name of a header field. */
 bool form_header_is_name(const char *text);
-/* An http or https URL; in path and query with placeholders, but for secrets. */
+/*
+ * An http or https URL; in path and query with placeholders, but for secrets. Not http where there are
+ * credentials, but on networks of the operator's own ("allow_private").
+ */
 int form_check_endpoint(const struct destination *destination, struct fault *fault);
 /* What is put in front of paths: the same without placeholders, query and a '/' at its end. */
 int form_check_base(const struct destination *destination, struct fault *fault);

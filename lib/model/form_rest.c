@@ -53,6 +53,10 @@ int form_check_endpoint(const struct destination *destination, struct fault *fau
 
     if (form_check_url("/endpoint", url, schemes, fault))
         return -1;
+    if (destination->credentials && !destination->allow_private && strncasecmp(url, "https:", 6) != 0)
+        return fault_set(fault, FAULT_INPUT,
+                         "/endpoint: \"credentials\" would be sent in clear; take https://, or say "
+                         "\"allow_private\": true where the network is your own");
     return placeholders_check_public(url, "/endpoint", fault);
 }
 

@@ -510,6 +510,35 @@ static void wrong_senders_are_refused(void **state)
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
 }
 
+#define CLEAR(protocol, more)                                                                                \
+    "{'protocol':'" protocol "','endpoint':'http://h.example.com','credentials':'c'" more "}"
+
+/* What lets us in is as good as public on such a way, unless the network is the operator's own. */
+static void secrets_cross_no_network_in_clear_but_the_operators(void **state)
+{
+    static const char refusal[] = "/endpoint: 'credentials' would be sent in clear";
+    static const struct refusal cases[] = {
+        {CLEAR("REST", ""), refusal},
+        {CLEAR("REST", ",'auth':{'scheme':'bearer'}"), refusal},
+        {CLEAR("REST", ",'headers':{'X-Key':'{token}'}"), refusal},
+        {CLEAR("S3", ",'region':'eu','bucket':'b1c'"), refusal},
+        {CLEAR("HDFS", ",'path':'/a'"), refusal},
+    };
+    static const char *const taken[] = {
+        CLEAR("REST", ",'allow_private':true"),
+        CLEAR("S3", ",'region':'eu','bucket':'b1c','allow_private':true"),
+        CLEAR("HDFS", ",'path':'/a','allow_private':true"),
+        "{'protocol':'REST','endpoint':'HTTPS://h','credentials':'c'}",
+        "{'protocol':'REST','endpoint':'http://h','signing':{'credentials':'c'}}", /* shows no key */
+    };
+
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+    assert_refused(cases, COUNT(cases), "acme", FAULT_INPUT);
+    for (size_t i = 0; i < COUNT(taken); i++)
+        destination_unref(must_make(taken[i], NULL));
+}
+
 static void wrong_local_members_are_refused(void **state)
 {
     static const struct refusal cases[] = {
@@ -904,6 +933,7 @@ int main(void)
         cmocka_unit_test(the_sender_of_a_request_is_read),
         cmocka_unit_test(a_410_disables_only_an_endpoint_that_is_the_same_for_all),
         cmocka_unit_test(wrong_senders_are_refused),
+        cmocka_unit_test(secrets_cross_no_network_in_clear_but_the_operators),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
         cmocka_unit_test(every_protocol_has_a_form_to_start_with_and_explains_its_members),
