@@ -37,7 +37,7 @@ struct crew_line {
     struct crew *crew;           /* C */
     const struct crew_kind *kind;
     struct destination *destination; /* C: a reference */
-    bool allow_private;              /* C */
+    struct guard guard;              /* C: with a reference to its lists, which the loop drops */
     size_t batch;                    /* C: errands at once */
     pthread_t thread;                /* L */
     pthread_cond_t wake;

@@ -257,11 +257,13 @@ static int begin(struct jdbc_writer *writer)
 
     if (limit_ms < 1)
         limit_ms = 1;
-    /* A server that says yes before it is durable would lose what we call delivered. */
+    /* A server that says yes before it is durable would lose what we call delivered. What triggers have to
+     * remark of each row is for nobody here. */
     snprintf(sql, sizeof sql,
              "BEGIN ISOLATION LEVEL %s READ WRITE; SET LOCAL statement_timeout = %" PRId64
              "; SET LOCAL idle_in_transaction_session_timeout = %" PRId64
-             "; SELECT pg_catalog.set_config('synchronous_commit', 'on', true) "
+             "; SET LOCAL client_min_messages = error; SELECT pg_catalog.set_config('synchronous_commit', "
+             "'on', true) "
              "WHERE pg_catalog.current_setting('synchronous_commit') = 'off'; SAVEPOINT dist",
              writer->jdbc->isolation, limit_ms, limit_ms);
     return run(writer, sql);

@@ -123,6 +123,8 @@ static void add_part(struct buf *all, const char *part)
 static void key_of(const struct token_request *request, char key[DIGEST_TEXT_SIZE])
 {
     const struct destination *to = request->destination;
+    char networks[DIGEST_TEXT_SIZE];
+    guard_lists_key(request->guard.lists, networks); /* what is refused to one is not to fail another */
     const char *const parts[] = {to->token_url,
                                  to->scope,
                                  to->audience,
@@ -132,11 +134,12 @@ static void key_of(const struct token_request *request, char key[DIGEST_TEXT_SIZ
                                  to->key_file,
                                  request->proxy,
                                  request->secret->client_id,
-                                 request->secret->client_secret};
+                                 request->secret->client_secret,
+                                 networks};
     struct buf all;
 
     buf_init(&all, REQUEST_MAX + 8 * LIMIT_URL);
-    buf_addf(&all, "%d%d", request->allow_private, to->client_in_body);
+    buf_addf(&all, "%d%d", request->guard.allow_private, to->client_in_body);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         add_part(&all, parts[i]);
     digest_sha256(all.data, all.len, key);
@@ -398,7 +401,7 @@ static void ask_endpoint(struct token *token, const struct token_request *reques
         .body = body->data,
         .body_size = body->len,
         .timeout_ms = TOKEN_FETCH_MS,
-        .allow_private = request->allow_private,
+        .guard = request->guard,
         .proxy = request->proxy,
         .ca_file = tls ? to->ca_file : NULL,
         .cert_file = tls ? to->cert_file : NULL,

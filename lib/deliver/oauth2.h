@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "destination.h"
+#include "guard.h"
 #include "outcomes.h"
 #include "secret.h"
 
@@ -44,7 +45,7 @@ struct token_request {
     const struct destination *destination;
     const struct secret *secret;
     const char *proxy; /* as in struct http_request */
-    bool allow_private;
+    struct guard guard;
     int64_t deadline_ms; /* of this wait, clock_mono_ms() */
 };
 

@@ -24,6 +24,14 @@ const struct adapter *adapter_for(enum protocol protocol)
     return NULL;
 }
 
+struct guard attempt_guard(const struct adapter_context *context, const struct attempt *attempt)
+{
+    return (struct guard){
+        .allow_private = context->allow_private || attempt->destination->allow_private,
+        .lists = attempt->networks ? attempt->networks : context->networks,
+    };
+}
+
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
                          const char *proxy, struct fault *fault)
 {

@@ -5,9 +5,11 @@
  *   starting (http_start, in the multi) --> running --> finished (its message is read) --> done is called
  *   starting --> spoilt (`later` is active) ------------------------------------------> done is called
  *
- * There are two pools of connections, because libcurl reuses a connection by host and port and asks nobody:
- * what was opened for a request that may reach private addresses must not carry one that may not. The one
- * hard rule: a final status line that came is the answer, whatever happens to the rest.
+ * libcurl reuses a connection by host and port. What was opened for a request that may reach an address must
+ * not carry one that may not: so the guard is asked when a socket is opened (on_open_socket) and once more
+ * before each request is written to its connection (on_request). Where that one was another request's, and is
+ * refused, the transfer starts again over a connection of its own. There are two pools, so that this is rare.
+ * The one hard rule: a final status line that came is the answer, whatever happens to the rest.
  */
 #include "http.h"
 
@@ -17,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/queue.h>
@@ -24,7 +27,6 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 #include "clock.h"
-#include "guard.h"
 #include "http_head.h"
 #include "http_proxy.h"
 #include "text.h"
@@ -59,12 +61,14 @@ struct http_transfer {
     void *arg;
     struct http_response response;
     const char *field;   /* of the head: what is handed over, or NULL */
+    struct guard guard;  /* with a reference to its lists */
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened, connect_only;
-    int shortage; /* errno of a socket that this system refused, or 0 */
-    int status;   /* of the final status line, 0: not yet */
+    bool borrowed; /* the refused address was that of another request's connection */
+    int shortage;  /* errno of a socket that this system refused, or 0 */
+    int status;    /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
-    int64_t started_ms;
+    int64_t started_ms, timeout_ms;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -88,6 +92,7 @@ static void transfer_free(struct http_transfer *transfer)
     curl_slist_free_all(transfer->headers);
     if (transfer->later)
         event_free(transfer->later);
+    guard_lists_unref((struct guard_lists *)transfer->guard.lists);
     if (transfer->deadline)
         event_free(transfer->deadline);
     buf_release(&transfer->response.field);
@@ -156,6 +161,8 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
         return HTTP_SHORTAGE;
     if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
         return HTTP_REFUSED_ADDRESS;
+    if (code == CURLE_ABORTED_BY_CALLBACK && transfer->refused)
+        return HTTP_REFUSED_ADDRESS;
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
     if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
         return HTTP_BROKEN; /* what the server spoke, not what we were asked to */
@@ -163,6 +170,22 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
         if (results[i].code == code)
             return results[i].result;
     return HTTP_BROKEN;
+}
+
+/* Nothing was sent over the connection that the guard refused: again, over one that is opened for it. */
+static bool start_again(struct http_transfer *transfer, CURLcode code)
+{
+    int64_t left_ms = transfer->started_ms + transfer->timeout_ms - clock_mono_ms();
+
+    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed || left_ms <= 0)
+        return false;
+    transfer->borrowed = false;
+    transfer->refused = NULL;
+    transfer->error[0] = '\0';
+    curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+    return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) == CURLE_OK &&
+           curl_multi_add_handle(transfer->pool->multi, transfer->easy) == CURLM_OK;
 }
 
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
@@ -244,7 +267,8 @@ static void pool_collect(struct pool *pool)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer_finish(transfer, code);
+        if (!start_again(transfer, code))
+            transfer_finish(transfer, code);
     }
 }
 
@@ -326,7 +350,7 @@ static void notice_silence(int fd)
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_transfer *transfer = arg;
-    const char *network = transfer->guarded ? guard_refuses(&address->addr) : NULL;
+    const char *network = transfer->guarded ? guard_refuses(&transfer->guard, &address->addr) : NULL;
 
     (void)purpose;
     if (network) {
@@ -341,6 +365,31 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     if (fd >= 0)
         notice_silence(fd);
     return fd; /* -1 is CURL_SOCKET_BAD */
+}
+
+/* The connection is there, and the request about to be written to it: it may be one that was kept. */
+static int on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_transfer *transfer = arg;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((in_port_t)remote_port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((in_port_t)remote_port)};
+    const struct sockaddr *address = NULL;
+
+    (void)local;
+    (void)local_port;
+    if (!transfer->guarded)
+        return CURL_PREREQFUNC_OK;
+    if (remote && inet_pton(AF_INET, remote, &v4.sin_addr) == 1)
+        address = (const struct sockaddr *)&v4;
+    else if (remote && inet_pton(AF_INET6, remote, &v6.sin6_addr) == 1)
+        address = (const struct sockaddr *)&v6;
+    const char *network =
+        address ? guard_refuses(&transfer->guard, address) : "an address that cannot be read";
+    if (!network)
+        return CURL_PREREQFUNC_OK;
+    transfer->refused = network;
+    transfer->borrowed = !transfer->opened;
+    return CURL_PREREQFUNC_ABORT;
 }
 
 /* The response */
@@ -465,7 +514,7 @@ static void transfer_set_headers(struct http_transfer *transfer, const char *con
  */
 static void transfer_set_proxy(struct http_transfer *transfer, const char *url)
 {
-    const char *network = transfer->guarded ? http_proxy_refused_host(url) : NULL;
+    const char *network = transfer->guarded ? http_proxy_refused_host(url, &transfer->guard) : NULL;
     char text[200];
 
     transfer->guarded = false;
@@ -518,6 +567,8 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "dist/" DIST_VERSION);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -579,10 +630,12 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
                                  void *arg)
 {
     struct http_transfer *transfer = xcalloc(1, sizeof *transfer);
-    struct pool *pool = &http->pools[request->allow_private ? POOL_OPEN : POOL_GUARDED];
+    struct pool *pool = &http->pools[request->guard.allow_private ? POOL_OPEN : POOL_GUARDED];
 
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
-    transfer->guarded = !request->allow_private;
+    transfer->guard = (struct guard){request->guard.allow_private, guard_lists_ref(request->guard.lists)};
+    transfer->guarded = !request->guard.allow_private || request->guard.lists;
+    transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1; /* 0 is for ever */
     transfer->connect_only = request->connect_only;
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();

@@ -140,7 +140,7 @@ struct s3_call *s3_start(struct http *http, const struct s3_bucket *bucket, cons
         .body = request->body_size ? request->body : NULL,
         .body_size = request->body_size,
         .timeout_ms = request->timeout_ms,
-        .allow_private = bucket->allow_private,
+        .guard = bucket->guard,
         .ca_file = bucket->ca_file,
         .cert_file = bucket->cert_file,
         .key_file = bucket->key_file,

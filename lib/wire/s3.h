@@ -36,7 +36,7 @@ struct s3_bucket {
     const char *access_key, *secret_key;
     const char *session_token; /* or NULL */
     const char *ca_file, *cert_file, *key_file;
-    bool allow_private;
+    struct guard guard;
 };
 
 struct s3_request {

@@ -102,7 +102,7 @@ static void send_to(struct webhdfs_call *call, const char *url, const void *body
         .body = body,
         .body_size = size,
         .timeout_ms = left_ms > 0 ? left_ms : 1,
-        .allow_private = server->allow_private,
+        .guard = server->guard,
         .ca_file = server->ca_file,
         .cert_file = server->cert_file,
         .key_file = server->key_file,

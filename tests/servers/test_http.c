@@ -186,7 +186,7 @@ static enum http_result ask(const struct http_request *request)
 static struct http_request request_of(const char *method, const char *url)
 {
     return (struct http_request){
-        .method = method, .url = url, .timeout_ms = 5000, .allow_private = true, .max_response = 20000};
+        .method = method, .url = url, .timeout_ms = 5000, .guard = {.allow_private = true}, .max_response = 20000};
 }
 
 static char *url_of(const char *path)
@@ -743,7 +743,7 @@ static void private_addresses_are_refused_in_every_form(void **state)
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         char *url = xasprintf("http://%s:%d/in/guarded", hosts[i], port);
         struct http_request request = request_of("POST", url);
-        request.allow_private = false;
+        request.guard.allow_private = false;
         enum http_result result = ask(&request);
         if (result != HTTP_REFUSED_ADDRESS)
             fail_msg("%s: result %d: %s", url, (int)result, reply.response.text);
@@ -762,9 +762,9 @@ static void a_connection_that_may_be_private_is_not_lent_to_a_request_that_may_n
 
     (void)state;
     assert_int_equal(ask(&request), HTTP_ANSWERED);
-    request.allow_private = false;
+    request.guard.allow_private = false;
     assert_int_equal(ask(&request), HTTP_REFUSED_ADDRESS);
-    request.allow_private = true;
+    request.guard.allow_private = true;
     assert_int_equal(ask(&request), HTTP_ANSWERED);
     assert_true(reply.response.reused);
     free(url);
@@ -806,7 +806,7 @@ static void the_environment_takes_no_proxy_away(void **state)
 
     (void)state;
     request.proxy = proxy;
-    request.allow_private = false;
+    request.guard.allow_private = false;
     setenv("no_proxy", "*", 1);
     setenv("NO_PROXY", "*", 1);
     enum http_result proxied = ask(&request);

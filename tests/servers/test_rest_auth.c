@@ -398,7 +398,7 @@ static void get_token(const char *tenant, const char *scope)
     struct destination destination = guarded_by_tokens();
     const struct token_request request = {.destination = &destination,
                                           .secret = &client,
-                                          .allow_private = true,
+                                          .guard = {.allow_private = true},
                                           .deadline_ms = clock_mono_ms() + 10000};
     bool done = false;
 
