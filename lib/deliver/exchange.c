@@ -198,7 +198,8 @@ static int make_request(struct exchange *exchange, struct attempt *sent, struct 
     if (kind->prepare && kind->prepare(exchange, url->data, sent, fault) < 0)
         return -1;
     *what = "headers";
-    if (header_list_make(headers, sent, method_has_body(sent->destination->method), exchange->token, fault) < 0)
+    if (header_list_make(headers, sent, method_has_body(sent->destination->method), exchange->token, fault) <
+        0)
         return -1;
     secret_wipe(exchange->basic);
     exchange->basic = xstrdup_null(headers->credential);
@@ -302,8 +303,9 @@ void exchange_begin(struct exchange *exchange)
     }
 }
 
-void exchange_init(struct exchange *exchange, const struct exchange_kind *kind, struct adapter_context *context,
-                   const struct attempt *attempt, attempt_done done, void *arg)
+void exchange_init(struct exchange *exchange, const struct exchange_kind *kind,
+                   struct adapter_context *context, const struct attempt *attempt, attempt_done done,
+                   void *arg)
 {
     pending_init(&exchange->pending, kind->adapter, context, attempt, done, arg, exchange_free);
     exchange->kind = kind;

@@ -253,6 +253,7 @@ static void assert_refused(const struct refusal *cases, size_t count, const char
 #define HEADER(header) REST "'headers':{" header "}}"
 #define AMQP(connection) "{'protocol':'AMQP','connection':{" connection "},'exchange':'e','routing_key':'r'}"
 #define S3(more) "{'protocol':'S3','region':'eu-south-1'" more "}"
+#define SOAP(members) "{'protocol':'SOAP','endpoint':'https://h/'," members "}"
 #define HDFS(members) "{'protocol':'HDFS'," members "}"
 #define JDBC(connection, table) "{'protocol':'JDBC','connection':{" connection "},'table':'" table "'}"
 
@@ -261,9 +262,9 @@ static void wrong_common_members_are_refused(void **state)
     static const struct refusal cases[] = {
         {"5", "an object is wanted"},
         {"{}", "'protocol' is missing"},
-        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted"},
+        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS or SOAP is wanted"},
         {"{'protocol':'ftp'}",
-         "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted, not 'ftp'"},
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS or SOAP is wanted, not 'ftp'"},
         {"{'protocol':'REST'}", "'endpoint' is missing"},
         {"{'protocol':'null','schema':{}}", "/schema: a string is wanted, not an object"},
         {"{'protocol':'null','schema':'order'}", "/schema: the name of a file of schemas.d is wanted"},
@@ -663,6 +664,88 @@ static void wrong_connections_are_refused(void **state)
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
 }
 
+static void soap_speaks_the_version_that_its_form_or_format_says(void **state)
+{
+    static const struct {
+        const char *form;
+        bool is_12;
+    } cases[] = {
+        {SOAP("'action':'a'"), true},
+        {SOAP("'version':'1.1'"), false},
+        {SOAP("'format':'soap'"), false},
+        {SOAP("'format':{'type':'soap','version':'1.2'}"), true},
+        {SOAP("'version':'1.1','format':'soap'"), false},
+        {SOAP("'format':'xml'"), true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct destination *destination = must_make(cases[i].form, NULL);
+        assert_int_equal(destination->soap.is_12, cases[i].is_12);
+        assert_int_equal(destination->soap.password, SOAP_PASSWORD_NONE);
+        assert_int_equal(destination->auth, AUTH_PLAIN);
+        assert_string_equal(destination->method, "POST");
+        destination_unref(destination);
+    }
+}
+
+static void soap_security_takes_the_place_of_basic(void **state)
+{
+    struct destination *destination =
+        must_make(SOAP("'credentials':'c','security':{'password':'digest'}"), NULL);
+
+    (void)state;
+    assert_int_equal(destination->soap.password, SOAP_PASSWORD_DIGEST);
+    assert_true(destination->soap.timestamp);
+    assert_int_equal(destination->soap.lifetime_ms, 300000);
+    assert_int_equal(destination->auth, AUTH_NONE);
+    destination_unref(destination);
+    destination = must_make(
+        SOAP("'credentials':'c','auth':{'scheme':'bearer'},'addressing':true,'action':'urn:{data_type}',"
+             "'security':{'password':'text','lifetime':60}"),
+        NULL);
+    assert_int_equal(destination->soap.password, SOAP_PASSWORD_TEXT);
+    assert_int_equal(destination->soap.lifetime_ms, 60000);
+    assert_int_equal(destination->auth, AUTH_BEARER);
+    assert_true(destination->soap.addressing);
+    destination_unref(destination);
+    destination = must_make("{'protocol':'SOAP','endpoint':'http://h','allow_private':true,'credentials':'c',"
+                            "'security':{'password':'text','timestamp':false}}",
+                            NULL);
+    assert_false(destination->soap.timestamp);
+    destination_unref(destination);
+}
+
+static void wrong_soap_members_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {"{'protocol':'SOAP'}", "'endpoint' is missing"},
+        {SOAP("'method':'POST'"), "unknown member 'method'"},
+        {SOAP("'signing':{}"), "unknown member 'signing'"},
+        {SOAP("'version':'2'"), "/version: "},
+        {SOAP("'version':'1.2','format':'soap'"), "/version: the format makes an envelope of SOAP 1.1"},
+        {SOAP("'format':'json'"), "/format: it makes no XML"},
+        {SOAP("'format':'csv'"), "/format: it makes no XML"},
+        {SOAP("'compress':'gzip'"), "/compress: the envelope is made after that"},
+        {SOAP("'action':'a b'"), "/action: a URI is wanted"},
+        {SOAP("'action':'{token}'"), "/action: {token} is not taken here"},
+        {SOAP("'addressing':true"), "/addressing: it needs an 'action'"},
+        {SOAP("'headers':{'soapaction':'x'}"), "/headers/soapaction: 'version' and 'action' set this field"},
+        {SOAP("'headers':{'Content-Type':'x'}"), "/headers/Content-Type: 'version' and 'action'"},
+        {SOAP("'security':{'password':'digest'}"), "/security: it takes user name and password from"},
+        {SOAP("'credentials':'c','security':{}"), "/security: 'password' is missing"},
+        {SOAP("'credentials':'c','security':{'password':'sha'}"), "/security/password: "},
+        {SOAP("'credentials':'c','security':{'password':'text','lifetime':0.5}"), "/security/lifetime: "},
+        {SOAP("'credentials':'c','security':{'password':'text','timestamp':false,'lifetime':5}"),
+         "/security/lifetime: it is that of the timestamp"},
+        {"{'protocol':'SOAP','endpoint':'http://h','credentials':'c','security':{'password':'text'}}",
+         "/endpoint: 'credentials' would be sent in clear"},
+    };
+
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
 static void assert_explained(const struct json_field *fields, const struct form_help *help)
 {
     for (size_t i = 0; fields[i].name; i++) {
@@ -683,8 +766,8 @@ static void assert_explained(const struct json_field *fields, const struct form_
 
 static void every_protocol_has_a_form_to_start_with_and_explains_its_members(void **state)
 {
-    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null,
-                                                  &form_amqp, &form_jdbc, &form_s3,   &form_hdfs};
+    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null, &form_amqp,
+                                                  &form_jdbc, &form_s3,   &form_hdfs, &form_soap};
     (void)state;
     assert_int_equal(COUNT(all), PROTOCOL_COUNT);
     for (int i = 0; i < PROTOCOL_COUNT; i++) {
@@ -936,6 +1019,9 @@ int main(void)
         cmocka_unit_test(secrets_cross_no_network_in_clear_but_the_operators),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
+        cmocka_unit_test(soap_speaks_the_version_that_its_form_or_format_says),
+        cmocka_unit_test(soap_security_takes_the_place_of_basic),
+        cmocka_unit_test(wrong_soap_members_are_refused),
         cmocka_unit_test(every_protocol_has_a_form_to_start_with_and_explains_its_members),
         cmocka_unit_test(a_request_may_not_name_what_is_the_operators),
         cmocka_unit_test(placeholders_are_filled_safe_for_their_place),
