@@ -150,8 +150,7 @@ static int check_version(struct destination *destination, struct fault *fault)
     return 0;
 }
 
-/* The proxy is the operator's: what it connects to is out of the sight of the address guard. */
-static int check_proxy(const struct destination *destination, struct fault *fault)
+int form_check_proxy(const struct destination *destination, struct fault *fault)
 {
     static const char *const schemes[] = {"http", "https", "socks5h", NULL};
     const char *url = destination->proxy;
@@ -180,7 +179,7 @@ int form_check_http(struct form *form, struct fault *fault)
         return -1;
     if (form_check_tls(form, strncasecmp(destination->endpoint, "https:", 6) == 0, false, fault))
         return -1;
-    if (form_check_auth(form, fault) || check_proxy(destination, fault))
+    if (form_check_auth(form, fault) || form_check_proxy(destination, fault))
         return -1;
     /* Of an endpoint with placeholders one URL may be gone, and not the destination. */
     destination->gone_rejects =

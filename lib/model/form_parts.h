@@ -70,6 +70,8 @@ int form_check_credentials(const json_t *credentials, const char **username, str
  */
 size_t form_add_http_fields(struct form *form, struct json_field *out);
 int form_check_http(struct form *form, struct fault *fault);
+/* The proxy is the operator's: what it connects to is out of the sight of the address guard. */
+int form_check_proxy(const struct destination *destination, struct fault *fault);
 /* The rows of those that are the same wherever they are. */
 #define FORM_HELP_HTTP                                                                                       \
     {"http_version", NULL,                                                                                   \

@@ -144,6 +144,7 @@ struct s3_call *s3_start(struct http *http, const struct s3_bucket *bucket, cons
         .ca_file = bucket->ca_file,
         .cert_file = bucket->cert_file,
         .key_file = bucket->key_file,
+        .proxy = bucket->proxy,
         .field = "ETag:",
         .max_response = RESPONSE_MAX,
     };

@@ -36,6 +36,7 @@ struct s3_bucket {
     const char *access_key, *secret_key;
     const char *session_token; /* or NULL */
     const char *ca_file, *cert_file, *key_file;
+    const char *proxy; /* as of struct http_request */
     struct guard guard;
 };
 

@@ -253,6 +253,35 @@ static void encryption_and_session_tokens_are_sent_and_signed(void **state)
     assert_null(strcasestr(store.head, "x-amz-checksum"));
 }
 
+/* The proxy is the store's server, which sees whole URLs then. */
+static void the_store_is_reached_through_a_proxy(void **state)
+{
+    struct attempts *attempts = *state;
+    char *proxy = xasprintf("http://127.0.0.1:%d", little_http_port(store.server));
+    struct destination *far = attempts_destination("{'protocol':'S3','endpoint':'http://store.invalid','region':"
+                                                   "'eu-south-1','bucket':'reports','key':'k'}");
+    struct destination *direct = attempts_destination("{'protocol':'S3','endpoint':'http://store.invalid','region'"
+                                                      ":'eu-south-1','bucket':'reports','proxy':'direct'}");
+    struct destination *own = attempts_destination("{'protocol':'S3','endpoint':'http://store.invalid','region':"
+                                                   "'eu-south-1','bucket':'reports','key':'o','proxy':'%s'}",
+                                                   proxy);
+
+    attempts->attempt.destination = own;
+    attempts_expect(attempts, OUTCOME_DELIVERED, "http_2xx");
+    attempts->context.proxy = proxy;
+    attempts->attempt.destination = far;
+    attempts_expect(attempts, OUTCOME_DELIVERED, "http_2xx");
+    assert_string_equal(store.log.data, "PUT http://store.invalid/reports/o?\n"
+                                        "PUT http://store.invalid/reports/k?\n");
+    attempts->attempt.destination = direct;
+    attempts_expect(attempts, OUTCOME_DEFERRED, "connect");
+    attempts->context.proxy = NULL;
+    destination_unref(far);
+    destination_unref(direct);
+    destination_unref(own);
+    free(proxy);
+}
+
 static void every_error_code_of_the_table_is_judged_by_its_row(void **state)
 {
     struct attempts *attempts = *state;
@@ -480,6 +509,7 @@ int main(void)
         TEST(the_body_is_put_under_its_key_with_its_headers),
         cmocka_unit_test_setup_teardown(encryption_and_session_tokens_are_sent_and_signed, setup_encrypted,
                                         teardown),
+        TEST(the_store_is_reached_through_a_proxy),
         TEST(every_error_code_of_the_table_is_judged_by_its_row),
         TEST(what_is_no_answer_is_told_apart),
         TEST(a_check_asks_for_the_bucket_and_changes_nothing),

@@ -655,6 +655,8 @@ static void wrong_connections_are_refused(void **state)
         {HDFS("'endpoint':'http://n','path':'/a','user':'a b'"), "/user: the name of a user"},
         {HDFS("'endpoint':'http://n','path':'/a','permission':'0999'"), "/permission: three octal digits"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':[]"), "/datanodes: "},
+        {HDFS("'endpoint':'http://n','path':'/a','proxy':'ftp://p'"), "/proxy: a URL with"},
+        {S3(",'bucket':'b1c','proxy':'http://p/x'"), "/proxy: nothing may stand behind the port"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':['a/b']"), "/datanodes/0: the name of a host"},
         {"{'protocol':'JDBC','connection':{'url':'jdbc:postgresql:x'},'table':'t','isolation_level':'"
          "SNAPSHOT'}",
@@ -797,6 +799,8 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
         {REST "'proxy':'http://p'}", "/proxy: only the operator names a proxy"},
         {REST "'proxy':'direct'}", "/proxy: only the operator names a proxy"},
+        {"{'protocol':'S3','region':'eu','bucket':'b1c','proxy':'http://p'}", "/proxy: only the operator"},
+        {"{'protocol':'HDFS','endpoint':'http://n','path':'/a','proxy':'http://p'}", "/proxy: only the operator"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
         {REST "'input':{'type':'xml','max_nodes':500001}}",
          "/input/max_nodes: only the operator allows more than 500000"},
