@@ -4,6 +4,7 @@
 #include "adapter.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "crew.h"
 #include "http.h"
 #include "http_proxy.h"
@@ -31,6 +32,15 @@ struct guard attempt_guard(const struct adapter_context *context, const struct a
         .allow_private = context->allow_private || attempt->destination->allow_private,
         .lists = attempt->networks ? attempt->networks : context->networks,
     };
+}
+
+const char *attempt_proxy(const struct adapter_context *context, const struct attempt *attempt)
+{
+    const char *own = attempt->destination->proxy;
+
+    if (!own)
+        return context->proxy;
+    return strcmp(own, "direct") == 0 ? NULL : own;
 }
 
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
