@@ -30,10 +30,21 @@ static const struct answer *row_of(const struct pg_sink_error *error)
     return outcomes_by_code(&outcomes_jdbc, sqlstate_code(error->state));
 }
 
-void jdbc_set_state(struct errand *errand, const struct pg_sink_error *error)
+static void set_by(struct errand *errand, const struct answer *row, const struct pg_sink_error *error)
 {
-    errand_set(errand, row_of(error), sqlstate_number(error->state), "SQLSTATE %s: %s", error->state,
-               error->text);
+    errand_set(errand, row, sqlstate_number(error->state), "SQLSTATE %s: %s", error->state, error->text);
+}
+
+const struct answer *jdbc_row_before(const struct pg_sink_error *error)
+{
+    const struct answer *row = row_of(error);
+
+    return row->kind == OUTCOME_REJECTED ? outcomes_by_event(&outcomes_jdbc, EVENT_CONNECT) : row;
+}
+
+void jdbc_set_before(struct errand *errand, const struct pg_sink_error *error)
+{
+    set_by(errand, jdbc_row_before(error), error);
 }
 
 /*
@@ -259,7 +270,7 @@ static int insert_or_halve(struct jdbc_writer *writer, size_t first, size_t coun
     if (run(writer, sql))
         return -1;
     if (count == 1) {
-        jdbc_set_state(writer->parts[first].errand, &reason);
+        set_by(writer->parts[first].errand, row_of(&reason), &reason);
         writer->parts[first].errand = NULL;
         return 0;
     }
@@ -305,7 +316,8 @@ static void deliver(struct jdbc_writer *writer, size_t first, size_t count)
 
 static int transact(struct jdbc_writer *writer, size_t first, size_t count)
 {
-    if (begin(writer, count == 1) || insert_or_halve(writer, first, count))
+    writer->began = begin(writer, count == 1) == 0;
+    if (!writer->began || insert_or_halve(writer, first, count))
         return -1;
     for (size_t i = first; i < first + count; i++)
         if (writer->parts[i].errand)
@@ -321,7 +333,8 @@ static void set_all(struct jdbc_writer *writer, size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++) {
         if (writer->parts[i].errand)
-            jdbc_set_state(writer->parts[i].errand, &writer->error);
+            set_by(writer->parts[i].errand,
+                   writer->began ? row_of(&writer->error) : jdbc_row_before(&writer->error), &writer->error);
         writer->parts[i].errand = NULL;
     }
 }
@@ -349,7 +362,7 @@ int jdbc_write(struct jdbc_writer *writer, size_t first, size_t count)
         return 0;
     if (writer->error.cause != PG_SINK_STATE)
         return -1;
-    bool one_by_one = may_be_of_one(writer) && count > 1;
+    bool one_by_one = writer->began && may_be_of_one(writer) && count > 1;
     for (size_t i = first; one_by_one && i < first + count; i++)
         if (writer->parts[i].errand && jdbc_write(writer, i, 1))
             return -1;

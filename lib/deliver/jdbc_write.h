@@ -24,6 +24,7 @@ struct jdbc_writer {
     struct jdbc_part *parts;
     int64_t deadline_ms;
     struct pg_sink_error error;
+    bool began; /* of the last transaction: rows may have been sent */
 };
 
 /*
@@ -32,7 +33,11 @@ struct jdbc_writer {
  */
 int jdbc_write(struct jdbc_writer *writer, size_t first, size_t count);
 
-/* The outcome of the state in `error`. */
-void jdbc_set_state(struct errand *errand, const struct pg_sink_error *error);
+/*
+ * What the state in `error` means where it came before any row was sent: no report is to blame, so what would
+ * reject one (a trigger on logins that raises) is a connection that was refused.
+ */
+const struct answer *jdbc_row_before(const struct pg_sink_error *error);
+void jdbc_set_before(struct errand *errand, const struct pg_sink_error *error);
 
 #endif
