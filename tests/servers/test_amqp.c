@@ -14,6 +14,7 @@
 #include <event2/event.h>
 #include <jansson.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -770,6 +771,18 @@ static void a_check_publishes_nothing(void **state)
     end();
 }
 
+/* Until there is room; false: the adapter has hung up, and takes nothing (TCP asks again for minutes). */
+static bool has_room(int fd)
+{
+    struct pollfd socket = {.fd = fd, .events = POLLOUT | POLLRDHUP};
+
+    if (poll(&socket, 1, -1) > 0 && !(socket.revents & POLLOUT)) {
+        socket.events = POLLOUT;
+        return poll(&socket, 1, 1000) > 0;
+    }
+    return true;
+}
+
 /* A frame of this type again and again, as fast as they go, until the adapter hangs up. */
 static void flood(struct peer *peer, int type, const char *payload, size_t size)
 {
@@ -784,7 +797,7 @@ static void flood(struct peer *peer, int type, const char *payload, size_t size)
         whole += sizeof head + size;
         frames[whole++] = (char)FRAME_END;
     }
-    while (send(peer->fd, frames, whole, MSG_NOSIGNAL) > 0)
+    while (has_room(peer->fd) && send(peer->fd, frames, whole, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
         ;
 }
 
@@ -819,10 +832,10 @@ static void a_broker_that_talks_without_end_keeps_no_thread(void **state)
         else
             assert_result(1, OUTCOME_DELIVERED, "confirmed"); /* over a connection that is new */
         await_count(&broker.ended, 1);
-        assert_in_range(clock_mono_ms() - began_ms, 0, 4500);
+        assert_in_range(clock_mono_ms() - began_ms, 0, 9000);
         began_ms = clock_mono_ms();
         end();
-        assert_in_range(clock_mono_ms() - began_ms, 0, 1500);
+        assert_in_range(clock_mono_ms() - began_ms, 0, 3500);
     }
 }
 

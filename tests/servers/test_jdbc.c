@@ -464,6 +464,38 @@ static void a_bad_row_rejects_its_own_delivery_alone(void **state)
     destination_unref(destination);
 }
 
+static void a_row_that_an_operator_has_to_mend_holds_up_no_other(void **state)
+{
+    enum { MANY = 60 };
+    static struct result results[MANY];
+    static const struct {
+        const char *body, *state;
+    } bad[] = {{"{\"g\": 1}", "428C9"}, {"{\"n\": 7}", "XX000"}, {"{\"n\": 8}", "57014"}};
+    struct destination *destination = destination_of(",'table':'half','timeout':4");
+    int64_t began_ms = clock_mono_ms();
+
+    (void)state;
+    run("CREATE TABLE half (n integer, g integer GENERATED ALWAYS AS IDENTITY); "
+        "CREATE FUNCTION half() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.n = 7 THEN RAISE 'no' USING ERRCODE = 'XX000'; END IF; "
+        "IF NEW.n = 8 THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$; "
+        "CREATE TRIGGER half BEFORE INSERT ON half FOR EACH ROW EXECUTE FUNCTION half()");
+    for (int i = 0; i < MANY; i++) {
+        const char *body = i % 25 == 9 ? bad[i / 25].body : "{\"n\": 1}";
+        begin(destination, "m", body, strlen(body), &results[i]);
+    }
+    finish();
+    for (int i = 0; i < MANY; i++) {
+        if (i % 25 == 9)
+            assert_outcome(&results[i], OUTCOME_DEFERRED, results[i].reason, bad[i / 25].state);
+        else
+            assert_outcome(&results[i], OUTCOME_DELIVERED, "written", "");
+    }
+    assert_int_equal(number("SELECT count(*) FROM half"), MANY - 3);
+    assert_true(clock_mono_ms() - began_ms < 4000);
+    destination_unref(destination);
+}
+
 static void what_waits_together_is_written_together(void **state)
 {
     enum { MANY = 100 };
@@ -985,6 +1017,7 @@ int main(void)
         TEST(a_body_that_is_no_rows_is_rejected),
         TEST(a_second_attempt_writes_nothing_twice),
         TEST(a_bad_row_rejects_its_own_delivery_alone),
+        TEST(a_row_that_an_operator_has_to_mend_holds_up_no_other),
         TEST(what_waits_together_is_written_together),
         TEST(a_transaction_is_as_the_form_has_it),
         TEST(a_constraint_that_waits_for_commit_rejects_its_own_delivery_alone),
