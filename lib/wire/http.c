@@ -63,8 +63,8 @@ struct http_transfer {
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened, connect_only;
     bool borrowed; /* the refused address was that of another request's connection */
-    int shortage; /* errno of a socket that this system refused, or 0 */
-    int status;   /* of the final status line, 0: not yet */
+    int shortage;  /* errno of a socket that this system refused, or 0 */
+    int status;    /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
     int64_t started_ms, timeout_ms;
     char error[CURL_ERROR_SIZE];
@@ -331,7 +331,8 @@ static int on_request(void *arg, char *remote, char *local, int remote_port, int
         address = (const struct sockaddr *)&v4;
     else if (remote && inet_pton(AF_INET6, remote, &v6.sin6_addr) == 1)
         address = (const struct sockaddr *)&v6;
-    const char *network = address ? guard_refuses(&transfer->guard, address) : "an address that cannot be read";
+    const char *network =
+        address ? guard_refuses(&transfer->guard, address) : "an address that cannot be read";
     if (!network)
         return CURL_PREREQFUNC_OK;
     transfer->refused = network;

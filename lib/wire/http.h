@@ -7,8 +7,8 @@
  * kept, no .netrc read, only http and https, TLS 1.2 and up (a request with files of its own never
  * uses a connection that was made with others), nothing is asked
  * to be compressed. Connections are kept and reused; one that was made for a request whose guard let it pass
- * never serves one whose guard does not: that one gets a connection of its own, or none. Nothing blocks: names are looked up in threads of libcurl, and a
- * look-up that outlives its request is left to its thread.
+ * never serves one whose guard does not: that one gets a connection of its own, or none. Nothing blocks:
+ * names are looked up in threads of libcurl, and a look-up that outlives its request is left to its thread.
  *
  * A kept connection that turns out closed before one byte of the answer came is replaced by libcurl, which
  * sends the request once more, whatever its method (at most 5 times, within the same deadline). The server
@@ -38,8 +38,8 @@ struct event_base;
 struct http;
 
 /*
- * max_connections: idle ones that are kept, of each of the two kinds (private addresses allowed by the guard or not). NULL
- * with the fault (SYSTEM). The base is borrowed until http_free().
+ * max_connections: idle ones that are kept, of each of the two kinds (private addresses allowed by the guard
+ * or not). NULL with the fault (SYSTEM). The base is borrowed until http_free().
  */
 struct http *http_new(struct event_base *base, int max_connections, struct fault *fault);
 /* Requests under way are cancelled without a call. NULL is fine. Not from inside of a http_done. */
@@ -73,7 +73,8 @@ struct http_request {
     /*
      * "http://host:port", https or socks5h: what connects in our place; NULL: nobody. The proxy is trusted to
      * keep away from networks that the guard refuses, since it looks the name up; of a URL whose host is an
-     * address the guard is asked all the same. The proxy's own address is the operator's choice and is not guarded.
+     * address the guard is asked all the same. The proxy's own address is the operator's choice and is not
+     * guarded.
      */
     const char *proxy;
     /* Nothing is sent: the connection is made, with its TLS, and closed. ANSWERED with the status 0. */

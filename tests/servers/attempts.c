@@ -53,7 +53,7 @@ int attempts_setup(void **state)
     };
     outcome_init(&attempts->outcome);
     *state = attempts;
-    return adapter_context_init(&attempts->context, attempts->base, true, NULL);
+    return adapter_context_init(&attempts->context, attempts->base, true, NULL, NULL);
 }
 
 int attempts_teardown(void **state)

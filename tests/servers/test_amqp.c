@@ -288,7 +288,7 @@ static void begin(const struct script *script, const char *connect_timeout, cons
 
     start_broker(script);
     base = event_base_new();
-    assert_int_equal(adapter_context_init(&context, base, true, NULL), 0);
+    assert_int_equal(adapter_context_init(&context, base, true, NULL, NULL), 0);
     char *text = xasprintf("{\"protocol\": \"AMQP\", \"connection\": {\"host\": \"127.0.0.1\", \"port\": %d, "
                            "\"connect_timeout\": \"%s\"}, \"exchange\": \"e\", \"routing_key\": \"r\", "
                            "\"timeout\": \"%s\"}",
