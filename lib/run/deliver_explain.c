@@ -43,8 +43,8 @@ static int64_t delay_ms(const struct retry_policy *policy, int number)
     return number == 1 ? 0 : retry_delay_ms(policy, number - 1, -1, 0.5);
 }
 
-/* The codes of a row: "429", "200 to 299", "ENOSPC", "22000 to 22ZZZ"; "any other" for a range that ends without a
- * name; "-" of an event. */
+/* The codes of a row: "429", "200 to 299", "ENOSPC", "22000 to 22ZZZ"; "any other" for a range that ends
+ * without a name; "-" of an event. */
 static const char *code_of(const struct outcome_table *table, const struct answer *row, bool event,
                            char text[CODE_SIZE])
 {

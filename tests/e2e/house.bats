@@ -223,3 +223,25 @@ complete_line() {
     run -0 env -u ASAN_OPTIONS systemd-analyze verify --man=no "$to"/*
     [[ ! $output ]] || fail "$output"
 }
+
+@test "what npm cannot fetch is told by install-deps and is no failure; what is there is not asked for" {
+    local copy=$BATS_TEST_TMPDIR/root peer=$BATS_TEST_TMPDIR/root/tests/peers/some
+    mkdir -p "$copy/scripts" "$peer" "$BATS_TEST_TMPDIR/bin"
+    cp scripts/install-deps "$copy/scripts"
+    printf '#!/bin/sh\necho installed\n' >"$BATS_TEST_TMPDIR/bin/dpkg-query"
+    chmod +x "$BATS_TEST_TMPDIR/bin/dpkg-query"
+    cp tests/peers/webhooks/package*.json "$peer"
+    export PATH=$BATS_TEST_TMPDIR/bin:$PATH npm_config_registry=http://127.0.0.1:1/ npm_config_cache=$BATS_TEST_TMPDIR/npm
+    run -0 --separate-stderr "$copy/scripts/install-deps"
+    [[ $stderr == *'could not fetch what tests/peers/some needs; tests that need it are skipped'* && ! -e $peer/node_modules ]]
+    run -1 "$copy/scripts/install-deps" --check
+    [[ $output == tests/peers/some ]]
+    mkdir "$peer/node_modules"
+    touch "$peer/node_modules/.package-lock.json"
+    run -0 "$copy/scripts/install-deps"
+    [[ ! $output ]]
+}
+
+@test "lock files of peers name no registry" {
+    run ! grep -nE '"resolved"|https?://' tests/peers/*/package-lock.json
+}

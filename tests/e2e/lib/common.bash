@@ -40,6 +40,12 @@ process_gone() {
     ! kill -0 "$1" 2>/dev/null
 }
 
+# needs_peer NAME: skips the test where the program of tests/peers/NAME has not got what it is made of
+needs_peer() {
+    [[ -e $ROOT/tests/peers/$1/node_modules/.package-lock.json ]] ||
+        skip "tests/peers/$1 lacks its modules: scripts/install-deps gets them by npm"
+}
+
 # plain_text: a page as mandoc prints it, without its bold letters and tabs
 plain_text() {
     sed $'s/.\b//g' | expand
