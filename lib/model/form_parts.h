@@ -22,7 +22,9 @@ struct form {
     json_t *tls;             /* protocols with a connection */
     json_t *auth, *signing;  /* REST */
     const char *on_gone;     /* REST */
-    const char *mode;        /* file */
+    const char *mode, *sync, *folder_mode; /* file */
+    const char *umask;                     /* exec */
+    json_t *limits;                        /* exec */
     const char *style;       /* S3 */
     json_t *connection;      /* AMQP, JDBC */
     struct form_jdbc_members jdbc;
