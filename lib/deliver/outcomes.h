@@ -34,7 +34,10 @@ enum outcome_event {
     EVENT_NACK,
     EVENT_BLOCKED,
     EVENT_ONE_OF_SEVERAL,
-    EVENT_TOKEN, /* no access token was given */
+    EVENT_TOKEN,          /* no access token was given */
+    EVENT_SAID_DELIVERED, /* a command told how it went, in words */
+    EVENT_SAID_DEFERRED,
+    EVENT_SAID_REJECTED,
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */

@@ -62,6 +62,25 @@ enum auth_scheme {
     AUTH_SCHEME_COUNT
 };
 
+/* file: what is on the disk before a report counts as delivered. */
+enum file_sync { SYNC_FULL, SYNC_FILE, SYNC_NONE }; /* the file and its name; the file; nothing */
+
+/* A user or a group; a name is looked up when the configuration is read. */
+struct file_owner {
+    const char *name; /* or an id in digits; NULL: nobody is named */
+    bool known;
+    unsigned id;
+};
+
+/* exec: 0: as for the program that starts it */
+struct exec_limits {
+    int64_t cpu_s;      /* seconds of processor time */
+    int64_t memory;     /* bytes of address space */
+    int64_t file_size;  /* bytes of a file that it writes */
+    int64_t open_files; /* default 1024 */
+    int64_t processes;  /* of its user, altogether */
+};
+
 struct destination {
     char *name;
     char *origin; /* where it was defined: "destinations.d/ops.json", "request" */
@@ -114,12 +133,21 @@ struct destination {
 
     const char *path; /* file: absolute, with placeholders; HDFS: likewise, in the file system */
     int64_t mode;     /* file: permission bits, default 0640 */
+    enum file_sync sync;
+    struct file_owner owner, group; /* file: NULL names: whoever writes */
+    bool make_folders;              /* file: those that are not there */
+    int64_t folder_mode;            /* file: of those, default 0750 */
 
     struct destination_amqp amqp;
     struct destination_soap soap;
     struct jdbc *jdbc; /* JDBC: jdbc.h; owned */
 
-    json_t *command; /* exec: array of strings, the first an absolute path; placeholders in the others */
+    json_t *command;    /* exec: array of strings, the first an absolute path; placeholders in the others */
+    const char *folder; /* exec: where it runs, absolute; default "/" */
+    json_t
+        *environment; /* exec: object of strings with placeholders, beside what all commands get; or NULL */
+    int64_t umask;    /* exec: default 0077 */
+    struct exec_limits limits;
 
     unsigned references; /* see destination_ref() */
 };
