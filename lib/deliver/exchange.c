@@ -41,16 +41,6 @@ static void exchange_free(struct pending *pending)
     free(exchange);
 }
 
-/* The proxy of the destination, or of the setting. */
-static const char *proxy_of(const struct exchange *exchange)
-{
-    const char *own = exchange->pending.attempt.destination->proxy;
-
-    if (!own)
-        return exchange->context->proxy;
-    return strcmp(own, "direct") == 0 ? NULL : own;
-}
-
 static struct token_request token_request_of(const struct exchange *exchange)
 {
     const struct attempt *attempt = &exchange->pending.attempt;
@@ -58,7 +48,7 @@ static struct token_request token_request_of(const struct exchange *exchange)
     return (struct token_request){
         .destination = attempt->destination,
         .secret = attempt->secret,
-        .proxy = proxy_of(exchange),
+        .proxy = attempt_proxy(exchange->context, attempt),
         .guard = attempt_guard(exchange->context, attempt),
         .deadline_ms = exchange->deadline_ms,
     };
@@ -175,7 +165,7 @@ static struct http_request request_of(const struct exchange *exchange)
         .method = destination->method,
         .timeout_ms = left_ms > 1 ? left_ms : 1,
         .guard = attempt_guard(exchange->context, &exchange->pending.attempt),
-        .proxy = proxy_of(exchange),
+        .proxy = attempt_proxy(exchange->context, &exchange->pending.attempt),
         .version = version_of(destination->http_version),
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,
@@ -198,7 +188,8 @@ static int make_request(struct exchange *exchange, struct attempt *sent, struct 
     if (kind->prepare && kind->prepare(exchange, url->data, sent, fault) < 0)
         return -1;
     *what = "headers";
-    if (header_list_make(headers, sent, method_has_body(sent->destination->method), exchange->token, fault) < 0)
+    if (header_list_make(headers, sent, method_has_body(sent->destination->method), exchange->token, fault) <
+        0)
         return -1;
     secret_wipe(exchange->basic);
     exchange->basic = xstrdup_null(headers->credential);
@@ -302,8 +293,9 @@ void exchange_begin(struct exchange *exchange)
     }
 }
 
-void exchange_init(struct exchange *exchange, const struct exchange_kind *kind, struct adapter_context *context,
-                   const struct attempt *attempt, attempt_done done, void *arg)
+void exchange_init(struct exchange *exchange, const struct exchange_kind *kind,
+                   struct adapter_context *context, const struct attempt *attempt, attempt_done done,
+                   void *arg)
 {
     pending_init(&exchange->pending, kind->adapter, context, attempt, done, arg, exchange_free);
     exchange->kind = kind;

@@ -4,9 +4,10 @@
  *   start --> (OAuth2: waits for a token) --> request --> judged and reported
  *                       ^---- 401, the first time: the token is forgotten
  *
- * Both requests, and the wait, are within one timeout_ms. Redirects are not followed. Nothing of a secret that a
- * response repeats goes into the outcome. What is not in the hands of a protocol comes from the members of the
- * destination that REST has: endpoint, method, headers, http_version, auth, proxy, the TLS files.
+ * Both requests, and the wait, are within one timeout_ms. Redirects are not followed. Nothing of a secret
+ * that a response repeats goes into the outcome. What is not in the hands of a protocol comes from the
+ * members of the destination that REST has: endpoint, method, headers, http_version, auth, proxy, the TLS
+ * files.
  */
 #ifndef DIST_EXCHANGE_H
 #define DIST_EXCHANGE_H
@@ -23,8 +24,8 @@ struct token_wait;
 struct exchange_kind {
     const struct adapter *adapter;
     /*
-     * Changes what is sent (a copy of the attempt, for this request alone) to the URL. What it points at then is the
-     * exchange's. CONFIG where the form cannot be used, INPUT where the body cannot be sent.
+     * Changes what is sent (a copy of the attempt, for this request alone) to the URL. What it points at then
+     * is the exchange's. CONFIG where the form cannot be used, INPUT where the body cannot be sent.
      */
     int (*prepare)(struct exchange *exchange, const char *url, struct attempt *sent, struct fault *fault);
     /* An answer with a status: sets the outcome, whose response is there. Else exchange_judge_status(). */
@@ -49,11 +50,13 @@ struct exchange {
 };
 
 /* For the contents of zeroed memory from the heap, which is freed with it. */
-void exchange_init(struct exchange *exchange, const struct exchange_kind *kind, struct adapter_context *context,
-                   const struct attempt *attempt, attempt_done done, void *arg);
+void exchange_init(struct exchange *exchange, const struct exchange_kind *kind,
+                   struct adapter_context *context, const struct attempt *attempt, attempt_done done,
+                   void *arg);
 void exchange_begin(struct exchange *exchange);
 void exchange_cancel(struct attempt_handle *handle); /* for struct adapter */
-/* The same as struct adapter's check(), of a fresh exchange: connects, and is let in where a token says so. */
+/* The same as struct adapter's check(), of a fresh exchange: connects, and is let in where a token says so.
+ */
 int exchange_check(struct exchange *exchange, struct pending_trial *trial);
 
 /* Overwrites what is secret of this attempt, in what a destination said. */

@@ -97,6 +97,8 @@ static int add_authorization(struct header_list *list, const struct attempt *att
         if (!pair)
             return fault_set(fault, FAULT_CONFIG, "auth: the credentials have no 'username' with 'password'");
         break;
+    case AUTH_NONE:
+        return 0;
     case AUTH_PLAIN:
     case AUTH_SCHEME_COUNT:
         break;

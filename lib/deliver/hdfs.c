@@ -404,6 +404,7 @@ static struct hdfs *hdfs_new(struct adapter_context *context, const struct attem
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,
         .key_file = destination->key_file,
+        .proxy = attempt_proxy(context, attempt),
         .guard = attempt_guard(context, attempt),
     };
     return hdfs;

@@ -32,7 +32,7 @@ static void smtp_fields(struct form *form, struct json_field out[FORM_FIELDS])
     const struct json_field fields[] = {
         {.name = "host", .kind = JSON_KIND_STRING, .required = true, .target = &smtp->host},
         {.name = "port", .kind = JSON_KIND_INT, .target = &smtp->port, .min = 1, .max = PORT_MAX},
-        {.name = "security", .kind = JSON_KIND_WORD, .target = &form->security, .words = securities},
+        {.name = "security", .kind = JSON_KIND_WORD, .target = &form->encryption, .words = securities},
         {.name = "login", .kind = JSON_KIND_WORD, .target = &form->login, .words = logins},
         {.name = "username",
          .kind = JSON_KIND_STRING,
@@ -155,7 +155,7 @@ static int smtp_check(struct form *form, struct fault *fault)
 {
     struct destination_smtp *smtp = &form->destination->smtp;
 
-    smtp->security = (enum mail_security)index_of(securities, form->security);
+    smtp->security = (enum mail_security)index_of(securities, form->encryption);
     smtp->attached = index_of(reports, form->report) == 1;
     smtp->bearer = index_of(logins, form->login) == 1;
     if (!smtp->port)

@@ -68,7 +68,7 @@ struct http_transfer {
     int shortage;  /* errno of a socket that this system refused, or 0 */
     int status;    /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
-    int64_t started_ms, timeout_ms;
+    int64_t started_ms;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -175,16 +175,13 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
 /* Nothing was sent over the connection that the guard refused: again, over one that is opened for it. */
 static bool start_again(struct http_transfer *transfer, CURLcode code)
 {
-    int64_t left_ms = transfer->started_ms + transfer->timeout_ms - clock_mono_ms();
-
-    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed || left_ms <= 0)
+    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed)
         return false;
     transfer->borrowed = false;
     transfer->refused = NULL;
     transfer->error[0] = '\0';
     curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
     return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-           curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) == CURLE_OK &&
            curl_multi_add_handle(transfer->pool->multi, transfer->easy) == CURLM_OK;
 }
 
@@ -635,7 +632,6 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
     transfer->guard = (struct guard){request->guard.allow_private, guard_lists_ref(request->guard.lists)};
     transfer->guarded = !request->guard.allow_private || request->guard.lists;
-    transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1; /* 0 is for ever */
     transfer->connect_only = request->connect_only;
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();

@@ -57,9 +57,9 @@ enum http_version {
 };
 
 /*
- * Everything is borrowed until the request is done or cancelled; url and headers only until http_start()
- * returns. A header that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is
- * no header or holds a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL.
+ * `body` is borrowed until the request is done or cancelled, all else until http_start() returns. A header
+ * that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is no header or holds
+ * a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL.
  * Content-Type is sent where `headers` has it, User-Agent is "dist/VERSION" where they have none.
  */
 struct http_request {

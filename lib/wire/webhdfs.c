@@ -106,6 +106,7 @@ static void send_to(struct webhdfs_call *call, const char *url, const void *body
         .ca_file = server->ca_file,
         .cert_file = server->cert_file,
         .key_file = server->key_file,
+        .proxy = server->proxy,
         .field = "Location:",
         .max_response = call->request.max_response > ANSWER_MAX ? call->request.max_response : ANSWER_MAX,
     };

@@ -30,6 +30,7 @@ struct webhdfs {
     const char *delegation;  /* a token, in place of the user; or NULL. No text of ours repeats it */
     const json_t *datanodes; /* array of host names, or NULL */
     const char *ca_file, *cert_file, *key_file;
+    const char *proxy; /* as of struct http_request */
     struct guard guard;
 };
 

@@ -15,6 +15,7 @@
 #include <event2/event.h>
 #include "fdio.h"
 #include "namenode.h"
+#include "rows.h"
 #include "secret.h"
 #include "webhdfs.h"
 #include "xalloc.h"
@@ -261,6 +262,24 @@ static void empty_bodies_and_folders_in_the_way(void **state)
     free(path);
 }
 
+/* The setting is for what is on the internet; a cluster that is behind a proxy names it. */
+static void the_cluster_is_reached_through_a_proxy_only_where_the_form_names_one(void **state)
+{
+    struct attempts *attempts = *state;
+    char *proxy = xasprintf("http://127.0.0.1:%d", namenode_port(&namenode));
+    struct destination *far = attempts_destination(
+        "{'protocol':'HDFS','endpoint':'http://cluster.invalid','path':'/x','proxy':'%s'}", proxy);
+
+    attempts->context.proxy = (char *)"http://127.0.0.1:1";
+    attempts_expect(attempts, OUTCOME_DELIVERED, "written");
+    attempts->attempt.destination = far;
+    attempts_try(attempts);
+    assert_non_null(strstr(namenode.log.data, "CREATE ? user=-\n")); /* a whole URL, which it does not know */
+    attempts->context.proxy = NULL;
+    destination_unref(far);
+    free(proxy);
+}
+
 static void every_exception_of_the_table_is_judged_by_its_row(void **state)
 {
     struct attempts *attempts = *state;
@@ -473,6 +492,12 @@ static void an_attempt_can_be_cancelled_at_every_step(void **state)
     }
 }
 
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_hdfs);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -485,6 +510,7 @@ int main(void)
         TEST(a_name_may_be_as_long_as_the_file_system_allows),
         TEST(a_file_that_is_there_is_ours_by_its_bytes_and_never_replaced),
         TEST(empty_bodies_and_folders_in_the_way),
+        TEST(the_cluster_is_reached_through_a_proxy_only_where_the_form_names_one),
         TEST(every_exception_of_the_table_is_judged_by_its_row),
         TEST(a_failure_at_any_step_is_deferred_and_leaves_no_temporary_file),
         TEST(answers_that_make_no_sense_are_no_success),
@@ -494,6 +520,7 @@ int main(void)
         TEST(a_delegation_token_goes_in_place_of_the_user_and_into_no_text),
         TEST(a_check_asks_for_the_folder_and_changes_nothing),
         TEST(an_attempt_can_be_cancelled_at_every_step),
+        cmocka_unit_test(every_row_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
