@@ -315,8 +315,6 @@ void smtp_free(struct smtp *smtp)
 {
     if (!smtp)
         return;
-    if (smtp->transfer.fd >= 0)
-        shutdown(smtp->transfer.fd, SHUT_RD); /* QUIT goes, and its answer is not waited for */
     transfer_release(&smtp->transfer);
     curl_slist_free_all(smtp->connect_to);
     buf_release(&smtp->reply);

@@ -15,6 +15,7 @@ struct transfer {
     bool may_open;       /* without it a transfer that needs a new connection ends as BROKEN */
     bool opened;         /* a socket, in this run */
     int fd;              /* the last socket, or -1 before there was one; libcurl's */
+    int64_t deadline_ms; /* of this run */
     int shortage;        /* errno of a socket that this system refused, or 0 */
     const char *refused; /* the network of the last address that the guard refused, or NULL */
     char error[CURL_ERROR_SIZE];
@@ -25,7 +26,8 @@ struct transfer {
  * libcurl has no memory, or cannot do that. The struct must not move.
  */
 int transfer_init(struct transfer *transfer, const struct transfer_peer *peer, const char *protocols);
-void transfer_release(struct transfer *transfer); /* closes the connection; zeroed memory is fine */
+/* Closes the connection; its goodbye is sent, and no answer waited for. Zeroed memory is fine. */
+void transfer_release(struct transfer *transfer);
 /* Performs what was set, until the deadline (monotonic clock). */
 CURLcode transfer_run(struct transfer *transfer, int64_t deadline_ms);
 /* What a failure is, where the protocol knows no better; never DONE or ANSWERED. The text is printable. */

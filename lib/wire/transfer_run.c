@@ -45,6 +45,24 @@ static int on_close_socket(void *arg, curl_socket_t fd)
     return close(fd);
 }
 
+/*
+ * It is asked again and again, also while libcurl says goodbye. Where a server that is late does not answer
+ * to that either, libcurl gives up after a second and forgets to free the session of libssh2; where it is
+ * gone, it does not.
+ */
+static int on_progress(void *arg, curl_off_t down_size, curl_off_t down, curl_off_t up_size, curl_off_t up)
+{
+    const struct transfer *transfer = arg;
+
+    (void)down_size;
+    (void)down;
+    (void)up_size;
+    (void)up;
+    if (transfer->fd >= 0 && clock_mono_ms() >= transfer->deadline_ms)
+        shutdown(transfer->fd, SHUT_RD);
+    return 0;
+}
+
 int transfer_init(struct transfer *transfer, const struct transfer_peer *peer, const char *protocols)
 {
     CURLcode failed = CURLE_OK;
@@ -63,6 +81,9 @@ int transfer_init(struct transfer *transfer, const struct transfer_peer *peer, c
     failed |= curl_easy_setopt(easy, CURLOPT_MAXCONNECTS, 1L);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
+    failed |= curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
+    failed |= curl_easy_setopt(easy, CURLOPT_XFERINFODATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
     failed |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer);
     if (failed == CURLE_OK)
@@ -73,6 +94,8 @@ int transfer_init(struct transfer *transfer, const struct transfer_peer *peer, c
 
 void transfer_release(struct transfer *transfer)
 {
+    if (transfer->fd >= 0 && transfer->easy)
+        shutdown(transfer->fd, SHUT_RD);
     if (transfer->easy)
         curl_easy_cleanup(transfer->easy);
     transfer->easy = NULL;
@@ -83,6 +106,7 @@ CURLcode transfer_run(struct transfer *transfer, int64_t deadline_ms)
     int64_t left_ms = deadline_ms - clock_mono_ms();
 
     transfer->opened = false;
+    transfer->deadline_ms = deadline_ms;
     transfer->shortage = 0;
     transfer->refused = NULL;
     transfer->error[0] = '\0';

@@ -396,8 +396,7 @@ static void a_file_of_known_hosts_knows_it(void **state)
 static void who_is_not_let_in_is_deferred(void **state)
 {
     static const struct secret password = {.password = (char *)"hunter2"}, nothing = {0},
-                               key = {.private_key =
-                                          (char *)"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n"};
+                               key = {.private_key = (char *)"hunter2"};
     struct attempts *attempts = *state;
 
     use(attempts, "");
