@@ -314,10 +314,45 @@ static void deliver(struct jdbc_writer *writer, size_t first, size_t count)
     }
 }
 
+/* Their reports were deferred, and come again: without a key they would be there twice. */
+static void leave_out_abandoned(struct jdbc_writer *writer, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
+        struct jdbc_part *part = &writer->parts[i];
+        if (!part->errand || errand_is_awaited(part->errand))
+            continue;
+        errand_set_event(part->errand, EVENT_TIMEOUT, "given up before it was written");
+        part->errand = NULL;
+    }
+}
+
+static bool has_abandoned(const struct jdbc_writer *writer, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        if (writer->parts[i].errand && !errand_is_awaited(writer->parts[i].errand))
+            return true;
+    return false;
+}
+
+/* All but the COMMIT. Where one was given up meanwhile it is done again without that one, unless a key sees
+ * to it that nothing is there twice. */
+static int prepare(struct jdbc_writer *writer, size_t first, size_t count)
+{
+    for (;;) {
+        leave_out_abandoned(writer, first, count);
+        writer->began = begin(writer, count == 1) == 0;
+        if (!writer->began || insert_or_halve(writer, first, count))
+            return -1;
+        if (writer->jdbc->key_column || !has_abandoned(writer, first, count))
+            return 0;
+        if (run(writer, "ROLLBACK"))
+            return -1;
+    }
+}
+
 static int transact(struct jdbc_writer *writer, size_t first, size_t count)
 {
-    writer->began = begin(writer, count == 1) == 0;
-    if (!writer->began || insert_or_halve(writer, first, count))
+    if (prepare(writer, first, count))
         return -1;
     for (size_t i = first; i < first + count; i++)
         if (writer->parts[i].errand)
