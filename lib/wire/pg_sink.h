@@ -6,9 +6,8 @@
  * the environment of libpq or from the files of a home (PGPASSWORD, .pgpass, .postgresql). Nothing is kept by
  * the session, so that poolers which hand it on after each transaction are fine.
  *
- * Every call blocks, at most until its deadline (clock_mono_ms()), but for the look-up of a name, which is
- * the system resolver's. A server that says more to a call than any answer has is BROKEN. Values go as
- * parameters or by COPY only; names by pg_sink_add_name().
+ * Every call blocks, at most until its deadline (clock_mono_ms()). A server that says more to a call than any
+ * answer has is BROKEN. Values go as parameters or by COPY only; names by pg_sink_add_name().
  */
 #ifndef DIST_PG_SINK_H
 #define DIST_PG_SINK_H
