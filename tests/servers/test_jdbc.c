@@ -601,6 +601,29 @@ static void many_rows_go_by_copy_where_the_role_may(void **state)
 /* Refusals */
 
 /* A trigger that raises what the row says stands for what cannot be brought about at will. */
+static void many_rows_go_by_value_where_no_table_may_be_made(void **state)
+{
+    struct destination *destination = destination_of(",'table':'unstaged'");
+    struct buf body;
+
+    (void)state;
+    run("CREATE TABLE unstaged (n integer); CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql "
+        "AS "
+        "$$ BEGIN RAISE 'no tables'; END $$; "
+        "CREATE EVENT TRIGGER forbid ON ddl_command_start WHEN TAG IN ('CREATE TABLE') "
+        "EXECUTE FUNCTION forbid()");
+    buf_init(&body, 1000000);
+    for (int i = 0; i < 2000; i++)
+        buf_addf(&body, "%c{\"n\": %d}", i ? ',' : '[', i);
+    buf_addc(&body, ']');
+    struct result result = attempt_bytes(destination, "m1", body.data, body.len);
+    run("DROP EVENT TRIGGER forbid");
+    assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    assert_int_equal(number("SELECT count(*) FROM unstaged"), 2000);
+    buf_release(&body);
+    destination_unref(destination);
+}
+
 static void each_state_has_its_outcome(void **state)
 {
     static const struct {
@@ -1050,6 +1073,7 @@ int main(void)
         TEST(a_transaction_is_as_the_form_has_it),
         TEST(a_constraint_that_waits_for_commit_rejects_its_own_delivery_alone),
         TEST(many_rows_go_by_copy_where_the_role_may),
+        TEST(many_rows_go_by_value_where_no_table_may_be_made),
         TEST(each_state_has_its_outcome),
         TEST(what_an_operator_mends_is_deferred),
         TEST(a_check_finds_what_is_wrong_and_writes_nothing),
