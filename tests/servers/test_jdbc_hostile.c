@@ -233,11 +233,26 @@ static void a_copy_that_nobody_asked_for_ends_the_connection(void **state)
 
 /* ---- floods ---- */
 
+/* One message again and again, many at once. */
+static void flood(int fd, char type, const char *payload, size_t size)
+{
+    char messages[64 * 1024], head[5] = {type, 0, 0, 0, (char)(size + 4)};
+    size_t used = 0;
+
+    while (used + sizeof head + size <= sizeof messages) {
+        memcpy(messages + used, head, sizeof head);
+        memcpy(messages + used + sizeof head, payload, size);
+        used += sizeof head + size;
+    }
+    while (put_all(fd, messages, used))
+        ;
+}
+#define FLOOD(fd, type, text) flood(fd, type, text, sizeof(text) - 1)
+
 static void flood_rows(int fd)
 {
     put_columns(fd, 3);
-    while (PUT(fd, 'D', "\0\3\377\377\377\377\377\377\377\377\377\377\377\377"))
-        ;
+    FLOOD(fd, 'D', "\0\3\377\377\377\377\377\377\377\377\377\377\377\377");
 }
 
 static void flood_field(int fd)
@@ -252,15 +267,13 @@ static void flood_field(int fd)
 
 static void flood_notices(int fd)
 {
-    while (PUT(fd, 'N', "SNOTICE\0C00000\0Mhello\0"))
-        ;
+    FLOOD(fd, 'N', "SNOTICE\0C00000\0Mhello\0");
 }
 
 static void flood_settings(int fd)
 {
     PUT(fd, 'R', "\0\0\0\0");
-    while (PUT(fd, 'S', "application_name\0x\0"))
-        ;
+    FLOOD(fd, 'S', "application_name\0x\0");
 }
 
 static void a_server_that_talks_without_end_is_cut_off(void **state)
