@@ -29,7 +29,8 @@ enum pg_sink_cause {
 struct pg_sink_error {
     enum pg_sink_cause cause;
     char state[PG_STATE_SIZE]; /* "" where there is none */
-    char text[PG_LINE_SIZE];   /* the server's primary message or libpq's; no parameter, no password */
+    char
+        text[PG_LINE_SIZE]; /* the server's primary message or libpq's; no parameter, no password, no value */
 };
 
 struct pg_sink_host {
@@ -61,6 +62,7 @@ enum { PG_SINK_COLUMNS_MAX = 1600 }; /* MaxHeapAttributeNumber */
 /* A table as it is now. */
 struct pg_sink_column {
     char *name, *type; /* as SQL writes it: "numeric(10,2)" */
+    char *base;        /* "numeric": without length, of a domain what it is over */
 };
 struct pg_sink_table {
     struct pg_sink_column *columns;

@@ -342,9 +342,13 @@ static void the_whole_body_goes_into_one_column(void **state)
         {"text", "caf\xc3\xa9 \x01\n\t\\ \"q\"", 14, "body = E'caf\\u00e9 \\x01\\n\\t\\\\ \"q\"'"},
         {"text", "", 0, "body = ''"},
         {"varchar(5)", "12345", 5, "body = '12345'"},
+        {"of_json", "{\"a\": 1.50}", 11, "body::text = '{\"a\": 1.50}'"}, /* a domain over a domain */
+        {"of_bytea", "\0\xff", 2, "body = '\\x00ff'"},
     };
 
     (void)state;
+    run("CREATE DOMAIN some_json AS json; CREATE DOMAIN of_json AS some_json; CREATE DOMAIN of_bytea AS "
+        "bytea");
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct destination *destination =
             destination_of(",'table':'bodies','body_column':'body','key_column':'id'");
@@ -444,6 +448,7 @@ static void a_bad_row_rejects_its_own_delivery_alone(void **state)
     assert_int_equal(results[50].code, 22001);
     assert_outcome(&results[36], OUTCOME_REJECTED, "data", "SQLSTATE 22P02"); /* 36 % 3 == 0 */
     assert_int_equal(results[36].code, 0);
+    assert_non_null(strstr(results[36].text, "type integer: ...")); /* the value is the report's */
     assert_int_equal(number("SELECT count(*) FROM mixed"), MANY - 5);
     destination_unref(destination);
 }

@@ -107,7 +107,7 @@ static void let_in(int fd)
 static void put_columns(int fd, int count)
 {
     static const char column[] = "c\0\0\0\0\0\0\0\0\0\0\31\377\377\377\377\377\377\0";
-    char head[2 + 3 * sizeof column] = {0, (char)count};
+    char head[2 + 4 * sizeof column] = {0, (char)count};
     size_t size = 2;
 
     for (int i = 0; i < count; i++, size += sizeof column)
@@ -120,8 +120,8 @@ static void put_columns(int fd, int count)
 /* A table with a column n. */
 static void describe(int fd)
 {
-    put_columns(fd, 3);
-    PUT(fd, 'D', "\0\3\0\0\0\1n\0\0\0\4text\0\0\0\1f");
+    put_columns(fd, 4);
+    PUT(fd, 'D', "\0\4\0\0\0\1n\0\0\0\4text\0\0\0\4text\0\0\0\1f");
     PUT(fd, 'C', "SELECT 1\0");
     PUT(fd, 'Z', "I");
 }
@@ -251,16 +251,16 @@ static void flood(int fd, char type, const char *payload, size_t size)
 
 static void flood_rows(int fd)
 {
-    put_columns(fd, 3);
-    FLOOD(fd, 'D', "\0\3\377\377\377\377\377\377\377\377\377\377\377\377");
+    put_columns(fd, 4);
+    FLOOD(fd, 'D', "\0\4\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377\377");
 }
 
 static void flood_field(int fd)
 {
     static const char nothing[64 * 1024];
 
-    put_columns(fd, 3);
-    if (put_all(fd, "D\x3f\xff\xff\xff\0\3\x3f\0\0\0", 11)) /* of 1 GiB */
+    put_columns(fd, 4);
+    if (put_all(fd, "D\x3f\xff\xff\xff\0\4\x3f\0\0\0", 11)) /* of 1 GiB */
         while (put_all(fd, nothing, sizeof nothing))
             ;
 }
