@@ -66,8 +66,7 @@ static struct duplex *connect_socket(const struct crew_call *call, int64_t deadl
     const char *name = destination->tls_name ? destination->tls_name : amqp->host;
     struct fault fault = {0};
     struct duplex *duplex;
-    int fd = call->allow_private ? dial(amqp->host, (int)amqp->port, deadline_ms, &fault)
-                                 : dial_guarded(amqp->host, (int)amqp->port, deadline_ms, &fault);
+    int fd = dial_guarded(amqp->host, (int)amqp->port, &call->guard, deadline_ms, &fault);
 
     if (fd < 0) {
         refuse_socket(call, &fault, EVENT_CONNECT);

@@ -5,7 +5,8 @@
  * crew_cancel(), its check() crew_check(). Attempts are put into a mailbox from the event loop; the thread of
  * the destination takes all that wait, up to a batch, as errands, works on them over its one connection, and
  * hands each outcome back, one by one or all at the end. Destinations whose forms are equal share one thread,
- * so a reload that changes a form gets a new connection, and the old one ends when its errands have.
+ * where the address guard judges alike for them: a connection that one tenant may have is not another's. So a
+ * reload that changes a form gets a new connection, and the old one ends when its errands have.
  *
  * Who has what: the functions of a kind run on the thread, never two of them at once for one connection, and
  * see only what is handed to them, which are copies of the attempt's. `done` is called in the event loop. A
@@ -65,7 +66,7 @@ struct refusal;
 struct crew_call {
     const struct destination *destination;
     const struct secret *secret; /* or NULL */
-    bool allow_private;          /* the address guard is off (guard.h) */
+    struct guard guard;          /* of every address that is connected to */
     int64_t deadline_ms;         /* clock_mono_ms() */
     struct refusal *refusal;
     struct crew_line *line; /* for crew_watch() */

@@ -33,6 +33,7 @@ struct errand *errand_new(const struct adapter *adapter, const struct attempt *a
     own->body = attempt->body ? xmemdupz(attempt->body, attempt->body_size) : NULL;
     secret_copy(&errand->secret, attempt->secret);
     own->secret = attempt->secret ? &errand->secret : NULL;
+    own->networks = NULL; /* the line has them */
     outcome_init(&errand->outcome);
     return errand;
 }

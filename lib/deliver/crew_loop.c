@@ -57,12 +57,13 @@ static void init_condition(pthread_cond_t *condition)
 }
 
 static struct crew_line *line_new(struct crew *crew, const struct crew_kind *kind,
-                                  const struct destination *destination, bool allow_private)
+                                  const struct destination *destination, const struct guard *guard)
 {
     struct crew_line *line = xcalloc(1, sizeof *line);
     size_t batch = kind->batch ? kind->batch(destination) : CREW_BATCH;
 
-    *line = (struct crew_line){.crew = crew, .kind = kind, .allow_private = allow_private, .socket = -1};
+    *line = (struct crew_line){.crew = crew, .kind = kind, .socket = -1};
+    line->guard = (struct guard){guard->allow_private, guard_lists_ref(guard->lists)};
     line->destination = destination_ref((struct destination *)destination);
     line->tenant = crew_tenant_of(crew, destination->tenant);
     line->batch = batch ? batch : 1;
@@ -79,6 +80,7 @@ static void line_free(struct crew_line *line)
     pthread_cond_destroy(&line->wake);
     crew_tenant_leave(line->tenant);
     destination_unref(line->destination);
+    guard_lists_unref((struct guard_lists *)line->guard.lists);
     free(line->taken);
     free(line);
 }
@@ -86,14 +88,15 @@ static void line_free(struct crew_line *line)
 /* From here on everything below is called with the mutex held, unless it says otherwise. */
 
 static struct crew_line *line_for(struct crew *crew, const struct crew_kind *kind,
-                                  const struct destination *destination, bool allow_private)
+                                  const struct destination *destination, const struct guard *guard)
 {
     struct crew_line *line;
 
     TAILQ_FOREACH(line, &crew->lines, link)
-    if (!line->ending && line->kind == kind && crew_is_same(line->destination, destination))
+    if (!line->ending && line->kind == kind && crew_is_same(line->destination, destination) &&
+        guard_equal(&line->guard, guard))
         return line;
-    return line_new(crew, kind, destination, allow_private);
+    return line_new(crew, kind, destination, guard);
 }
 
 static void post(struct crew_line *line, struct errand *errand)
@@ -113,7 +116,7 @@ static void forward_mail(struct crew_line *line)
 
     while ((errand = TAILQ_FIRST(&line->mail))) {
         TAILQ_REMOVE(&line->mail, errand, link);
-        post(line_for(line->crew, line->kind, line->destination, line->allow_private), errand);
+        post(line_for(line->crew, line->kind, line->destination, &line->guard), errand);
     }
 }
 
@@ -343,11 +346,11 @@ static struct crew_attempt *call_new(const struct adapter *adapter, struct adapt
 static struct attempt_handle *start(const struct crew_kind *kind, struct crew_attempt *call,
                                     struct adapter_context *context)
 {
-    const struct destination *destination = call->pending.attempt.destination;
+    const struct attempt *attempt = &call->pending.attempt;
+    const struct guard guard = attempt_guard(context, attempt);
 
     lock(call->crew);
-    post(line_for(call->crew, kind, destination, context->allow_private || destination->allow_private),
-         call->errand);
+    post(line_for(call->crew, kind, attempt->destination, &guard), call->errand);
     tidy(call->crew);
     unlock(call->crew);
     return &call->pending.handle;

@@ -44,8 +44,8 @@ struct crew_line {
     struct crew *crew;           /* C */
     const struct crew_kind *kind;
     struct destination *destination; /* C: a reference */
+    struct guard guard;              /* C: with a reference to its lists, which the loop drops */
     struct crew_tenant *tenant;      /* L */
-    bool allow_private;              /* C */
     size_t batch;                    /* C: errands at once */
     pthread_t thread;                /* L */
     pthread_cond_t wake;

@@ -122,7 +122,7 @@ static bool connect_line(struct crew_line *line)
     const struct crew_call call = {
         .destination = line->destination,
         .secret = line->taken[0]->attempt.secret,
-        .allow_private = line->allow_private,
+        .guard = line->guard,
         .deadline_ms = deadline_of(line),
         .refusal = &refusal,
         .line = line,

@@ -88,7 +88,7 @@ static struct pg_sink *connect_sink(const struct crew_call *call, int64_t deadli
         .cert_file = destination->cert_file,
         .key_file = destination->key_file,
         .application = jdbc->url.application ? jdbc->url.application : "dist-deliver",
-        .allow_private = call->allow_private,
+        .guard = call->guard,
         .deadline_ms = deadline_ms,
         .on_socket = watch,
         .arg = call->line,

@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "msg.h"
+#include "networks.h"
 #include "render.h"
 #include "rng.h"
 #include "route.h"
@@ -119,6 +120,7 @@ static void attempt_free(struct deliver_attempt *attempt)
         destination_unref(attempt->destination);
     }
     free(attempt->key);
+    guard_lists_unref((struct guard_lists *)attempt->attempt.networks);
     secret_release(&attempt->secret);
     signing_keys_wipe(&attempt->signing);
     if (attempt->later)
@@ -306,6 +308,8 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.headers = output ? output->headers : NULL;
     attempt->attempt.body = delivery_body(delivery, &attempt->attempt.body_size);
     attempt->attempt.number = delivery->attempts + 1;
+    attempt->attempt.networks = /* a reload may come while the attempt is under way */
+        guard_lists_ref(networks_of(attempt->stage->catalog->networks.set, job->tenant_id));
     attempt->settlement.started_at_us = clock_wall_us();
     attempt->started_ms = clock_mono_ms();
     crash_point("deliver:sending");

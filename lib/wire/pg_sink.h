@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "buf.h"
+#include "guard.h"
 #include "pg_message.h"
 
 enum pg_sink_cause {
@@ -45,7 +46,7 @@ struct pg_sink_config {
     const char *tls_name; /* what the certificate must carry; NULL: the name that is connected to */
     const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's authorities, none, in cert_file */
     const char *application;
-    bool allow_private; /* the guard is off */
+    struct guard guard; /* of every address; the path of a unix socket is the caller's choice */
     int64_t deadline_ms;
     void (*on_socket)(void *arg, int fd); /* as soon as there is one, and when it is another one */
     void *arg;

@@ -15,7 +15,6 @@
 #include <string.h>
 #include "clock.h"
 #include "dial.h"
-#include "guard.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -233,7 +232,7 @@ static int64_t share(int64_t deadline_ms, size_t parts)
 static struct pg_sink *try_address(struct search *search, const struct pg_sink_host *host,
                                    const struct addrinfo *at, int64_t deadline_ms)
 {
-    const char *network = search->config->allow_private ? NULL : guard_refuses(at->ai_addr);
+    const char *network = guard_refuses(&search->config->guard, at->ai_addr);
     char address[ADDRESS_SIZE], text[PG_LINE_SIZE];
 
     if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST)) {
@@ -241,7 +240,7 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
         return NULL;
     }
     if (network) {
-        snprintf(text, sizeof text, "%s is %s: refused", address, network);
+        snprintf(text, sizeof text, "%s is refused: %s", address, network);
         if (search->was_refused_only)
             pg_sink_fail(search->error, PG_SINK_REFUSED_ADDRESS, text);
         return NULL;
@@ -258,7 +257,7 @@ static struct pg_sink *try_name(struct search *search, const struct pg_sink_host
     struct fault fault = {0};
     size_t left = 0;
 
-    if (dial_look_up(host->host, deadline_ms, &found, &fault)) {
+    if (dial_look_up(host->host, host->port, deadline_ms, &found, &fault)) {
         if (!search->was_refused_only || search->error->cause != PG_SINK_REFUSED_ADDRESS)
             pg_sink_fail(search->error, PG_SINK_CONNECT, fault.text);
         return NULL;

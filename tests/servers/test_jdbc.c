@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,7 @@
 #include "clock.h"
 #include "form.h"
 #include "pg_server.h"
+#include "rows.h"
 #include "xalloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -116,6 +120,7 @@ static void on_done(void *arg, struct outcome *outcome)
 {
     struct result *result = arg;
 
+    rows_saw(&outcomes_jdbc, outcome);
     *result = (struct result){
         result->done + 1, outcome->kind, outcome->overload, outcome->local, outcome->code, "", ""};
     snprintf(result->reason, sizeof result->reason, "%s", outcome->reason);
@@ -205,6 +210,18 @@ static void assert_once(const char *more, const char *id, const char *body, enum
 }
 
 /* Surroundings */
+
+/* In the place of the C library's: whether this process gets no further thread. */
+static bool no_threads;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run_it)(void *), void *arg)
+{
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+
+    memcpy(&create, &symbol, sizeof create);
+    return no_threads ? EAGAIN : create(thread, attributes, run_it, arg);
+}
 
 static int free_port(void)
 {
@@ -821,12 +838,32 @@ static void a_private_address_is_refused_before_it_is_connected_to(void **state)
     (void)state;
     context.allow_private = false;
     struct result result = attempt_at(url, "");
-    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "127.0.0.1 is loopback");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "127.0.0.1 is refused: loopback");
     assert_true(result.local);
     result = attempt_at("postgresql://[::ffff:127.0.0.1]:1,localhost:1/d", "");
     assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "loopback");
     result = attempt_at(url, ",'allow_private':true");
     assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    free(url);
+}
+
+static void the_operators_lists_hold_with_their_ports(void **state)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+    char *url = tcp_url(""), *network = xasprintf("127.0.0.1:%d", server.port);
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, network, NULL), 0);
+    context.networks = lists;
+    struct result result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "denied by networks.json (127.0.0.1:");
+    result = attempt_at("postgresql://127.0.0.1:1/d", "");
+    assert_outcome(&result, OUTCOME_DEFERRED, "connect", "Connection refused");
+    context.networks = NULL;
+    result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    guard_lists_unref(lists);
+    free(network);
     free(url);
 }
 
@@ -917,7 +954,8 @@ static void a_deadlock_is_tried_again_at_once(void **state)
     begin(destination, "m1", body, strlen(body), &result);
     while (number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 0)
         event_base_loop(base, EVLOOP_NONBLOCK);
-    assert_int_equal(pg_script(other, "INSERT INTO crossed VALUES ('a')", NULL), 0);
+    /* Of a table's lock the first to wait is the next: the second try cannot be in front of it. */
+    assert_int_equal(pg_script(other, "LOCK TABLE crossed IN SHARE ROW EXCLUSIVE MODE", NULL), 0);
     assert_int_equal(pg_commit(other, NULL), 0);
     finish();
     assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
@@ -1063,6 +1101,22 @@ static void a_restart_in_the_middle_loses_and_doubles_nothing(void **state)
     destination_unref(destination);
 }
 
+static void without_a_thread_this_host_is_blamed(void **state)
+{
+    (void)state;
+    run("CREATE TABLE threadless (n integer)");
+    no_threads = true;
+    assert_once(",'table':'threadless'", "m1", "{'n': 1}", OUTCOME_DEFERRED, "system", "no thread");
+    no_threads = false;
+    assert_once(",'table':'threadless'", "m1", "{'n': 1}", OUTCOME_DELIVERED, "written", "");
+}
+
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_jdbc);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -1085,6 +1139,7 @@ int main(void)
         TEST(a_wrong_password_is_deferred_and_shown_nowhere),
         TEST(only_a_trusted_server_is_spoken_to),
         TEST(a_private_address_is_refused_before_it_is_connected_to),
+        TEST(the_operators_lists_hold_with_their_ports),
         TEST(the_first_host_that_takes_rows_is_taken),
         TEST(a_table_that_is_locked_ends_by_the_deadline),
         TEST(a_server_that_says_nothing_ends_by_the_deadline),
@@ -1093,6 +1148,8 @@ int main(void)
         TEST(a_connection_that_is_lost_in_commit_may_have_written),
         TEST(an_idle_connection_that_the_server_closed_is_made_again),
         TEST(a_restart_in_the_middle_loses_and_doubles_nothing),
+        TEST(without_a_thread_this_host_is_blamed),
+        cmocka_unit_test(every_row_was_seen),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
