@@ -41,16 +41,6 @@ static void exchange_free(struct pending *pending)
     free(exchange);
 }
 
-/* The proxy of the destination, or of the setting. */
-static const char *proxy_of(const struct exchange *exchange)
-{
-    const char *own = exchange->pending.attempt.destination->proxy;
-
-    if (!own)
-        return exchange->context->proxy;
-    return strcmp(own, "direct") == 0 ? NULL : own;
-}
-
 static struct token_request token_request_of(const struct exchange *exchange)
 {
     const struct attempt *attempt = &exchange->pending.attempt;
@@ -58,8 +48,8 @@ static struct token_request token_request_of(const struct exchange *exchange)
     return (struct token_request){
         .destination = attempt->destination,
         .secret = attempt->secret,
-        .proxy = proxy_of(exchange),
-        .allow_private = exchange->context->allow_private || attempt->destination->allow_private,
+        .proxy = attempt_proxy(exchange->context, attempt),
+        .guard = attempt_guard(exchange->context, attempt),
         .deadline_ms = exchange->deadline_ms,
     };
 }
@@ -174,8 +164,8 @@ static struct http_request request_of(const struct exchange *exchange)
     return (struct http_request){
         .method = destination->method,
         .timeout_ms = left_ms > 1 ? left_ms : 1,
-        .allow_private = exchange->context->allow_private || destination->allow_private,
-        .proxy = proxy_of(exchange),
+        .guard = attempt_guard(exchange->context, &exchange->pending.attempt),
+        .proxy = attempt_proxy(exchange->context, &exchange->pending.attempt),
         .version = version_of(destination->http_version),
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,

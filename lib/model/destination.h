@@ -97,7 +97,7 @@ struct destination {
     const char *scope, *audience; /* AUTH_OAUTH2: of the tokens, or NULL */
     bool client_in_body;          /* AUTH_OAUTH2: the client's id and secret go into the body, not a header */
     const char *signing;          /* REST: the name of the keys that sign (signing.h), or NULL */
-    const char *proxy;            /* REST, SOAP: the URL of a proxy, "direct", or NULL: the setting */
+    const char *proxy; /* REST, SOAP, S3, HDFS: the URL of a proxy, "direct", or NULL: the setting */
     bool gone_rejects; /* REST, SOAP: 410 rejects the report and does not disable the destination */
 
     const char *region, *bucket; /* S3; its endpoint is without placeholders, NULL: that of AWS */

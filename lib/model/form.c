@@ -53,7 +53,7 @@ bool form_host_is_valid(const char *host, size_t size)
 }
 
 /* `credentials` is read as any string and checked afterwards: a fault of json_fields() would quote a name. */
-static size_t common_fields(struct form *form, struct json_field *out)
+size_t form_common_fields(struct form *form, struct json_field *out)
 {
     struct destination *destination = form->destination;
     const struct json_field fields[] = {
@@ -245,7 +245,7 @@ static int read_form(struct destination *destination, struct fault *fault)
     struct json_field fields[FORM_FIELDS_ALL];
     struct form form = {.destination = destination};
     const struct form_kind *kind = kinds[destination->protocol];
-    kind->fields(&form, fields + common_fields(&form, fields));
+    kind->fields(&form, fields + form_common_fields(&form, fields));
     if (json_fields(destination->form, "", fields, fault) || check_common(&form, fault))
         return -1;
     return kind->check ? kind->check(&form, fault) : 0;
@@ -290,7 +290,15 @@ const struct form_help form_common_help[] = {
     {"protocol", NULL, "how reports get there (required)"},
     {"name", NULL, "the name of the destination; default: that of the file"},
     {"description", "\"\"", "for people; nothing reads it"},
-    {"format", NULL, "what bodies become for it: \"identity\" leaves them as they are (default)"},
+    {"input", NULL,
+     "how bodies are read, as \"csv\", or an object with \"type\"; default: by their content type"},
+    {"transform", NULL,
+     "a jq program, or an object with \"program\" or \"file\" and \"results\"; default: none"},
+    {"format", NULL,
+     "what bodies become, as \"xml\", or an object with \"type\"; default: \"identity\", as they are"},
+    {"charset", NULL, "of the text that the format makes: utf-8, iso-8859-1 or us-ascii; default: utf-8"},
+    {"compress", NULL, "\"gzip\" or \"none\", for what is sent; default: none"},
+    {"schema", NULL, "the name of a schema that what is sent must fit; default: none"},
     {"credentials", NULL, "the name of a file with secrets in credentials.d; default: none"},
     {"tenants", NULL, "names of the tenants that may use it; default: all"},
     {"disabled", NULL, "true: deliveries wait; default: false"},

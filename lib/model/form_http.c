@@ -50,6 +50,10 @@ int form_check_endpoint(const struct destination *destination, struct fault *fau
 
     if (form_check_url("/endpoint", url, schemes, fault))
         return -1;
+    if (destination->credentials && !destination->allow_private && strncasecmp(url, "https:", 6) != 0)
+        return fault_set(fault, FAULT_INPUT,
+                         "/endpoint: \"credentials\" would be sent in clear; take https://, or say "
+                         "\"allow_private\": true where the network is your own");
     return placeholders_check_public(url, "/endpoint", fault);
 }
 
@@ -146,8 +150,7 @@ static int check_version(struct destination *destination, struct fault *fault)
     return 0;
 }
 
-/* The proxy is the operator's: what it connects to is out of the sight of the address guard. */
-static int check_proxy(const struct destination *destination, struct fault *fault)
+int form_check_proxy(const struct destination *destination, struct fault *fault)
 {
     static const char *const schemes[] = {"http", "https", "socks5h", NULL};
     const char *url = destination->proxy;
@@ -176,8 +179,10 @@ int form_check_http(struct form *form, struct fault *fault)
         return -1;
     if (form_check_tls(form, strncasecmp(destination->endpoint, "https:", 6) == 0, false, fault))
         return -1;
-    if (form_check_auth(form, fault) || check_proxy(destination, fault))
+    if (form_check_auth(form, fault) || form_check_proxy(destination, fault))
         return -1;
-    destination->gone_rejects = form->on_gone && strcmp(form->on_gone, "reject") == 0;
+    /* Of an endpoint with placeholders one URL may be gone, and not the destination. */
+    destination->gone_rejects =
+        form->on_gone ? strcmp(form->on_gone, "reject") == 0 : placeholders_present(destination->endpoint);
     return check_version(destination, fault);
 }

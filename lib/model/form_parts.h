@@ -47,6 +47,8 @@ struct form_kind {
 extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
     form_hdfs, form_soap;
 
+/* The members of every protocol, as fields() of a kind writes its own; their count. */
+size_t form_common_fields(struct form *form, struct json_field *out);
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);
 /*
@@ -70,6 +72,8 @@ int form_check_credentials(const json_t *credentials, const char **username, str
  */
 size_t form_add_http_fields(struct form *form, struct json_field *out);
 int form_check_http(struct form *form, struct fault *fault);
+/* The proxy is the operator's: what it connects to is out of the sight of the address guard. */
+int form_check_proxy(const struct destination *destination, struct fault *fault);
 /* The rows of those that are the same wherever they are. */
 #define FORM_HELP_HTTP                                                                                       \
     {"http_version", NULL,                                                                                   \
@@ -77,7 +81,7 @@ int form_check_http(struct form *form, struct fault *fault);
         {"proxy", NULL, "\"http://host:port\", https or socks5h; \"direct\": none; default: DIST_PROXY"},    \
         {"on_gone", NULL,                                                                                    \
          "what the status 410 does: \"disable\" the destination or \"reject\" the report; default: "         \
-         "disable"},                                                                                         \
+         "disable, and reject where the endpoint has placeholders"},                                         \
         {"tls", NULL,                                                                                        \
          "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},      \
     {                                                                                                        \
@@ -93,7 +97,10 @@ int form_check_signing(const struct form *form, struct fault *fault);
 int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
 /* It can be the name of a header field. */
 bool form_header_is_name(const char *text);
-/* An http or https URL; in path and query with placeholders, but for secrets. */
+/*
+ * An http or https URL; in path and query with placeholders, but for secrets. Not http where there are
+ * credentials, but on networks of the operator's own ("allow_private").
+ */
 int form_check_endpoint(const struct destination *destination, struct fault *fault);
 /* What is put in front of paths: the same without placeholders, query and a '/' at its end. */
 int form_check_base(const struct destination *destination, struct fault *fault);

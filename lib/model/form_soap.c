@@ -5,7 +5,6 @@
  * or makes a body that is no XML, is a mistake here.
  */
 #include <string.h>
-#include <strings.h>
 #include "form_parts.h"
 #include "formats.h"
 #include "placeholders.h"
@@ -117,11 +116,6 @@ static int check_security(const struct form *form, struct fault *fault)
         return fault_set(fault, FAULT_INPUT,
                          "/security: it takes user name and password from \"credentials\", which is missing");
     soap->password = strcmp(password, "digest") == 0 ? SOAP_PASSWORD_DIGEST : SOAP_PASSWORD_TEXT;
-    if (soap->password == SOAP_PASSWORD_TEXT && !destination->allow_private &&
-        strncasecmp(destination->endpoint, "https:", 6) != 0)
-        return fault_set(fault, FAULT_INPUT,
-                         "/security/password: \"text\" is for https, or for a network of one's own "
-                         "(\"allow_private\")");
     if (destination->auth == AUTH_PLAIN)
         destination->auth = AUTH_NONE;
     return 0;

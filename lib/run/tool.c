@@ -283,10 +283,11 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
         fault_wrap(&problem, "%s", folder);
         note_mistake(&reading, &problem);
     }
-    const size_t of_schemas = tool_schemas(tool, reading.catalog, mistake, arg);
-    reading.mistakes += of_schemas;
+    const size_t beside = tool_schemas(tool, reading.catalog, mistake, arg) +
+                          tool_networks(tool, reading.catalog, mistake, arg);
+    reading.mistakes += beside;
     if (reading.mistakes) {
-        refuse(of_schemas ? conf_dir(tool->conf) : folder, reading.mistakes, fault);
+        refuse(beside ? conf_dir(tool->conf) : folder, reading.mistakes, fault);
         catalog_free(reading.catalog);
         reading.catalog = NULL;
     }

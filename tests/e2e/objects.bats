@@ -2,8 +2,7 @@
 # shellcheck disable=SC2154 # bats sets output, stderr and status
 #
 # Objects and files of data lakes: S3 by a server (s3rver) and a check of every signature (aws4) that are not ours, both
-# by npm, HDFS by a server that speaks the documented protocol (dist-webhdfs). Where npm cannot be asked, the tests of
-# S3 say that they are skipped.
+# from npm (tests/peers/s3), HDFS by a server that speaks the documented protocol (dist-webhdfs).
 
 bats_require_minimum_version 1.5.0
 load lib/common
@@ -11,7 +10,6 @@ load lib/common
 setup_file() {
     config_folder
     mkdir -p "$BATS_FILE_TMPDIR/s3" "$BATS_FILE_TMPDIR/hdfs"
-    install_s3rver 2>"$BATS_FILE_TMPDIR/npm.log" || rm -rf "$DIST_BUILD/npm/s3"
 }
 
 teardown() {
@@ -20,17 +18,6 @@ teardown() {
         [[ -e $file ]] || continue
         end_server "$(basename "$file" .pid)"
     done
-}
-
-# install_s3rver: below the build folder, once for each state of the lock file
-install_s3rver() {
-    local folder=$DIST_BUILD/npm/s3
-    cmp -s "$ROOT/tests/e2e/s3/package-lock.json" "$folder/package-lock.json" &&
-        [[ -e $folder/node_modules/.package-lock.json ]] && return
-    mkdir -p "$folder"
-    cp "$ROOT"/tests/e2e/s3/package*.json "$folder" || return
-    timeout 120 npm ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error --fetch-retries=1 \
-        --fetch-retry-mintimeout=1000 >/dev/null
 }
 
 # launch NAME COMMAND...: a server in the background; its output goes to a log
@@ -51,9 +38,8 @@ end_server() {
 
 # s3_start [PORT]: its port goes to $port
 s3_start() {
-    [[ -e $DIST_BUILD/npm/s3/node_modules/s3rver ]] ||
-        skip "s3rver cannot be installed by npm: $(head -n 1 "$BATS_FILE_TMPDIR/npm.log")"
-    launch s3 node "$ROOT/tests/e2e/s3/store.js" "$BATS_FILE_TMPDIR/s3" "${1:-0}" "$DIST_BUILD/npm/s3/node_modules"
+    needs_peer s3
+    launch s3 node "$ROOT/tests/peers/s3/store.js" "$BATS_FILE_TMPDIR/s3" "${1:-0}"
     wait_until 20 grep -q listening "$BATS_FILE_TMPDIR/s3.log"
     port=$(sed -n 's/^listening on //p' "$BATS_FILE_TMPDIR/s3.log")
 }
@@ -61,7 +47,7 @@ s3_start() {
 # lake NAME JSON: an S3 destination of the server; what stands in JSON is added
 lake() {
     destination "$1" "$(jq -cn --argjson port "$port" --argjson more "$2" '{protocol: "S3", region: "eu-south-1",
-        endpoint: "http://127.0.0.1:\($port)", bucket: "reports", credentials: "s3", timeout: 10} + $more')"
+        endpoint: "http://127.0.0.1:\($port)", bucket: "reports", credentials: "s3", allow_private: true, timeout: 10} + $more')"
     credentials s3 '{"access_key": "S3RVER", "secret_key": "S3RVER"}'
 }
 
@@ -144,6 +130,7 @@ arrived() {
     stream many 1000 3>&- 4>&- &
     local pipe=$!
     wait_until 20 bash -c "[[ \$(find '$BATS_FILE_TMPDIR/s3/reports/many' -name '*_object' | wc -l) -gt 200 ]]"
+    run ! process_gone "$pipe"
     end_server s3 -KILL
     s3_start "$port"
     wait "$pipe"
@@ -188,6 +175,7 @@ folder() {
     stream lots 1000 3>&- 4>&- &
     local pipe=$!
     wait_until 20 bash -c "[[ \$(find '$BATS_FILE_TMPDIR/hdfs/lots' -name '*.json' | wc -l) -gt 200 ]]"
+    run ! process_gone "$pipe"
     end_server hdfs -KILL
     hdfs_start "${ports[@]}"
     wait "$pipe"

@@ -136,19 +136,20 @@ static void a_connection_that_is_not_answered_has_a_deadline(void **state)
 static void the_guard_sees_each_address(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "::ffff:127.0.0.1", "two.test", "/tmp/socket"};
+    const struct guard strict = {0};
     struct fault fault;
     int port = 0, fd = listen_at("127.0.0.1", &port, 8);
     (void)state;
 
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         fault = (struct fault){0};
-        assert_int_equal(dial_guarded(hosts[i], port, clock_mono_ms() + 5000, &fault), -1);
+        assert_int_equal(dial_guarded(hosts[i], port, &strict, clock_mono_ms() + 5000, &fault), -1);
         assert_int_equal(fault.class, FAULT_DENIED);
         assert_non_null(strstr(fault.text, "the address is refused: "));
     }
     fcntl(fd, F_SETFL, O_NONBLOCK);
     assert_int_equal(accept(fd, NULL, NULL), -1); /* nobody came */
-    assert_int_equal(dial_guarded("missing.test", port, clock_mono_ms() + 5000, &fault), -1);
+    assert_int_equal(dial_guarded("missing.test", port, &strict, clock_mono_ms() + 5000, &fault), -1);
     assert_int_equal(fault.class, FAULT_UNAVAILABLE);
     close(fd);
 }

@@ -186,9 +186,10 @@ static void assert_rows(const struct answer *rows)
         assert_true(*row->reason && *row->meaning);
         assert_int_equal(row->marks & ~(OVERLOAD | LOCAL | GONE), 0);
         /* nobody is asked too much by what never reached him, and a success is no complaint */
-        assert_int_not_equal(row->marks, OVERLOAD | LOCAL);
+        assert_int_not_equal(row->marks & (OVERLOAD | LOCAL), OVERLOAD | LOCAL);
         assert_true(row->kind != OUTCOME_DELIVERED || row->marks == 0);
         assert_true(!(row->marks & OVERLOAD) || row->kind == OUTCOME_DEFERRED);
+        assert_true(!(row->marks & GONE) || (row->kind == OUTCOME_REJECTED && row->marks == GONE));
         for (const struct answer *before = rows; before < row; before++)
             if (before->first <= row->first && before->last >= row->last)
                 fail_msg("%d to %d is hidden by %d to %d", row->first, row->last, before->first,

@@ -443,6 +443,31 @@ static void the_sender_of_a_request_is_read(void **state)
     destination_unref(hook);
 }
 
+/* Its 410 may be about the tenant or the day in the URL: it holds not everybody's deliveries. */
+static void a_410_disables_only_an_endpoint_that_is_the_same_for_all(void **state)
+{
+    static const struct {
+        const char *endpoint, *more;
+        bool rejects;
+    } cases[] = {
+        {"https://h/hook", "", false},
+        {"https://h/{{x}", "", false},
+        {"https://h/{tenant_id}/hook", "", true},
+        {"https://h/{{?day={date}", "", true},
+        {"https://h/{tenant_id}/hook", ",'on_gone':'disable'", false},
+        {"https://h/hook", ",'on_gone':'reject'", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *form = xasprintf("{'protocol':'REST','endpoint':'%s'%s}", cases[i].endpoint, cases[i].more);
+        struct destination *hook = must_make(form, NULL);
+        assert_int_equal(hook->gone_rejects, cases[i].rejects);
+        destination_unref(hook);
+        free(form);
+    }
+}
+
 #define AUTH(auth) REST "'credentials':'c','auth':{" auth "}}"
 
 static void wrong_senders_are_refused(void **state)
@@ -484,6 +509,35 @@ static void wrong_senders_are_refused(void **state)
     };
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
+#define CLEAR(protocol, more)                                                                                \
+    "{'protocol':'" protocol "','endpoint':'http://h.example.com','credentials':'c'" more "}"
+
+/* What lets us in is as good as public on such a way, unless the network is the operator's own. */
+static void secrets_cross_no_network_in_clear_but_the_operators(void **state)
+{
+    static const char refusal[] = "/endpoint: 'credentials' would be sent in clear";
+    static const struct refusal cases[] = {
+        {CLEAR("REST", ""), refusal},
+        {CLEAR("REST", ",'auth':{'scheme':'bearer'}"), refusal},
+        {CLEAR("REST", ",'headers':{'X-Key':'{token}'}"), refusal},
+        {CLEAR("S3", ",'region':'eu','bucket':'b1c'"), refusal},
+        {CLEAR("HDFS", ",'path':'/a'"), refusal},
+    };
+    static const char *const taken[] = {
+        CLEAR("REST", ",'allow_private':true"),
+        CLEAR("S3", ",'region':'eu','bucket':'b1c','allow_private':true"),
+        CLEAR("HDFS", ",'path':'/a','allow_private':true"),
+        "{'protocol':'REST','endpoint':'HTTPS://h','credentials':'c'}",
+        "{'protocol':'REST','endpoint':'http://h','signing':{'credentials':'c'}}", /* shows no key */
+    };
+
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+    assert_refused(cases, COUNT(cases), "acme", FAULT_INPUT);
+    for (size_t i = 0; i < COUNT(taken); i++)
+        destination_unref(must_make(taken[i], NULL));
 }
 
 static void wrong_local_members_are_refused(void **state)
@@ -601,6 +655,8 @@ static void wrong_connections_are_refused(void **state)
         {HDFS("'endpoint':'http://n','path':'/a','user':'a b'"), "/user: the name of a user"},
         {HDFS("'endpoint':'http://n','path':'/a','permission':'0999'"), "/permission: three octal digits"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':[]"), "/datanodes: "},
+        {HDFS("'endpoint':'http://n','path':'/a','proxy':'ftp://p'"), "/proxy: a URL with"},
+        {S3(",'bucket':'b1c','proxy':'http://p/x'"), "/proxy: nothing may stand behind the port"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':['a/b']"), "/datanodes/0: the name of a host"},
         {"{'protocol':'JDBC','connection':{'url':'jdbc:postgresql:x'},'table':'t','isolation_level':'"
          "SNAPSHOT'}",
@@ -685,7 +741,7 @@ static void wrong_soap_members_are_refused(void **state)
         {SOAP("'credentials':'c','security':{'password':'text','timestamp':false,'lifetime':5}"),
          "/security/lifetime: it is that of the timestamp"},
         {"{'protocol':'SOAP','endpoint':'http://h','credentials':'c','security':{'password':'text'}}",
-         "/security/password: 'text' is for https"},
+         "/endpoint: 'credentials' would be sent in clear"},
     };
 
     (void)state;
@@ -730,6 +786,9 @@ static void every_protocol_has_a_form_to_start_with_and_explains_its_members(voi
         json_decref(start);
         all[i]->fields(&form, fields);
         assert_explained(fields, form_help((enum protocol)i));
+        struct json_field common[FORM_FIELDS_ALL] = {0};
+        form_common_fields(&form, common);
+        assert_explained(common, form_common_help);
     }
 }
 
@@ -743,6 +802,8 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
         {REST "'proxy':'http://p'}", "/proxy: only the operator names a proxy"},
         {REST "'proxy':'direct'}", "/proxy: only the operator names a proxy"},
+        {"{'protocol':'S3','region':'eu','bucket':'b1c','proxy':'http://p'}", "/proxy: only the operator"},
+        {"{'protocol':'HDFS','endpoint':'http://n','path':'/a','proxy':'http://p'}", "/proxy: only the operator"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
         {REST "'input':{'type':'xml','max_nodes':500001}}",
          "/input/max_nodes: only the operator allows more than 500000"},
@@ -960,7 +1021,9 @@ int main(void)
         cmocka_unit_test(wrong_endpoints_are_refused),
         cmocka_unit_test(wrong_rest_members_are_refused),
         cmocka_unit_test(the_sender_of_a_request_is_read),
+        cmocka_unit_test(a_410_disables_only_an_endpoint_that_is_the_same_for_all),
         cmocka_unit_test(wrong_senders_are_refused),
+        cmocka_unit_test(secrets_cross_no_network_in_clear_but_the_operators),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
         cmocka_unit_test(soap_speaks_the_version_that_its_form_or_format_says),

@@ -1,16 +1,16 @@
 // store - an S3 server for tests: s3rver, which takes any signature of version 4, behind a check of each by aws4
 //
-// usage: node store.js FOLDER PORT MODULES
+// usage: node store.js FOLDER PORT
 //
 // A request whose signature or body hash is another one gets what S3 says to it. The access key and the secret are both
 // S3RVER; a session token of "expired" is one. It prints "listening on PORT" once it is.
 'use strict';
 
-const [folder, port, modules] = process.argv.slice(2);
+const [folder, port] = process.argv.slice(2);
 const crypto = require('crypto');
 const http = require('http');
-const aws4 = require(modules + '/aws4');
-const S3rver = require(modules + '/s3rver');
+const aws4 = require('aws4');
+const S3rver = require('s3rver');
 
 function refuse(response, status, code) {
   response.writeHead(status, { 'Content-Type': 'application/xml' });
