@@ -215,7 +215,8 @@ int admin_destination_reach(const struct tool *tool, char **names, int count, co
     static const char *const heading[] = {"DESTINATION", "PROTOCOL", "RESULT", "PLACE"};
     struct reach reach = {0};
     struct table table;
-    struct checking checking = {.tool = tool, .reach = &reach, .tenant = tenant, .json = json, .table = &table, .fault = fault};
+    struct checking checking = {
+        .tool = tool, .reach = &reach, .tenant = tenant, .json = json, .table = &table, .fault = fault};
 
     table_init(&table, heading, 4);
     int result = reach_init(&reach, tool, fault);

@@ -818,6 +818,26 @@ static void a_private_address_is_refused_before_it_is_connected_to(void **state)
     free(url);
 }
 
+static void the_operators_lists_hold_with_their_ports(void **state)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+    char *url = tcp_url(""), *network = xasprintf("127.0.0.1:%d", server.port);
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, network, NULL), 0);
+    context.networks = lists;
+    struct result result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "denied by networks.json (127.0.0.1:");
+    result = attempt_at("postgresql://127.0.0.1:1/d", "");
+    assert_outcome(&result, OUTCOME_DEFERRED, "connect", "Connection refused");
+    context.networks = NULL;
+    result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    guard_lists_unref(lists);
+    free(network);
+    free(url);
+}
+
 static void the_first_host_that_takes_rows_is_taken(void **state)
 {
     char *url = xasprintf("postgresql://127.0.0.1:1,127.0.0.1:%d/postgres", server.port);
@@ -1028,6 +1048,7 @@ int main(void)
         TEST(a_wrong_password_is_deferred_and_shown_nowhere),
         TEST(only_a_trusted_server_is_spoken_to),
         TEST(a_private_address_is_refused_before_it_is_connected_to),
+        TEST(the_operators_lists_hold_with_their_ports),
         TEST(the_first_host_that_takes_rows_is_taken),
         TEST(a_table_that_is_locked_ends_by_the_deadline),
         TEST(a_server_that_says_nothing_ends_by_the_deadline),

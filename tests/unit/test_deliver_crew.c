@@ -365,6 +365,28 @@ static void equal_forms_share_a_connection_and_a_changed_one_gets_its_own(void *
     destination_unref(changed);
 }
 
+static void a_connection_is_shared_only_where_the_guard_judges_alike(void **state)
+{
+    static const char *const networks[] = {NULL, "10.0.0.0/8", "10.0.0.0/8", "11.0.0.0/8", NULL};
+    static const int opens[] = {1, 2, 2, 3, 3};
+    struct destination *destination = destination_of("one", 20000);
+    struct result result;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
+        struct guard_lists *lists = networks[i] ? guard_lists_new(NULL) : NULL;
+        if (lists)
+            assert_int_equal(guard_lists_add(lists, GUARD_DENY, networks[i], NULL), 0);
+        context.networks = lists;
+        begin(destination, "yes", &result);
+        run_until(&result, 1);
+        assert_int_equal(toy.opens, opens[i]);
+        guard_lists_unref(lists);
+    }
+    context.networks = NULL;
+    destination_unref(destination);
+}
+
 static void a_refused_connection_is_the_outcome_of_all_that_wait(void **state)
 {
     struct secret secret = {.password = (char[]){"hunter2"}};
@@ -812,6 +834,7 @@ int main(void)
         test(attempts_are_worked_on_in_batches_over_one_connection),
         test(what_a_destination_repeats_of_a_secret_is_masked),
         test(equal_forms_share_a_connection_and_a_changed_one_gets_its_own),
+        test(a_connection_is_shared_only_where_the_guard_judges_alike),
         test(a_refused_connection_is_the_outcome_of_all_that_wait),
         test(a_broken_connection_defers_and_the_next_one_is_new),
         test(a_used_connection_that_broke_costs_no_attempt),
