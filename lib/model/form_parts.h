@@ -18,15 +18,15 @@ struct form_jdbc_members {
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate; /* all */
-    json_t *tls;             /* protocols with a connection */
-    json_t *auth, *signing;  /* REST */
-    const char *on_gone;     /* REST */
+    const char *name, *rate;               /* all */
+    json_t *tls;                           /* protocols with a connection */
+    json_t *auth, *signing;                /* REST */
+    const char *on_gone;                   /* REST */
     const char *mode, *sync, *folder_mode; /* file */
     const char *umask;                     /* exec */
     json_t *limits;                        /* exec */
-    const char *style;       /* S3 */
-    json_t *connection;      /* AMQP, JDBC */
+    const char *style;                     /* S3 */
+    json_t *connection;                    /* AMQP, JDBC */
     struct form_jdbc_members jdbc;
 };
 
