@@ -61,6 +61,8 @@ struct attempt {
 
 /* Who judges every address that the attempt connects to; borrowed as the attempt is. */
 struct guard attempt_guard(const struct adapter_context *context, const struct attempt *attempt);
+/* The proxy of the destination, or of the setting, as of struct http_request; borrowed likewise. */
+const char *attempt_proxy(const struct adapter_context *context, const struct attempt *attempt);
 
 /*
  * How each protocol sends is told at the head of its file. Common to all: a placeholder without a value is
@@ -96,7 +98,7 @@ struct adapter {
 };
 
 extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_amqp,
-    adapter_jdbc, adapter_s3, adapter_hdfs;
+    adapter_jdbc, adapter_s3, adapter_hdfs, adapter_soap;
 
 /* The adapter of a protocol, or NULL where this version has none. */
 const struct adapter *adapter_for(enum protocol protocol);

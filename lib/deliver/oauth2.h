@@ -33,6 +33,7 @@ enum {
     TOKEN_SIZE_MAX = 8192, /* bytes of one */
     TOKEN_LEAD_MS = 30000, /* it is given up so long before its end, or a tenth of its time before it */
     TOKEN_LIFE_S = 300,    /* of one whose answer does not say */
+    TOKEN_FETCH_MS = 30000 /* for the answer, whoever waits for it */
 };
 
 /* Base and client are borrowed. */
@@ -45,7 +46,7 @@ struct token_request {
     const struct secret *secret;
     const char *proxy; /* as in struct http_request */
     struct guard guard;
-    int64_t deadline_ms; /* clock_mono_ms() */
+    int64_t deadline_ms; /* of this wait, clock_mono_ms() */
 };
 
 /* Borrowed. Without a token `event` and `text` say why not: one line, no secret. */

@@ -4,6 +4,7 @@
 #include "adapter.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "crew.h"
 #include "http.h"
 #include "http_proxy.h"
@@ -13,8 +14,9 @@
 /* Idle connections to all destinations together: some hundred destinations are kept warm. */
 #define CONNECTIONS_KEPT 256
 
-static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec, &adapter_null,
-                                                 &adapter_amqp, &adapter_jdbc, &adapter_s3,   &adapter_hdfs};
+static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec,
+                                                 &adapter_null, &adapter_amqp, &adapter_jdbc,
+                                                 &adapter_s3,   &adapter_hdfs, &adapter_soap};
 
 const struct adapter *adapter_for(enum protocol protocol)
 {
@@ -30,6 +32,15 @@ struct guard attempt_guard(const struct adapter_context *context, const struct a
         .allow_private = context->allow_private || attempt->destination->allow_private,
         .lists = attempt->networks ? attempt->networks : context->networks,
     };
+}
+
+const char *attempt_proxy(const struct adapter_context *context, const struct attempt *attempt)
+{
+    const char *own = attempt->destination->proxy;
+
+    if (!own)
+        return context->proxy;
+    return strcmp(own, "direct") == 0 ? NULL : own;
 }
 
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,

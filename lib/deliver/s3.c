@@ -236,6 +236,7 @@ static int set_bucket(struct s3_upload *upload, struct adapter_context *context,
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,
         .key_file = destination->key_file,
+        .proxy = attempt_proxy(context, &upload->pending.attempt),
         .guard = attempt_guard(context, &upload->pending.attempt),
     };
     return 0;

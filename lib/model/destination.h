@@ -21,6 +21,7 @@ enum protocol {
     PROTOCOL_JDBC,
     PROTOCOL_S3,
     PROTOCOL_HDFS,
+    PROTOCOL_SOAP,
     PROTOCOL_COUNT
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
@@ -38,6 +39,18 @@ struct destination_amqp {
     json_t *headers;                    /* object of strings with placeholders, or NULL */
 };
 
+/* What a header of WS-Security shows. */
+enum soap_password { SOAP_PASSWORD_NONE, SOAP_PASSWORD_TEXT, SOAP_PASSWORD_DIGEST };
+
+struct destination_soap {
+    bool is_12;                  /* the version is 1.2, else 1.1 */
+    const char *action;          /* a URI with placeholders; NULL: that of the format, or none */
+    bool addressing;             /* WS-Addressing: To, Action and MessageID are sent */
+    enum soap_password password; /* NONE: no header of security */
+    bool timestamp;
+    int64_t lifetime_ms; /* of the timestamp; 1 s to 1 h */
+};
+
 /* How a request says who sends it. */
 enum auth_scheme {
     AUTH_PLAIN, /* Basic where the credentials have a user name and a password; else by the headers alone */
@@ -45,6 +58,7 @@ enum auth_scheme {
     AUTH_BEARER,  /* the token of the credentials */
     AUTH_API_KEY, /* in a header of its own */
     AUTH_OAUTH2,  /* RFC 6749 4.4, client credentials */
+    AUTH_NONE,    /* not by HTTP: SOAP's security says it */
     AUTH_SCHEME_COUNT
 };
 
@@ -90,20 +104,20 @@ struct destination {
     const char *key_file;  /* its key, without a passphrase; NULL: in cert_file */
     const char *tls_name;  /* what the peer's certificate must carry; NULL: the name that is connected to */
 
-    const char *endpoint;     /* REST: http or https URL with placeholders */
+    const char *endpoint;     /* REST, SOAP: http or https URL with placeholders */
     const char *method;       /* REST: default POST; GET HEAD POST PUT PATCH DELETE OPTIONS */
-    json_t *headers;          /* REST: object of strings with placeholders, or NULL */
-    const char *http_version; /* REST: "1.1", "2" (over TLS by ALPN; "2-prior-knowledge" without), default "2"
-                                 over https */
+    json_t *headers;          /* REST, SOAP: object of strings with placeholders, or NULL */
+    const char *http_version; /* REST, SOAP: "1.1", "2" (over TLS by ALPN; "2-prior-knowledge" without),
+                                 default "2" over https */
 
-    enum auth_scheme auth;        /* REST */
-    const char *auth_header;      /* REST, AUTH_API_KEY: the field that carries it */
-    const char *token_url;        /* REST, AUTH_OAUTH2: where tokens are asked for */
-    const char *scope, *audience; /* REST, AUTH_OAUTH2: of the tokens, or NULL */
-    bool client_in_body; /* REST, AUTH_OAUTH2: the client's id and secret go into the body, not a header */
-    const char *signing; /* REST: the name of the keys that sign (signing.h), or NULL */
-    const char *proxy;   /* REST: the URL of a proxy, "direct", or NULL: the setting */
-    bool gone_rejects;   /* REST: 410 rejects the report and does not disable the destination */
+    enum auth_scheme auth;        /* REST, SOAP; with what belongs to it */
+    const char *auth_header;      /* AUTH_API_KEY: the field that carries it */
+    const char *token_url;        /* AUTH_OAUTH2: where tokens are asked for */
+    const char *scope, *audience; /* AUTH_OAUTH2: of the tokens, or NULL */
+    bool client_in_body;          /* AUTH_OAUTH2: the client's id and secret go into the body, not a header */
+    const char *signing;          /* REST: the name of the keys that sign (signing.h), or NULL */
+    const char *proxy; /* REST, SOAP, S3, HDFS: the URL of a proxy, "direct", or NULL: the setting */
+    bool gone_rejects; /* REST, SOAP: 410 rejects the report and does not disable the destination */
 
     const char *region, *bucket; /* S3; its endpoint is without placeholders, NULL: that of AWS */
     const char *key;             /* S3: of the object, with placeholders */
@@ -125,6 +139,7 @@ struct destination {
     int64_t folder_mode;            /* file: of those, default 0750 */
 
     struct destination_amqp amqp;
+    struct destination_soap soap;
     struct jdbc *jdbc; /* JDBC: jdbc.h; owned */
 
     json_t *command;    /* exec: array of strings, the first an absolute path; placeholders in the others */

@@ -21,6 +21,7 @@
 #include <strings.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <curl/curl.h>
@@ -54,7 +55,8 @@ struct http_transfer {
     struct pool *pool; /* NULL while the handle is in no multi */
     CURL *easy;
     struct curl_slist *headers;
-    struct event *later; /* reports what http_start() found */
+    struct event *later;    /* reports what http_start() found */
+    struct event *deadline; /* ends it: libcurl forgets the time of one that waits for another's connection */
     http_done done;
     void *arg;
     struct http_response response;
@@ -66,7 +68,7 @@ struct http_transfer {
     int shortage;  /* errno of a socket that this system refused, or 0 */
     int status;    /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
-    int64_t started_ms, timeout_ms;
+    int64_t started_ms;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -91,6 +93,8 @@ static void transfer_free(struct http_transfer *transfer)
     if (transfer->later)
         event_free(transfer->later);
     guard_lists_unref((struct guard_lists *)transfer->guard.lists);
+    if (transfer->deadline)
+        event_free(transfer->deadline);
     buf_release(&transfer->response.field);
     buf_release(&transfer->response.body);
     free(transfer);
@@ -171,16 +175,13 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
 /* Nothing was sent over the connection that the guard refused: again, over one that is opened for it. */
 static bool start_again(struct http_transfer *transfer, CURLcode code)
 {
-    int64_t left_ms = transfer->started_ms + transfer->timeout_ms - clock_mono_ms();
-
-    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed || left_ms <= 0)
+    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed)
         return false;
     transfer->borrowed = false;
     transfer->refused = NULL;
     transfer->error[0] = '\0';
     curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
     return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
-           curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)left_ms) == CURLE_OK &&
            curl_multi_add_handle(transfer->pool->multi, transfer->easy) == CURLM_OK;
 }
 
@@ -223,6 +224,33 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
     transfer->pool = NULL;
     transfer_report(transfer);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    curl_off_t connected_us = 0;
+
+    (void)fd;
+    (void)what;
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    snprintf(transfer->error, sizeof transfer->error, "no %s within %lld ms",
+             transfer->status   ? "end"
+             : connected_us > 0 ? "answer"
+                                : "connection",
+             (long long)(clock_mono_ms() - transfer->started_ms));
+    /* Else libcurl keeps a connection of HTTP/2, on which the next request may wait in vain too. */
+    curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+    transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+static void transfer_set_deadline(struct http_transfer *transfer, int64_t timeout_ms)
+{
+    struct timeval when = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+    transfer->deadline = evtimer_new(transfer->http->base, on_deadline, transfer);
+    if (!transfer->deadline || evtimer_add(transfer->deadline, &when) < 0)
+        abort(); /* libevent is out of memory, as in xalloc */
 }
 
 static void pool_collect(struct pool *pool)
@@ -297,6 +325,25 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
     return 0;
 }
 
+/*
+ * A host that went away acknowledges nothing, and HTTP/2 would send it request after request for the quarter
+ * of an hour that the kernel takes to give up. What the kernel does not take of this does no harm.
+ */
+static void notice_silence(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, 25 * 1000}, /* ms without an acknowledgement */
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 20}, /* s */
+        {IPPROTO_TCP, TCP_KEEPINTVL, 5},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_transfer *transfer = arg;
@@ -312,6 +359,8 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->shortage = errno;
     else
         transfer->opened = true;
+    if (fd >= 0)
+        notice_silence(fd);
     return fd; /* -1 is CURL_SOCKET_BAD */
 }
 
@@ -505,8 +554,10 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else the end waits for a hung look-up */
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    failed |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* as it was signed, or looked at */
     failed |= curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     failed |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* not the answer's */
+    failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* not $NO_PROXY: the guard relies on the proxy */
     failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -541,7 +592,7 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
-    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)transfer->timeout_ms);
+    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MAX_MS);
     if (head) {
         failed |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (carries) {
@@ -582,7 +633,6 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
     transfer->guard = (struct guard){request->guard.allow_private, guard_lists_ref(request->guard.lists)};
     transfer->guarded = !request->guard.allow_private || request->guard.lists;
-    transfer->timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : 1; /* 0 is for ever */
     transfer->connect_only = request->connect_only;
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();
@@ -604,6 +654,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
         transfer_spoil(transfer, HTTP_BROKEN, "libcurl does not start the request");
     } else {
         transfer->pool = pool;
+        transfer_set_deadline(transfer, request->timeout_ms > 0 ? request->timeout_ms : 1);
     }
     return transfer;
 }

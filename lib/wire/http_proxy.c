@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include <curl/curl.h>
+#include "xalloc.h"
 
 /* The part of a URL, for curl_free(), or NULL. libcurl brings addresses into one form: 0x7f.1 is 127.0.0.1.
  */
@@ -24,6 +25,26 @@ static char *part_of(const char *url, CURLUPart part, unsigned flags)
     return text;
 }
 
+/*
+ * The host of a URL, for curl_free(), or NULL, without the dots at its end: with them libcurl sees a name in
+ * 0x7f.1. and a resolver sees an address.
+ */
+static char *host_of(const char *url)
+{
+    char *host = part_of(url, CURLUPART_HOST, 0);
+    size_t size = host ? strlen(host) : 0, bare = size;
+
+    while (bare && host[bare - 1] == '.')
+        bare--;
+    if (!bare || bare == size)
+        return host;
+    char *without = xasprintf("http://%.*s/", (int)bare, host);
+    curl_free(host);
+    host = part_of(without, CURLUPART_HOST, 0);
+    free(without);
+    return host;
+}
+
 static const char *refuses(const struct guard *guard, const char *host, in_port_t port)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
@@ -31,8 +52,6 @@ static const char *refuses(const struct guard *guard, const char *host, in_port_
     char address[INET6_ADDRSTRLEN] = "";
     size_t size = strlen(host), local = sizeof "localhost" - 1;
 
-    while (size && host[size - 1] == '.')
-        size--;
     if (!guard->allow_private && size >= local && strncasecmp(host + size - local, "localhost", local) == 0 &&
         (size == local || host[size - local - 1] == '.'))
         return "loopback (localhost)";
@@ -49,7 +68,7 @@ static const char *refuses(const struct guard *guard, const char *host, in_port_
 
 const char *http_proxy_refused_host(const char *url, const struct guard *guard)
 {
-    char *host = part_of(url, CURLUPART_HOST, 0), *port = part_of(url, CURLUPART_PORT, 0);
+    char *host = host_of(url), *port = part_of(url, CURLUPART_PORT, 0);
     unsigned long number = port ? strtoul(port, NULL, 10) : 0;
     const char *network = host && *host ? refuses(guard, host, htons((in_port_t)number)) : NULL;
 

@@ -47,7 +47,7 @@ s3_start() {
 # lake NAME JSON: an S3 destination of the server; what stands in JSON is added
 lake() {
     destination "$1" "$(jq -cn --argjson port "$port" --argjson more "$2" '{protocol: "S3", region: "eu-south-1",
-        endpoint: "http://127.0.0.1:\($port)", bucket: "reports", credentials: "s3", timeout: 10} + $more')"
+        endpoint: "http://127.0.0.1:\($port)", bucket: "reports", credentials: "s3", allow_private: true, timeout: 10} + $more')"
     credentials s3 '{"access_key": "S3RVER", "secret_key": "S3RVER"}'
 }
 
@@ -130,6 +130,7 @@ arrived() {
     stream many 1000 3>&- 4>&- &
     local pipe=$!
     wait_until 20 bash -c "[[ \$(find '$BATS_FILE_TMPDIR/s3/reports/many' -name '*_object' | wc -l) -gt 200 ]]"
+    run ! process_gone "$pipe"
     end_server s3 -KILL
     s3_start "$port"
     wait "$pipe"
@@ -174,6 +175,7 @@ folder() {
     stream lots 1000 3>&- 4>&- &
     local pipe=$!
     wait_until 20 bash -c "[[ \$(find '$BATS_FILE_TMPDIR/hdfs/lots' -name '*.json' | wc -l) -gt 200 ]]"
+    run ! process_gone "$pipe"
     end_server hdfs -KILL
     hdfs_start "${ports[@]}"
     wait "$pipe"

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -436,6 +437,18 @@ static void each_method_is_sent_with_and_without_a_body(void **state)
         free(path);
         free(url);
     }
+}
+
+/* Who signed a path, or looked at it, must find it as it was. */
+static void a_path_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_path("POST", "/in/dots/../as/./is", 5000), HTTP_ANSWERED);
+    json_t *records = recorded("/in/dots/");
+    assert_int_equal(json_array_size(records), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(records, 0), "path")),
+                        "/in/dots/../as/./is");
+    json_decref(records);
 }
 
 static void a_bad_request_is_not_sent(void **state)
@@ -929,6 +942,26 @@ static void no_proxy_is_taken_from_the_environment(void **state)
     assert_int_equal(result, HTTP_ANSWERED);
 }
 
+static void the_environment_takes_no_proxy_away(void **state)
+{
+    char *proxy = url_of("");
+    struct http_request request = request_of("GET", "http://never.invalid/in/proxied");
+
+    (void)state;
+    request.proxy = proxy;
+    request.guard.allow_private = false;
+    setenv("no_proxy", "*", 1);
+    setenv("NO_PROXY", "*", 1);
+    enum http_result proxied = ask(&request);
+    request.url = "http://rebound.test/"; /* what nobody but the proxy may look up */
+    enum http_result guarded = ask(&request);
+    unsetenv("no_proxy");
+    unsetenv("NO_PROXY");
+    assert_int_equal(proxied, HTTP_ANSWERED);
+    assert_int_equal(guarded, HTTP_ANSWERED);
+    free(proxy);
+}
+
 static void a_server_without_http2_fails_cleanly(void **state)
 {
     char *url = url_of("/in/h2");
@@ -1077,6 +1110,10 @@ static int start_http2(pid_t *server)
     char *cert = xasprintf("%s/server.crt", folder);
     struct buf text;
 
+    certificate_make(folder, &(struct certificate){.name = "ca"});
+    certificate_make(folder,
+                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
+    unlink(port_file); /* of another one */
     buf_init(&text, 100);
     *server = fork();
     if (*server == 0) {
@@ -1101,13 +1138,10 @@ static void over_tls_requests_side_by_side_share_one_connection(void **state)
     static struct reply replies[TOGETHER];
     char *ca = xasprintf("%s/ca.crt", folder);
     struct http_request request = request_of("POST", NULL);
-    int64_t began_ms = clock_mono_ms();
+    int64_t began_ms;
     pid_t server;
 
     (void)state;
-    certificate_make(folder, &(struct certificate){.name = "ca"});
-    certificate_make(folder,
-                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
     char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server));
     request.url = url;
     request.ca_file = ca;
@@ -1130,6 +1164,58 @@ static void over_tls_requests_side_by_side_share_one_connection(void **state)
     waitpid(server, NULL, 0);
     free(url);
     free(ca);
+}
+
+static void a_shared_connection_that_did_not_answer_is_not_used_again(void **state)
+{
+    char *ca = xasprintf("%s/ca.crt", folder);
+    struct http_request request = request_of("POST", NULL);
+    pid_t server;
+
+    (void)state;
+    char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server)), *hang = xasprintf("%shang", url);
+    request.ca_file = ca;
+    request.url = url;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body, "1 2.0");
+    request.url = hang;
+    request.timeout_ms = 300;
+    assert_int_equal(ask(&request), HTTP_TIMEOUT);
+    assert_true(strstr(reply.response.text, "no answer within 3") != NULL);
+    request.url = url;
+    request.timeout_ms = 5000;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body, "2 2.0");
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    free(hang);
+    free(url);
+    free(ca);
+}
+
+/* A host that went away is noticed by the kernel, whose answer to silence would be a quarter of an hour. */
+static void a_kept_connection_to_a_host_that_went_away_is_noticed(void **state)
+{
+    int found = 0;
+
+    (void)state;
+    assert_int_equal(ask_path("POST", "/in/alive", 5000), HTTP_ANSWERED);
+    for (int fd = 3; fd < 200; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t size = sizeof peer, int_size = sizeof(int);
+        unsigned unacknowledged_ms = 0;
+        int keepalive = 0, idle_s = 0;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) < 0 || ntohs(peer.sin_port) != port)
+            continue;
+        found++;
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, &int_size), 0);
+        assert_in_range(unacknowledged_ms, 20000, 30000);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &int_size), 0);
+        assert_true(keepalive);
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &int_size), 0);
+        assert_in_range(idle_s, 1, 30);
+    }
+    assert_int_equal(found, 1);
 }
 
 static void a_connection_alone_sends_nothing(void **state)
@@ -1157,6 +1243,49 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     ++*(int *)arg;
+}
+
+/* Who waits for a connection that another makes, in the hope of HTTP/2, keeps to his own time. */
+static void a_server_that_never_speaks_tls_holds_each_for_its_own_time(void **state)
+{
+    static const int64_t timeouts_ms[] = {1500, 300, 600, 300};
+    enum { COUNT = sizeof timeouts_ms / sizeof *timeouts_ms };
+    static struct reply replies[COUNT];
+    struct canned canned = {.answer = ""};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xasprintf("https%s", strchr(canned.url, ':'));
+    struct http_request request = request_of("POST", url);
+    for (size_t i = 0; i < COUNT; i++) {
+        replies[i] = (struct reply){0};
+        request.timeout_ms = timeouts_ms[i];
+        http_start(http, &request, on_done, &replies[i]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        wait_for(&replies[i].done);
+        assert_int_equal(replies[i].response.result, HTTP_TIMEOUT);
+        assert_in_range(replies[i].response.elapsed_ms, timeouts_ms[i] - 5, timeouts_ms[i] + 250);
+        assert_non_null(strstr(replies[i].response.text, "no connection within "));
+        free(replies[i].body);
+    }
+    canned_close(&canned);
+    free(url);
+}
+
+static void a_connection_is_made_within_its_own_time(void **state)
+{
+    struct canned canned = {.answer = ""};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xasprintf("https%s", strchr(canned.url, ':'));
+    struct http_request request = request_of("POST", url);
+    request.timeout_ms = 60000;
+    assert_int_equal(ask(&request), HTTP_TIMEOUT);
+    assert_in_range(reply.response.elapsed_ms, HTTP_CONNECT_MAX_MS - 5, HTTP_CONNECT_MAX_MS + 2000);
+    canned_close(&canned);
+    free(url);
 }
 
 static void a_hung_look_up_holds_neither_the_deadline_nor_the_loop(void **state)
@@ -1256,6 +1385,7 @@ int main(void)
         TEST(a_binary_body_arrives_byte_for_byte),
         TEST(only_the_headers_that_belong_there_are_sent),
         TEST(each_method_is_sent_with_and_without_a_body),
+        TEST(a_path_is_sent_as_it_is),
         TEST(a_bad_request_is_not_sent),
         TEST(a_hundred_requests_use_one_connection),
         TEST(requests_side_by_side_all_end),
@@ -1273,12 +1403,17 @@ int main(void)
         TEST(who_may_not_have_a_kept_connection_gets_one_of_its_own),
         TEST(what_cannot_be_connected_says_so),
         TEST(no_proxy_is_taken_from_the_environment),
+        TEST(the_environment_takes_no_proxy_away),
         TEST(a_server_without_http2_fails_cleanly),
         TEST(tls_to_a_server_that_has_none_is_a_tls_failure),
         TEST(an_untrusted_certificate_is_a_tls_failure),
         TEST(files_say_whom_to_trust_and_who_we_are),
         TEST(over_tls_requests_side_by_side_share_one_connection),
+        TEST(a_shared_connection_that_did_not_answer_is_not_used_again),
+        TEST(a_kept_connection_to_a_host_that_went_away_is_noticed),
         TEST(a_connection_alone_sends_nothing),
+        TEST(a_server_that_never_speaks_tls_holds_each_for_its_own_time),
+        TEST(a_connection_is_made_within_its_own_time),
         TEST(a_hung_look_up_holds_neither_the_deadline_nor_the_loop),
         TEST(a_cancelled_request_is_silent),
         TEST(done_may_cancel_another_request),
