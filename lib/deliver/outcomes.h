@@ -38,6 +38,9 @@ enum outcome_event {
     EVENT_SAID_DELIVERED, /* a command told how it went, in words */
     EVENT_SAID_DEFERRED,
     EVENT_SAID_REJECTED,
+    EVENT_LOGIN, /* not let in */
+    EVENT_NOT_SERVED,
+    EVENT_HOST_KEY,
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */
@@ -58,7 +61,7 @@ struct outcome_table {
 };
 
 extern const struct outcome_table outcomes_rest, outcomes_exec, outcomes_file, outcomes_null, outcomes_amqp,
-    outcomes_jdbc, outcomes_s3, outcomes_hdfs, outcomes_soap;
+    outcomes_jdbc, outcomes_s3, outcomes_hdfs, outcomes_soap, outcomes_smtp, outcomes_sftp;
 /* The code that the table has for the name of an error ("NoSuchBucket") or exception; 0: it has none. */
 int outcomes_s3_code(const char *name);
 int outcomes_hdfs_code(const char *exception);

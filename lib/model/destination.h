@@ -22,6 +22,8 @@ enum protocol {
     PROTOCOL_S3,
     PROTOCOL_HDFS,
     PROTOCOL_SOAP,
+    PROTOCOL_SMTP,
+    PROTOCOL_SFTP,
     PROTOCOL_COUNT
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
@@ -49,6 +51,32 @@ struct destination_soap {
     enum soap_password password; /* NONE: no header of security */
     bool timestamp;
     int64_t lifetime_ms; /* of the timestamp; 1 s to 1 h */
+};
+
+enum mail_security { MAIL_STARTTLS, MAIL_TLS, MAIL_PLAIN };
+
+struct destination_smtp {
+    const char *host;
+    int64_t port;
+    enum mail_security security;
+    const char *username; /* NULL: that of the credentials */
+    bool bearer;          /* the token of the credentials logs in, not the password */
+    const char *ehlo;     /* who we say we are; NULL: this host */
+    /* With placeholders, which are checked again when they are filled in. */
+    const char *from, *reply_to, *subject; /* reply_to: or NULL */
+    json_t *to, *cc;                       /* arrays of texts; cc: or NULL */
+    bool attached;                         /* the report is an attachment, not the body */
+    const char *filename, *text;           /* of an attachment; NULL: one that is made up, and none */
+};
+
+struct destination_sftp {
+    const char *host;
+    int64_t port;
+    const char *username;    /* NULL: that of the credentials */
+    json_t *host_key;        /* "SHA256:..." as ssh-keygen(1) writes it, or an array of such; or NULL */
+    const char *known_hosts; /* the path of a file as of ssh(1), or NULL; one of the two is there */
+    bool make_folders;
+    const char *mode; /* octal digits; NULL: as the server makes files */
 };
 
 /* How a request says who sends it. */
@@ -131,7 +159,7 @@ struct destination {
     const char *permission; /* HDFS: octal digits, NULL: the file system's default */
     json_t *datanodes; /* HDFS: names of hosts that may get the bytes; NULL: any that the guard lets pass */
 
-    const char *path; /* file: absolute, with placeholders; HDFS: likewise, in the file system */
+    const char *path; /* file: absolute, with placeholders; HDFS, SFTP: likewise, in the file system there */
     int64_t mode;     /* file: permission bits, default 0640 */
     enum file_sync sync;
     struct file_owner owner, group; /* file: NULL names: whoever writes */
@@ -141,6 +169,8 @@ struct destination {
     struct destination_amqp amqp;
     struct destination_soap soap;
     struct jdbc *jdbc; /* JDBC: jdbc.h; owned */
+    struct destination_smtp smtp;
+    struct destination_sftp sftp;
 
     json_t *command;    /* exec: array of strings, the first an absolute path; placeholders in the others */
     const char *folder; /* exec: where it runs, absolute; default "/" */
