@@ -47,7 +47,7 @@ static int add_secret(struct header_list *list, const char *before, const char *
                       struct fault *fault)
 {
     if (!value)
-        return fault_set(fault, FAULT_CONFIG, "auth: the credentials have no '%s'", member);
+        return fault_set(fault, FAULT_DENIED, "auth: the credentials have no '%s'", member);
     list->lines[list->count++] = xasprintf("%s%s", before, value);
     return 0;
 }
@@ -95,7 +95,7 @@ static int add_authorization(struct header_list *list, const struct attempt *att
         return add_api_key(list, destination->auth_header, secret, fault);
     case AUTH_BASIC:
         if (!pair)
-            return fault_set(fault, FAULT_CONFIG, "auth: the credentials have no 'username' with 'password'");
+            return fault_set(fault, FAULT_DENIED, "auth: the credentials have no 'username' with 'password'");
         break;
     case AUTH_NONE:
         return 0;

@@ -118,7 +118,7 @@ static void *jdbc_open(const struct crew_call *call)
 
     if (jdbc->username && strcmp(jdbc->username, "{username}") == 0 &&
         !(call->secret && call->secret->username)) {
-        crew_refuse(call, EVENT_CONFIGURATION, "%s", "/connection/credentials/username: no value");
+        crew_refuse(call, EVENT_CREDENTIALS, "%s", "/connection/credentials/username: no value");
         return NULL;
     }
     sink = connect_sink(call, &error);

@@ -34,11 +34,12 @@ enum outcome_event {
     EVENT_NACK,
     EVENT_BLOCKED,
     EVENT_ONE_OF_SEVERAL,
-    EVENT_TOKEN, /* no access token was given */
+    EVENT_TOKEN,       /* no access token was given */
+    EVENT_CREDENTIALS, /* they lack what is wanted, or their time is over: an operator mends them */
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */
-enum { OVERLOAD = 1, LOCAL = 2, GONE = 4 };
+enum { OVERLOAD = 1, LOCAL = 2, GONE = 4, HELD = 8 };
 
 struct answer {
     int first, last; /* the codes that it is for; of an event, the event twice */

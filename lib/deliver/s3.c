@@ -221,7 +221,7 @@ static int set_bucket(struct s3_upload *upload, struct adapter_context *context,
     const struct secret *secret = upload->pending.attempt.secret;
 
     if (!secret || !secret->access_key || !secret->secret_key)
-        return fault_set(fault, FAULT_CONFIG,
+        return fault_set(fault, FAULT_DENIED,
                          "\"credentials\" with \"access_key\" and \"secret_key\" are wanted");
     upload->endpoint = destination->endpoint ? xstrdup(destination->endpoint)
                                              : xasprintf("https://s3.%s.amazonaws.com", destination->region);

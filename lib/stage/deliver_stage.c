@@ -177,6 +177,18 @@ static enum gate_result judge(const struct outcome *outcome)
     return outcome->overload ? GATE_OVERLOAD : GATE_FAILURE;
 }
 
+/* The operator mends it: the same as with credentials that cannot be read, and no attempt. */
+static void hold(struct deliver_attempt *attempt, const struct outcome *outcome)
+{
+    const struct verdict held = {
+        .status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS, .reason = DEAD_UNROUTABLE};
+    struct settlement settlement;
+
+    settlement_init(&settlement, attempt->delivery, held, outcome->text);
+    settlement.kind = OUTCOME_REJECTED;
+    finish(attempt, &settlement);
+}
+
 static void on_outcome(void *arg, struct outcome *outcome)
 {
     struct deliver_attempt *attempt = arg;
@@ -188,6 +200,10 @@ static void on_outcome(void *arg, struct outcome *outcome)
     attempt->handle = NULL;
     attempt->report.result = judge(outcome);
     attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
+    if (outcome->held) {
+        hold(attempt, outcome);
+        return;
+    }
     attempt->report.gone = outcome->gone && attempt->stage->holds;
     if (attempt->report.gone)
         outcome->kind = OUTCOME_DEFERRED; /* by the operator, who lifts the hold */

@@ -158,6 +158,31 @@ verify() {
     rm "$DIST_CONFIG_DIR/destinations.d/unsigned.json"
 }
 
+@test "credentials that lack what is wanted hold the delivery, spend no attempt, and are told by a check" {
+    credential lacking '{"username": "u"}'
+    rest_destination lacking /in/lacking '{"credentials": "lacking", "auth": {"scheme": "bearer"}}'
+    credential over "whsec_$(head -c 24 /dev/zero | base64) 2020-01-01T00:00:00Z"
+    rest_destination over /in/over '{"signing": {"credentials": "over"}}'
+    reload
+    run -78 --separate-stderr dist-admin destination check lacking
+    [[ $stderr == *"auth: the credentials have no 'token'"* ]]
+    run -78 --separate-stderr dist-admin destination check over
+    [[ $stderr == *"the time of every key is over"* ]]
+    for name in lacking over; do
+        echo '{}' | dist-submit --tenant acme --type report --to "$name"
+        wait_until 15 is 1 held_deliveries "$name"
+        run -1 pipe '{}' "$name"
+        [ "$(jq -r .status <<<"$output")" = dead ]
+    done
+    [ "$(receiver_count /in/lacking)$(receiver_count /in/over)" = 00 ]
+}
+
+# held_deliveries DESTINATION: that wait, with the reason, for no attempt was made
+held_deliveries() {
+    sql "select count(*) from distribution_deliveries where destination = '$1' and status = 'waiting' and attempts = 0
+        and (last_error like '%no ''token''%' or last_error like '%every key is over%') and due_at > now() + interval '20s'"
+}
+
 @test "an API key goes into its header, and a token by OAuth2 into every request" {
     credential key s3cret-key
     rest_destination keyed /in/keyed '{"credentials": "key", "auth": {"scheme": "api_key", "header": "X-API-Key"}}'

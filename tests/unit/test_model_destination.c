@@ -800,7 +800,8 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'proxy':'http://p'}", "/proxy: only the operator names a proxy"},
         {REST "'proxy':'direct'}", "/proxy: only the operator names a proxy"},
         {"{'protocol':'S3','region':'eu','bucket':'b1c','proxy':'http://p'}", "/proxy: only the operator"},
-        {"{'protocol':'HDFS','endpoint':'http://n','path':'/a','proxy':'http://p'}", "/proxy: only the operator"},
+        {"{'protocol':'HDFS','endpoint':'http://n','path':'/a','proxy':'http://p'}",
+         "/proxy: only the operator"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
         {REST "'input':{'type':'xml','max_nodes':500001}}",
          "/input/max_nodes: only the operator allows more than 500000"},
@@ -871,7 +872,7 @@ static void a_placeholder_that_cannot_be_filled_leaves_the_buffer_as_it_was(void
         const char *pattern, *fault;
         enum fault_class class;
     } cases[] = {
-        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_CONFIG},
+        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_DENIED},
         {"a{date}b", "{date} has no value", FAULT_CONFIG},
         {"a{data_type}b", "the value of {data_type} has a control character in it", FAULT_CONFIG},
         {"a{nothing}b", "unknown placeholder {nothing}; \"{{\" is a brace", FAULT_INPUT},
