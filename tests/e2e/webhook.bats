@@ -130,6 +130,42 @@ verify() {
     run ! grep -qF "$old" "$DIST_CONFIG_DIR/credentials.d/turning"
 }
 
+@test "rotations at once lose no key, read what they write, and leave what is more than keys alone" {
+    dist-admin secret new contended 2>/dev/null
+    for _ in 1 2 3 4 5 6; do
+        dist-admin secret rotate contended 2>/dev/null &
+        turns+=($!)
+    done
+    wait "${turns[@]}"
+    [ "$(grep -c whsec_ "$DIST_CONFIG_DIR/credentials.d/contended")" = 7 ]
+    # a copy that systemd made is the service's; it is not what is rotated
+    mkdir "$BATS_TEST_TMPDIR/copies"
+    dist-admin secret new copied 2>/dev/null
+    key=$(<"$DIST_CONFIG_DIR/credentials.d/copied")
+    (umask 077 && echo "whsec_$(head -c 24 /dev/zero | base64)" >"$BATS_TEST_TMPDIR/copies/copied")
+    CREDENTIALS_DIRECTORY=$BATS_TEST_TMPDIR/copies dist-admin secret rotate copied 2>/dev/null
+    grep -qF "$key " "$DIST_CONFIG_DIR/credentials.d/copied"
+    run ! grep -qF AAAAAAAA "$DIST_CONFIG_DIR/credentials.d/copied"
+    for text in "{\"token\": \"$key\", \"username\": \"u\"}" "{\"token\": \"$key\"}"; do
+        credential object "$text"
+        run -65 --separate-stderr dist-admin secret rotate object
+        [[ $stderr == *"credential 'object'"*"object"* && $stderr != *whsec_* ]]
+        [ "$(<"$DIST_CONFIG_DIR/credentials.d/object")" = "$text" ]
+    done
+    run -78 dist-admin secret rotate --tenant nobody hooks
+    [ ! -e "$DIST_CONFIG_DIR/credentials.d/nobody" ]
+}
+
+@test "what root makes belongs to whom credentials.d belongs, a tenant's new folder too" {
+    ((EUID == 0)) || skip "this is not root"
+    owner=$(stat -c %u:%g "$DIST_CONFIG_DIR/credentials.d")
+    chown 12345:12346 "$DIST_CONFIG_DIR/credentials.d"
+    dist-admin secret new --tenant newcomer key 2>/dev/null
+    chown "$owner" "$DIST_CONFIG_DIR/credentials.d"
+    [ "$(stat -c '%u:%g %a' "$DIST_CONFIG_DIR/credentials.d/newcomer")" = '12345:12346 700' ]
+    [ "$(stat -c '%u:%g %a' "$DIST_CONFIG_DIR/credentials.d/newcomer/key")" = '12345:12346 600' ]
+}
+
 @test "openssl verifies v1a by the public key that is shown" {
     public=$(dist-admin secret new --scheme ed25519 pair)
     rest_destination pair /in/pair '{"signing": {"credentials": "pair"}}'
