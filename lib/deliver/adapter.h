@@ -98,7 +98,7 @@ struct adapter {
 };
 
 extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_amqp,
-    adapter_jdbc, adapter_s3, adapter_hdfs, adapter_soap;
+    adapter_jdbc, adapter_s3, adapter_hdfs, adapter_soap, adapter_smtp, adapter_sftp;
 
 /* The adapter of a protocol, or NULL where this version has none. */
 const struct adapter *adapter_for(enum protocol protocol);

@@ -427,11 +427,15 @@ static int hear(struct batch *batch, int64_t deadline_ms, struct fault *fault)
     return fault_set(fault, FAULT_UNAVAILABLE, "the broker talks without end");
 }
 
+/* 1: there are messages whose confirms only this connection can bring. */
 static int amqp_tend(void *connection, struct fault *fault)
 {
-    struct batch nothing = {.amqp = connection};
+    struct amqp *amqp = connection;
+    struct batch nothing = {.amqp = amqp};
 
-    return hear(&nothing, clock_mono_ms(), fault);
+    if (hear(&nothing, clock_mono_ms(), fault) < 0)
+        return -1;
+    return amqp_late_is_open(&amqp->late);
 }
 
 static int amqp_work(void *connection, struct errand **items, size_t count, int64_t deadline_ms,

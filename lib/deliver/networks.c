@@ -63,16 +63,15 @@ static void read_list(struct reading *reading, const char *path, const json_t *a
 static void read_lists(struct reading *reading, const char *path, const json_t *object,
                        struct guard_lists *lists)
 {
-    static const char *const names[] = {[GUARD_DENY] = "deny", [GUARD_ONLY] = "only", [GUARD_ALLOW] = "allow"};
+    static const char *const names[] = {
+        [GUARD_DENY] = "deny", [GUARD_ONLY] = "only", [GUARD_ALLOW] = "allow"};
     json_t *arrays[GUARD_LIST_COUNT] = {0};
     struct json_field fields[GUARD_LIST_COUNT + 2] = {{.name = "description", .kind = JSON_KIND_IGNORED}};
     struct fault fault = {0};
 
     for (int list = 0; list < GUARD_LIST_COUNT; list++)
-        fields[list + 1] = (struct json_field){.name = names[list],
-                                               .kind = JSON_KIND_ARRAY,
-                                               .target = &arrays[list],
-                                               .max = GUARD_NETWORKS_MAX};
+        fields[list + 1] = (struct json_field){
+            .name = names[list], .kind = JSON_KIND_ARRAY, .target = &arrays[list], .max = GUARD_NETWORKS_MAX};
     if (json_fields(object, path, fields, &fault) < 0) {
         note(reading, path, &fault);
         return;

@@ -17,8 +17,8 @@ enum { NETWORKS_TENANTS_MAX = 10000 };
 struct networks;
 
 /*
- * `mistake` is called for each, with the line and the JSON pointer: "line 3: /default/deny/0: ...". NULL where
- * there was one: `mistakes` is their number.
+ * `mistake` is called for each, with the line and the JSON pointer: "line 3: /default/deny/0: ...". NULL
+ * where there was one: `mistakes` is their number.
  */
 struct networks *networks_read(const char *text, size_t size, void (*mistake)(void *arg, const char *text),
                                void *arg, size_t *mistakes);

@@ -14,9 +14,9 @@
 /* Idle connections to all destinations together: some hundred destinations are kept warm. */
 #define CONNECTIONS_KEPT 256
 
-static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec,
-                                                 &adapter_null, &adapter_amqp, &adapter_jdbc,
-                                                 &adapter_s3,   &adapter_hdfs, &adapter_soap};
+static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec, &adapter_null,
+                                                 &adapter_amqp, &adapter_jdbc, &adapter_s3,   &adapter_hdfs,
+                                                 &adapter_soap, &adapter_smtp, &adapter_sftp};
 
 const struct adapter *adapter_for(enum protocol protocol)
 {

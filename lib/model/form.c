@@ -22,6 +22,7 @@ static const struct form_kind *const kinds[PROTOCOL_COUNT] = {
     [PROTOCOL_REST] = &form_rest, [PROTOCOL_FILE] = &form_file, [PROTOCOL_EXEC] = &form_exec,
     [PROTOCOL_NULL] = &form_null, [PROTOCOL_AMQP] = &form_amqp, [PROTOCOL_JDBC] = &form_jdbc,
     [PROTOCOL_S3] = &form_s3,     [PROTOCOL_HDFS] = &form_hdfs, [PROTOCOL_SOAP] = &form_soap,
+    [PROTOCOL_SMTP] = &form_smtp, [PROTOCOL_SFTP] = &form_sftp,
 };
 
 enum {
@@ -53,7 +54,7 @@ bool form_host_is_valid(const char *host, size_t size)
 }
 
 /* `credentials` is read as any string and checked afterwards: a fault of json_fields() would quote a name. */
-static size_t common_fields(struct form *form, struct json_field *out)
+size_t form_common_fields(struct form *form, struct json_field *out)
 {
     struct destination *destination = form->destination;
     const struct json_field fields[] = {
@@ -245,7 +246,7 @@ static int read_form(struct destination *destination, struct fault *fault)
     struct json_field fields[FORM_FIELDS_ALL];
     struct form form = {.destination = destination};
     const struct form_kind *kind = kinds[destination->protocol];
-    kind->fields(&form, fields + common_fields(&form, fields));
+    kind->fields(&form, fields + form_common_fields(&form, fields));
     if (json_fields(destination->form, "", fields, fault) || check_common(&form, fault))
         return -1;
     return kind->check ? kind->check(&form, fault) : 0;

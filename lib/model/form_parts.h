@@ -18,21 +18,24 @@ struct form_jdbc_members {
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate; /* all */
-    json_t *tls;             /* protocols with a connection */
-    json_t *auth;            /* REST, SOAP */
-    json_t *signing;         /* REST */
-    json_t *security;        /* SOAP */
-    const char *on_gone;     /* REST, SOAP */
-    const char *version;     /* SOAP */
-    const char *mode;        /* file */
-    const char *style;       /* S3 */
-    json_t *connection;      /* AMQP, JDBC */
+    const char *name, *rate;                 /* all */
+    json_t *tls;                             /* protocols with a connection */
+    json_t *auth;                            /* REST, SOAP */
+    json_t *signing;                         /* REST */
+    json_t *security;                        /* SOAP */
+    const char *on_gone;                     /* REST, SOAP */
+    const char *version;                     /* SOAP */
+    const char *mode, *sync, *folder_mode;   /* file */
+    const char *umask;                       /* exec */
+    json_t *limits;                          /* exec */
+    const char *style;                       /* S3 */
+    json_t *connection;                      /* AMQP, JDBC */
+    const char *encryption, *report, *login; /* SMTP */
     struct form_jdbc_members jdbc;
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 16, FORM_FIELDS_ALL = 40 };
+enum { FORM_FIELDS = 20, FORM_FIELDS_ALL = 40 };
 
 /* One protocol. */
 struct form_kind {
@@ -45,8 +48,10 @@ struct form_kind {
     const struct form_help *help;
 };
 extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
-    form_hdfs, form_soap;
+    form_hdfs, form_soap, form_smtp, form_sftp;
 
+/* The members of every protocol, as fields() of a kind writes its own; their count. */
+size_t form_common_fields(struct form *form, struct json_field *out);
 /* Copies a table of fields with the NULL name at its end; their count. For fields(). */
 size_t form_add_fields(struct json_field *out, const struct json_field *fields);
 /*

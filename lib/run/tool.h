@@ -62,9 +62,9 @@ struct queue *tool_queue_beside(const struct tool *tool, const struct queue *que
 
 /*
  * The forms in destinations.d below the configuration folder, the programs in transforms.d, the schemas in
- * schemas.d with schemas.json, and networks.json, regular files all. Every mistake goes to `mistake` with its file; if there
- * was one, the result is NULL and the fault (CONFIG) says how many. So it is where DIST_CONFIG_DIR names a
- * folder that is not there (any more); no destinations.d is none.
+ * schemas.d with schemas.json, and networks.json, regular files all. Every mistake goes to `mistake` with its
+ * file; if there was one, the result is NULL and the fault (CONFIG) says how many. So it is where
+ * DIST_CONFIG_DIR names a folder that is not there (any more); no destinations.d is none.
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);

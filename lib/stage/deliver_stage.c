@@ -177,15 +177,23 @@ static enum gate_result judge(const struct outcome *outcome)
     return outcome->overload ? GATE_OVERLOAD : GATE_FAILURE;
 }
 
-/* The operator mends it: the same as with credentials that cannot be read, and no attempt. */
-static void hold(struct deliver_attempt *attempt, const struct outcome *outcome)
+/*
+ * Nobody was asked, so no attempt is spent: this host lacked something, or the operator has to mend what is
+ * held, for which a filter does not wait: the same as with credentials that cannot be read.
+ */
+static void spare(struct deliver_attempt *attempt, const struct outcome *outcome)
 {
-    const struct verdict held = {
-        .status = DELIVERY_WAITING, .delay_ms = HELD_WAIT_MS, .reason = DEAD_UNROUTABLE};
+    const struct verdict again = {.status = DELIVERY_WAITING,
+                                  .delay_ms = outcome->held ? HELD_WAIT_MS : SHORTAGE_WAIT_MS,
+                                  .reason = DEAD_UNROUTABLE};
     struct settlement settlement;
 
-    settlement_init(&settlement, attempt->delivery, held, outcome->text);
-    settlement.kind = OUTCOME_REJECTED;
+    attempt->report.result = GATE_NOTHING;
+    settlement_init(&settlement, attempt->delivery, again, *outcome->text ? outcome->text : NULL);
+    settlement.kind = outcome->held ? OUTCOME_REJECTED : outcome->kind;
+    settlement.started_at_us = attempt->settlement.started_at_us;
+    settlement.completed_at_us = clock_wall_us();
+    log_attempt(attempt, outcome, &settlement);
     finish(attempt, &settlement);
 }
 
@@ -198,12 +206,12 @@ static void on_outcome(void *arg, struct outcome *outcome)
 
     crash_point("deliver:sent");
     attempt->handle = NULL;
-    attempt->report.result = judge(outcome);
-    attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
-    if (outcome->held) {
-        hold(attempt, outcome);
+    if (outcome->local && outcome->kind == OUTCOME_DEFERRED) {
+        spare(attempt, outcome);
         return;
     }
+    attempt->report.result = judge(outcome);
+    attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
     attempt->report.gone = outcome->gone && attempt->stage->holds;
     if (attempt->report.gone)
         outcome->kind = OUTCOME_DEFERRED; /* by the operator, who lifts the hold */

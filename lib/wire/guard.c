@@ -1,8 +1,8 @@
 /*
  * What the operator's lists decide is decided. For all else there are two tables of networks, read from the
- * top; the first that holds the address decides. A row of the second table may say that its addresses carry an
- * IPv4 address: then that one is judged instead. The one hard rule: an address that no row knows must be one
- * that routers of the internet carry, so the second table ends with everything outside of 2000::/3.
+ * top; the first that holds the address decides. A row of the second table may say that its addresses carry
+ * an IPv4 address: then that one is judged instead. The one hard rule: an address that no row knows must be
+ * one that routers of the internet carry, so the second table ends with everything outside of 2000::/3.
  */
 #include "guard.h"
 

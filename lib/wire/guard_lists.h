@@ -1,6 +1,6 @@
 /*
- * guard_lists - the networks that an operator allows and denies: what the address guard is told beside its own
- * tables
+ * guard_lists - the networks that an operator allows and denies: what the address guard is told beside its
+ * own tables
  *
  *   "10.1.0.0/16"   "203.0.113.7"   "10.1.0.0/16:5432"   "10.1.0.0/16:8000-8099"
  *   "fd00:1::/32"   "fd00:1::7"     "[fd00:1::/32]:443"
@@ -11,12 +11,12 @@
  *   only   where there is one, what is outside of it is refused
  *   allow  what is in it is open, though the tables would refuse it; it closes nothing
  *
- * Lists may have others beneath them, those of all tenants beneath those of one: a deny and an allow of either
- * hold, and an `only` of each. An IPv4 network also holds the IPv6 addresses that carry its addresses
+ * Lists may have others beneath them, those of all tenants beneath those of one: a deny and an allow of
+ * either hold, and an `only` of each. An IPv4 network also holds the IPv6 addresses that carry its addresses
  * (guard.h).
  *
- * Pure; never blocks. They change only while they are made, and may then be read by any thread. References are
- * counted by one thread, the event loop's.
+ * Pure; never blocks. They change only while they are made, and may then be read by any thread. References
+ * are counted by one thread, the event loop's.
  */
 #ifndef DIST_GUARD_LISTS_H
 #define DIST_GUARD_LISTS_H
@@ -53,7 +53,8 @@ struct guard_address {
     int port;
 };
 enum guard_verdict { GUARD_REFUSED, GUARD_ALLOWED, GUARD_UNDECIDED };
-/* Where REFUSED, `network` says by what: "denied by networks.json (10.1.0.0/16)"; it lives as the lists do. */
+/* Where REFUSED, `network` says by what: "denied by networks.json (10.1.0.0/16)"; it lives as the lists do.
+ */
 enum guard_verdict guard_lists_judge(const struct guard_lists *lists, const struct guard_address *address,
                                      const char **network);
 

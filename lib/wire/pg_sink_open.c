@@ -252,8 +252,8 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
 static struct pg_sink *try_name(struct search *search, const struct pg_sink_host *host)
 {
     const struct addrinfo want = {.ai_socktype = SOCK_STREAM,
-                                  .ai_flags = AI_NUMERICSERV |
-                                              (address_is_numeric(host->host) ? AI_NUMERICHOST : 0)};
+                                  .ai_flags =
+                                      AI_NUMERICSERV | (address_is_numeric(host->host) ? AI_NUMERICHOST : 0)};
     int64_t deadline_ms = share(search->config->deadline_ms, search->hosts_left);
     struct addrinfo *found = NULL;
     struct pg_sink *sink = NULL;

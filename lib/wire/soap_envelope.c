@@ -202,6 +202,12 @@ static void read_declaration(struct cursor *cursor, char encoding[SOAP_ENCODING_
     *cursor = behind;
 }
 
+/* UTF-16, by its mark or by the first '<'. */
+static bool is_wide(const unsigned char *at)
+{
+    return (at[0] == 0xff && at[1] == 0xfe) || (at[0] == 0xfe && at[1] == 0xff) || !at[0] || !at[1];
+}
+
 /*
  * Sets the encoding, and `named` where a declaration of it must be put in front before it is read. The cursor
  * goes to what follows mark and declaration. What libxml2 does not take it refuses itself.
@@ -211,13 +217,10 @@ static int find_encoding(const struct soap_report *report, struct cursor *cursor
 {
     static const char mark[] = "\xef\xbb\xbf";
     const char *charset = report->charset ? report->charset : "";
-    size_t size = (size_t)(cursor->end - cursor->at);
-
-    bool marked = size >= 3 && memcmp(cursor->at, mark, 3) == 0;
+    bool marked = cursor->end - cursor->at >= 3 && memcmp(cursor->at, mark, 3) == 0;
     if (marked)
         cursor->at += 3;
-    bool wide = size >= 2 && (memcmp(cursor->at, "\xff\xfe", 2) == 0 ||
-                              memcmp(cursor->at, "\xfe\xff", 2) == 0 || !cursor->at[0] || !cursor->at[1]);
+    bool wide = cursor->end - cursor->at >= 2 && is_wide((const unsigned char *)cursor->at);
     read_declaration(cursor, encoding);
     *named = !encoding[0] && !marked && *charset && strcasecmp(charset, "utf-8") != 0;
     if (*named)
@@ -229,6 +232,8 @@ static int find_encoding(const struct soap_report *report, struct cursor *cursor
             fault, FAULT_INPUT,
             "it is in UTF-16, which is taken by \"format\" alone: \"input\": \"xml\", \"format\": "
             "\"soap\"");
+    if (report->size && memchr(report->data, '\0', report->size)) /* libxml2 takes it for the end */
+        return fault_set(fault, FAULT_INPUT, "there is a NUL in it");
     return 0;
 }
 

@@ -49,8 +49,8 @@ struct soap_envelope {
 
 /*
  * `blocks` are elements for the header, in ASCII, with all of their namespaces declared in them; "": none.
- * INPUT: the report is no XML, is in UTF-16, is an envelope of another version, or has already a block of one
- * of the namespaces above that `blocks` has. Nothing is to be released then.
+ * INPUT: the report is no XML, has a NUL in it, is in UTF-16, is an envelope of another version, or has
+ * already a block of one of the namespaces above that `blocks` has. Nothing is to be released then.
  */
 int soap_envelope_make(const struct soap_report *report, enum soap_version version, const char *blocks,
                        struct soap_envelope *envelope, struct fault *fault);

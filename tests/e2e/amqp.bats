@@ -138,7 +138,7 @@ completed_more_than() {
     (($(completed "$1") > $2))
 }
 
-# arrived_once NUMBER FILE: each of so many messages is there; how many of them more than once is told
+# arrived_once NUMBER FILE [MOST]: each of so many messages is there, and at most so many of them again (0)
 arrived_once() {
     local all distinct
     all=$(wc -l <"$2")
@@ -146,6 +146,7 @@ arrived_once() {
     echo "# $distinct of $1 messages, $((all - distinct)) of them again" >&3
     [[ $distinct == "$1" ]] || fail "$distinct messages of $1"
     [[ $(jq -r .body "$2" | sort -u | wc -l) == "$1" ]]
+    ((all - distinct <= ${3:-0}))
 }
 
 @test "a report arrives as it is, persistent, with the properties that name it" {
@@ -283,7 +284,7 @@ arrived_once() {
         join distribution_attempts a on a.distribution_job_id = j.id
         where j.data_type = 'mixed' and j.status <> 'completed' order by a.attempt_number desc limit 1"
     mail take many >"$BATS_TEST_TMPDIR/mail"
-    arrived_once 60 "$BATS_TEST_TMPDIR/mail"
+    arrived_once 60 "$BATS_TEST_TMPDIR/mail" 60 # with the large one the channel is closed, and what was not confirmed
 }
 
 @test "the broker is killed in the middle of 5000 reports: each arrives" {
@@ -294,7 +295,7 @@ arrived_once() {
     sandbox up rabbitmq
     wait_until 120 is 5000 completed midst
     mail take many >"$BATS_TEST_TMPDIR/mail"
-    arrived_once 5000 "$BATS_TEST_TMPDIR/mail"
+    arrived_once 5000 "$BATS_TEST_TMPDIR/mail" 200 # the concurrency: what was not confirmed yet
 }
 
 @test "short of memory: the broker blocks, reports wait and are not lost" {
@@ -305,5 +306,5 @@ arrived_once() {
     ctl set_vm_memory_high_watermark 0.6
     wait_until 60 is 200 completed alarm
     mail take many >"$BATS_TEST_TMPDIR/mail"
-    arrived_once 200 "$BATS_TEST_TMPDIR/mail"
+    arrived_once 200 "$BATS_TEST_TMPDIR/mail" 200 # what the broker had not read yet it may take afterwards
 }

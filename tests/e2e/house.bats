@@ -245,3 +245,51 @@ complete_line() {
 @test "lock files of peers name no registry" {
     run ! grep -nE '"resolved"|https?://' tests/peers/*/package-lock.json
 }
+
+@test "every table of outcomes is one whose rows are all brought about by a test" {
+    local table tables
+    mapfile -t tables < <(grep -hoE '^const struct outcome_table outcomes_[a-z0-9]+' lib/deliver/*.c | sed 's/.* //')
+    ((${#tables[@]} >= 8))
+    for table in "${tables[@]}"; do
+        grep -qE "rows_assert_all\(&$table\)" tests/servers/test_*.c || fail "no test asserts it of $table"
+    done
+}
+
+# member_items: the members that a page describes, "NAME<tab>REST OF THE LINE", where it has a type in parentheses
+member_items() {
+    sed -nE 's/^\.It Cm (.*) No (\(.*)$/\1\t\2/p' "$1"
+}
+
+# section_members PAGE TITLE: the names of the members in that section
+section_members() {
+    awk -v title="$2" '/^\.S[sh] / { in_it = ($0 == ".Ss " title) } in_it' "$1" | member_items /dev/stdin | cut -f1 |
+        sed 's/ , /\n/g'
+}
+
+@test "every member of every form is described in its place in dist-destinations(5)" {
+    local page=man/dist-destinations.5 protocol member protocols
+    run -64 --separate-stderr dist-admin destination new no-protocol # the text lists them
+    read -r -a protocols < <(sed -E 's/^dist-admin: //; s/ is wanted.*//; s/,| or / /g' <<<"$stderr")
+    ((${#protocols[@]} >= 8))
+    for protocol in "${protocols[@]}"; do
+        dist-admin destination new "$protocol" >/dev/null 2>"$BATS_TEST_TMPDIR/members"
+        while read -r member; do
+            { section_members "$page" "$protocol"; section_members "$page" 'What every destination may have'; } |
+                grep -qxF "$member" || fail "$protocol: $member is not in the page"
+        done < <(sed -E 's/^dist-admin: //; s/: .*//' "$BATS_TEST_TMPDIR/members")
+    done
+    # those of the objects in forms too
+    while read -r member; do
+        grep -qE "^\.(It )?Cm (.* , )?$member( |$)" "$page" || fail "$member is not in the page"
+    done < <(grep -hoE '\.name = "[a-z_]+"' lib/model/form.c lib/model/form_*.c | sed 's/.*"\(.*\)"/\1/' | sort -u)
+}
+
+@test "every member in dist-destinations(5) has its type, and its default unless it is required" {
+    local missing
+    missing=$(awk '
+        function leave() { if (item && !told) print "line " line ": no default: " item; item = "" }
+        /^\.(It|El|Ss|Sh)/ { leave() }
+        /^\.It Cm .* No \(/ { item = $0; line = NR; told = /required\)$/ }
+        /^Default|\(required\)/ { told = 1 }' man/dist-destinations.5)
+    [[ ! $missing ]] || fail "$missing"
+}

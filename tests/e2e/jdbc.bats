@@ -90,7 +90,7 @@ rows_are() {
     for kill in 1 2; do
         wait_until 20 more_than "$((kill * 100))"
         service_stop deliver KILL
-        ! more_than 499
+        run ! more_than 499
         service_start deliver
     done
     wait_until 40 is 500 sql "select count(*) from distribution_jobs where data_type = 'daily' and status = 'completed'"

@@ -130,6 +130,7 @@ arrived() {
     stream many 1000 3>&- 4>&- &
     local pipe=$!
     wait_until 20 bash -c "[[ \$(find '$BATS_FILE_TMPDIR/s3/reports/many' -name '*_object' | wc -l) -gt 200 ]]"
+    run ! process_gone "$pipe"
     end_server s3 -KILL
     s3_start "$port"
     wait "$pipe"
@@ -174,6 +175,7 @@ folder() {
     stream lots 1000 3>&- 4>&- &
     local pipe=$!
     wait_until 20 bash -c "[[ \$(find '$BATS_FILE_TMPDIR/hdfs/lots' -name '*.json' | wc -l) -gt 200 ]]"
+    run ! process_gone "$pipe"
     end_server hdfs -KILL
     hdfs_start "${ports[@]}"
     wait "$pipe"

@@ -16,6 +16,7 @@
 #include "ceilings.h"
 #include "fdio.h"
 #include "form.h"
+#include "rows.h"
 #include "xalloc.h"
 
 static int descriptors;
@@ -76,6 +77,7 @@ static void on_done(void *arg, struct outcome *outcome)
 
     assert_false(attempts->done);
     attempts->done = true;
+    rows_saw(adapter_for(attempts->attempt.destination->protocol)->outcomes, outcome);
     outcome_release(&attempts->outcome);
     attempts->outcome = *outcome;
     buf_init(&attempts->outcome.response, LIMIT_RESPONSE);

@@ -1,5 +1,5 @@
 /*
- * attempts - an adapter under test: its context, one attempt, and how it ended
+ * attempts - an adapter under test: its context, one attempt, and how it ended, which is told to rows.h
  */
 #ifndef DIST_TEST_ATTEMPTS_H
 #define DIST_TEST_ATTEMPTS_H

@@ -15,6 +15,7 @@
 #include <event2/event.h>
 #include "fdio.h"
 #include "namenode.h"
+#include "rows.h"
 #include "secret.h"
 #include "webhdfs.h"
 #include "xalloc.h"
@@ -490,6 +491,12 @@ static void an_attempt_can_be_cancelled_at_every_step(void **state)
     }
 }
 
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_hdfs);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -512,6 +519,7 @@ int main(void)
         TEST(a_delegation_token_goes_in_place_of_the_user_and_into_no_text),
         TEST(a_check_asks_for_the_folder_and_changes_nothing),
         TEST(an_attempt_can_be_cancelled_at_every_step),
+        cmocka_unit_test(every_row_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,9 @@ static const struct {
     {"absent.test", NULL},
 };
 
+static int
+    changes; /* how often "changes.test" was looked up: the first time it is 127.0.0.1, then 127.0.0.2 */
+
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
@@ -49,6 +52,12 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     if (name && strcmp(name, "hung.test") == 0) {
         sleep(2);
         return EAI_AGAIN;
+    }
+    if (name && strcmp(name, "changes.test") == 0)
+        return real(changes++ ? "127.0.0.2" : "127.0.0.1", service, hints, result);
+    if (name && strcmp(name, "several.test") == 0) { /* 127.0.0.2 and 127.0.0.1, where nobody and we listen */
+        int error = real("127.0.0.2", service, hints, result);
+        return error ? error : real("127.0.0.1", service, hints, &(*result)->ai_next);
     }
     for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i].name) == 0)
@@ -185,8 +194,11 @@ static enum http_result ask(const struct http_request *request)
 
 static struct http_request request_of(const char *method, const char *url)
 {
-    return (struct http_request){
-        .method = method, .url = url, .timeout_ms = 5000, .guard = {.allow_private = true}, .max_response = 20000};
+    return (struct http_request){.method = method,
+                                 .url = url,
+                                 .timeout_ms = 5000,
+                                 .guard = {.allow_private = true},
+                                 .max_response = 20000};
 }
 
 static char *url_of(const char *path)
@@ -770,6 +782,137 @@ static void a_connection_that_may_be_private_is_not_lent_to_a_request_that_may_n
     free(url);
 }
 
+static struct guard_lists *lists_of(enum guard_list list, const char *network)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+
+    assert_int_equal(guard_lists_add(lists, list, network, NULL), 0);
+    return lists;
+}
+
+static void the_operators_lists_hold_for_every_address(void **state)
+{
+    static const struct {
+        enum guard_list list;
+        const char *network, *host;
+        bool allow_private;
+        enum http_result result;
+    } cases[] = {
+        {GUARD_ALLOW, "127.0.0.1", "127.0.0.1", false, HTTP_ANSWERED},
+        {GUARD_ALLOW, "127.0.0.1", "2130706433", false, HTTP_ANSWERED},
+        {GUARD_ALLOW, "127.0.0.1", "127.0.0.2", false, HTTP_REFUSED_ADDRESS},
+        {GUARD_ALLOW, "127.0.0.1", "several.test", false, HTTP_ANSWERED}, /* the other one is passed over */
+        {GUARD_ALLOW, "127.0.0.1:1", "127.0.0.1", false, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "127.0.0.1", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "rebound.test", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "[::ffff:127.0.0.1]", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "mapped.test", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.2", "several.test", true, HTTP_ANSWERED},
+        {GUARD_DENY, "127.0.0.1:1", "127.0.0.1", true, HTTP_ANSWERED},
+        {GUARD_ONLY, "127.0.0.2", "127.0.0.1", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_ONLY, "127.0.0.0/8", "127.0.0.1", true, HTTP_ANSWERED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *url = xasprintf("http://%s:%d/in/lists", cases[i].host, port);
+        struct http_request request = request_of("POST", url);
+        struct guard_lists *lists = lists_of(cases[i].list, cases[i].network);
+        request.guard = (struct guard){cases[i].allow_private, lists};
+        enum http_result result = ask(&request);
+        if (result != cases[i].result)
+            fail_msg("case %zu: result %d: %s", i, (int)result, reply.response.text);
+        guard_lists_unref(lists);
+        free(url);
+    }
+    json_t *records = recorded("/in/lists");
+    assert_int_equal(json_array_size(records), 6);
+    json_decref(records);
+}
+
+static void a_name_that_changes_is_judged_by_what_it_is_now(void **state)
+{
+    char *url = xasprintf("http://changes.test:%d/in/changes", port);
+    struct http_request request = request_of("POST", url);
+    struct guard_lists *lists = lists_of(GUARD_DENY, "127.0.0.2");
+
+    request.guard.lists = lists;
+    changes = 0;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    free_client(state); /* and what it remembers of names */
+    assert_int_equal(make_client(state), 0);
+    assert_int_equal(ask(&request), HTTP_REFUSED_ADDRESS);
+    assert_int_equal(changes, 2);
+    guard_lists_unref(lists);
+    free(url);
+}
+
+/* Each request has the guard of its own delivery, whoever opened the connection. */
+static void check_not_lent(enum http_version version, const char *url, const struct guard *may,
+                           const struct guard *may_not)
+{
+    struct http_request request = request_of("POST", url);
+
+    request.version = version;
+    request.guard = *may;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_true(reply.response.reused);
+    request.guard = *may_not;
+    assert_int_equal(ask(&request), HTTP_REFUSED_ADDRESS);
+    assert_non_null(strstr(reply.response.text, "the address is refused: "));
+    request.guard = *may;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+}
+
+static void a_kept_connection_is_lent_to_nobody_whose_guard_refuses_it(void **state)
+{
+    struct guard_lists *allow = lists_of(GUARD_ALLOW, "127.0.0.0/8"),
+                       *deny = lists_of(GUARD_DENY, "127.0.0.1");
+    char *url = url_of("/in/unlent");
+
+    (void)state;
+    check_not_lent(HTTP_VERSION_AUTO, url, &(struct guard){false, allow}, &(struct guard){false, NULL});
+    check_not_lent(HTTP_VERSION_AUTO, url, &(struct guard){false, allow}, &(struct guard){false, deny});
+    check_not_lent(HTTP_VERSION_AUTO, url, &(struct guard){true, NULL}, &(struct guard){true, deny});
+    json_t *records = recorded("/in/unlent");
+    assert_int_equal(json_array_size(records), 9);
+    json_decref(records);
+    guard_lists_unref(allow);
+    guard_lists_unref(deny);
+    free(url);
+}
+
+static void who_may_not_have_a_kept_connection_gets_one_of_its_own(void **state)
+{
+    struct guard_lists *allow = lists_of(GUARD_ALLOW, "127.0.0.0/8"),
+                       *other = lists_of(GUARD_ALLOW, "127.0.0.1");
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    char *url = xasprintf("http://several.test:%d/in/own", port);
+    struct http_request request = request_of("POST", url);
+    struct canned canned = {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .then = THEN_HOLD};
+
+    (void)state;
+    address.sin_addr.s_addr = htonl(0x7F000002);
+    canned.listener = evconnlistener_new_bind(base, on_peer, &canned, LEV_OPT_CLOSE_ON_FREE, 4,
+                                              (struct sockaddr *)&address, sizeof address);
+    assert_non_null(canned.listener);
+    request.guard.allow_private = false;
+    request.guard.lists = allow;
+    assert_int_equal(ask(&request), HTTP_ANSWERED); /* by 127.0.0.2, which is first */
+    assert_int_equal(canned.requests, 1);
+    request.guard.lists = other;
+    assert_int_equal(ask(&request), HTTP_ANSWERED); /* by 127.0.0.1 */
+    assert_int_equal(canned.requests, 1);
+    json_t *records = recorded("/in/own");
+    assert_int_equal(json_array_size(records), 1);
+    json_decref(records);
+    evconnlistener_free(canned.listener);
+    guard_lists_unref(allow);
+    guard_lists_unref(other);
+    free(url);
+}
+
 static void what_cannot_be_connected_says_so(void **state)
 {
     struct http_request request = request_of("POST", "http://absent.test/");
@@ -1254,6 +1397,10 @@ int main(void)
         TEST(strange_answers_are_judged_by_their_final_status),
         TEST(private_addresses_are_refused_in_every_form),
         TEST(a_connection_that_may_be_private_is_not_lent_to_a_request_that_may_not),
+        TEST(the_operators_lists_hold_for_every_address),
+        TEST(a_name_that_changes_is_judged_by_what_it_is_now),
+        TEST(a_kept_connection_is_lent_to_nobody_whose_guard_refuses_it),
+        TEST(who_may_not_have_a_kept_connection_gets_one_of_its_own),
         TEST(what_cannot_be_connected_says_so),
         TEST(no_proxy_is_taken_from_the_environment),
         TEST(the_environment_takes_no_proxy_away),

@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +24,7 @@
 #include "clock.h"
 #include "form.h"
 #include "pg_server.h"
+#include "rows.h"
 #include "xalloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -115,6 +119,7 @@ static void on_done(void *arg, struct outcome *outcome)
 {
     struct result *result = arg;
 
+    rows_saw(&outcomes_jdbc, outcome);
     *result = (struct result){
         result->done + 1, outcome->kind, outcome->overload, outcome->local, outcome->code, "", ""};
     snprintf(result->reason, sizeof result->reason, "%s", outcome->reason);
@@ -204,6 +209,18 @@ static void assert_once(const char *more, const char *id, const char *body, enum
 }
 
 /* Surroundings */
+
+/* In the place of the C library's: whether this process gets no further thread. */
+static bool no_threads;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run_it)(void *), void *arg)
+{
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+
+    memcpy(&create, &symbol, sizeof create);
+    return no_threads ? EAGAIN : create(thread, attributes, run_it, arg);
+}
 
 static int free_port(void)
 {
@@ -444,6 +461,38 @@ static void a_bad_row_rejects_its_own_delivery_alone(void **state)
     assert_outcome(&results[36], OUTCOME_REJECTED, "data", "SQLSTATE 22P02"); /* 36 % 3 == 0 */
     assert_int_equal(results[36].code, 0);
     assert_int_equal(number("SELECT count(*) FROM mixed"), MANY - 5);
+    destination_unref(destination);
+}
+
+static void a_row_that_an_operator_has_to_mend_holds_up_no_other(void **state)
+{
+    enum { MANY = 60 };
+    static struct result results[MANY];
+    static const struct {
+        const char *body, *state;
+    } bad[] = {{"{\"g\": 1}", "428C9"}, {"{\"n\": 7}", "XX000"}, {"{\"n\": 8}", "57014"}};
+    struct destination *destination = destination_of(",'table':'half','timeout':4");
+    int64_t began_ms = clock_mono_ms();
+
+    (void)state;
+    run("CREATE TABLE half (n integer, g integer GENERATED ALWAYS AS IDENTITY); "
+        "CREATE FUNCTION half() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.n = 7 THEN RAISE 'no' USING ERRCODE = 'XX000'; END IF; "
+        "IF NEW.n = 8 THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$; "
+        "CREATE TRIGGER half BEFORE INSERT ON half FOR EACH ROW EXECUTE FUNCTION half()");
+    for (int i = 0; i < MANY; i++) {
+        const char *body = i % 25 == 9 ? bad[i / 25].body : "{\"n\": 1}";
+        begin(destination, "m", body, strlen(body), &results[i]);
+    }
+    finish();
+    for (int i = 0; i < MANY; i++) {
+        if (i % 25 == 9)
+            assert_outcome(&results[i], OUTCOME_DEFERRED, results[i].reason, bad[i / 25].state);
+        else
+            assert_outcome(&results[i], OUTCOME_DELIVERED, "written", "");
+    }
+    assert_int_equal(number("SELECT count(*) FROM half"), MANY - 3);
+    assert_true(clock_mono_ms() - began_ms < 4000);
     destination_unref(destination);
 }
 
@@ -769,6 +818,26 @@ static void a_private_address_is_refused_before_it_is_connected_to(void **state)
     free(url);
 }
 
+static void the_operators_lists_hold_with_their_ports(void **state)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+    char *url = tcp_url(""), *network = xasprintf("127.0.0.1:%d", server.port);
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, network, NULL), 0);
+    context.networks = lists;
+    struct result result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "denied by networks.json (127.0.0.1:");
+    result = attempt_at("postgresql://127.0.0.1:1/d", "");
+    assert_outcome(&result, OUTCOME_DEFERRED, "connect", "Connection refused");
+    context.networks = NULL;
+    result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    guard_lists_unref(lists);
+    free(network);
+    free(url);
+}
+
 static void the_first_host_that_takes_rows_is_taken(void **state)
 {
     char *url = xasprintf("postgresql://127.0.0.1:1,127.0.0.1:%d/postgres", server.port);
@@ -942,6 +1011,22 @@ static void a_restart_in_the_middle_loses_and_doubles_nothing(void **state)
     destination_unref(destination);
 }
 
+static void without_a_thread_this_host_is_blamed(void **state)
+{
+    (void)state;
+    run("CREATE TABLE threadless (n integer)");
+    no_threads = true;
+    assert_once(",'table':'threadless'", "m1", "{'n': 1}", OUTCOME_DEFERRED, "system", "no thread");
+    no_threads = false;
+    assert_once(",'table':'threadless'", "m1", "{'n': 1}", OUTCOME_DELIVERED, "written", "");
+}
+
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_jdbc);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -952,6 +1037,7 @@ int main(void)
         TEST(a_body_that_is_no_rows_is_rejected),
         TEST(a_second_attempt_writes_nothing_twice),
         TEST(a_bad_row_rejects_its_own_delivery_alone),
+        TEST(a_row_that_an_operator_has_to_mend_holds_up_no_other),
         TEST(what_waits_together_is_written_together),
         TEST(a_transaction_is_as_the_form_has_it),
         TEST(a_constraint_that_waits_for_commit_rejects_its_own_delivery_alone),
@@ -962,6 +1048,7 @@ int main(void)
         TEST(a_wrong_password_is_deferred_and_shown_nowhere),
         TEST(only_a_trusted_server_is_spoken_to),
         TEST(a_private_address_is_refused_before_it_is_connected_to),
+        TEST(the_operators_lists_hold_with_their_ports),
         TEST(the_first_host_that_takes_rows_is_taken),
         TEST(a_table_that_is_locked_ends_by_the_deadline),
         TEST(a_server_that_says_nothing_ends_by_the_deadline),
@@ -969,6 +1056,8 @@ int main(void)
         TEST(a_connection_that_is_lost_in_commit_may_have_written),
         TEST(an_idle_connection_that_the_server_closed_is_made_again),
         TEST(a_restart_in_the_middle_loses_and_doubles_nothing),
+        TEST(without_a_thread_this_host_is_blamed),
+        cmocka_unit_test(every_row_was_seen),
     };
 
     return cmocka_run_group_tests(tests, group_setup, group_teardown);

@@ -27,11 +27,12 @@
 /* What it says to the login, to the question about the table (which ends by Sync), and to plain statements.
  */
 struct script {
+    bool kept; /* the connection stays good, and is closed here */
     void (*login)(int fd), (*sync)(int fd), (*query)(int fd);
 };
 
 static struct {
-    int fd, port;
+    int fd, client, port;
     pthread_t thread;
     const struct script *script;
     atomic_llong sent; /* bytes */
@@ -66,6 +67,13 @@ static bool put(int fd, char type, const void *payload, size_t size)
     return put_all(fd, head, sizeof head) && put_all(fd, payload, size);
 }
 #define PUT(fd, type, text) put(fd, type, text, sizeof(text) - 1)
+
+static void say_error(int fd, const char *state)
+{
+    char text[60];
+
+    put(fd, 'E', text, (size_t)snprintf(text, sizeof text, "SERROR%cC%s%cMno%c%c", 0, state, 0, 0, 0));
+}
 
 static void let_in(int fd)
 {
@@ -135,6 +143,7 @@ static void *serve_all(void *arg)
     int fd;
 
     while ((fd = accept(server.fd, NULL, NULL)) >= 0) {
+        server.client = fd;
         serve(fd);
         close(fd);
     }
@@ -173,8 +182,10 @@ static void expect(struct attempts *attempts, const struct script *script, enum 
     attempts_expect(attempts, kind, reason);
     if (!strstr(attempts->outcome.text, text))
         fail_msg("%s", attempts->outcome.text);
+    if (script->kept)
+        shutdown(server.client, SHUT_RDWR);
     shutdown(server.fd, SHUT_RDWR);
-    pthread_join(server.thread, NULL); /* its connection was closed, so the thread has ended */
+    pthread_join(server.thread, NULL); /* its connection was closed, so it ends */
     close(server.fd);
     destination_unref(destination);
     assert_true(clock_mono_ms() - began_ms < 5000);
@@ -268,6 +279,28 @@ static void an_answer_to_another_question_is_none(void **state)
     expect(*state, &script, OUTCOME_DEFERRED, "broken", "no answer");
 }
 
+/* ---- refusals before any row ---- */
+
+static void refuse_login(int fd)
+{
+    say_error(fd, "P0001");
+}
+
+static void refuse_question(int fd)
+{
+    say_error(fd, "22023");
+    PUT(fd, 'Z', "I");
+}
+
+static void what_is_refused_before_any_row_rejects_none(void **state)
+{
+    static const struct script scripts[] = {
+        {.login = refuse_login}, {.sync = refuse_question}, {.query = refuse_question, .kept = true}};
+
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++)
+        expect(*state, &scripts[i], OUTCOME_DEFERRED, "connect", i ? "SQLSTATE 22023" : "SQLSTATE P0001");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, attempts_setup, attempts_teardown)
@@ -275,6 +308,7 @@ int main(void)
         TEST(a_copy_that_nobody_asked_for_ends_the_connection),
         TEST(a_server_that_talks_without_end_is_cut_off),
         TEST(an_answer_to_another_question_is_none),
+        TEST(what_is_refused_before_any_row_rejects_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

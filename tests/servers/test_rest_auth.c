@@ -777,6 +777,53 @@ static void addresses_are_guarded_before_the_proxy_gets_them(void **state)
     assert_int_equal(proxy_script.asked, 1);
 }
 
+static void the_operators_lists_are_asked_before_the_proxy_is(void **state)
+{
+    static const struct {
+        const char *url;
+        bool open;
+    } cases[] = {
+        {"http://8.8.8.8/", false},      {"http://134744072/", false}, {"http://[::ffff:8.8.8.8]/", false},
+        {"http://8.8.8.8:8080/", true},  {"http://10.1.2.3/", true},   {"http://10.1.2.3:81/", false},
+        {"http://never.invalid/", true}, /* which the proxy looks up */
+    };
+    struct guard_lists *lists = guard_lists_new(NULL);
+    int asked = 0;
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, "8.8.8.8:80", NULL), 0);
+    assert_int_equal(guard_lists_add(lists, GUARD_ALLOW, "10.1.0.0/16:80", NULL), 0);
+    context.allow_private = false;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct destination destination = through_proxy(cases[i].url);
+        struct attempt attempt = attempt_of(&destination);
+        attempt.networks = lists;
+        if (cases[i].open)
+            assert_delivers(&attempt);
+        else
+            assert_ends(&attempt, OUTCOME_REJECTED, "refused_address");
+        asked += cases[i].open;
+        assert_int_equal(proxy_script.asked, asked);
+    }
+    guard_lists_unref(lists);
+}
+
+static void what_is_refused_to_one_tenant_fails_no_other(void **state)
+{
+    struct destination destination = guarded_by_tokens();
+    struct attempt open = attempt_of(&destination), closed = attempt_of(&destination);
+    struct guard_lists *lists = guard_lists_new(NULL);
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, "127.0.0.0/8", NULL), 0);
+    closed.networks = lists;
+    assert_ends(&closed, OUTCOME_REJECTED, "refused_address");
+    assert_delivers(&open);
+    assert_ends(&closed, OUTCOME_REJECTED, "refused_address"); /* another's token is not its own */
+    assert_int_equal(token_script.asked, 1);
+    guard_lists_unref(lists);
+}
+
 static void tls_goes_through_the_proxy_as_a_tunnel(void **state)
 {
     struct destination destination = through_proxy("https://never.invalid:8443/hook");
@@ -859,6 +906,8 @@ int main(void)
         TEST(attempts_of_a_distribution_are_in_one_trace),
         TEST(a_proxy_is_asked_for_a_name_that_nobody_looks_up_here),
         TEST(addresses_are_guarded_before_the_proxy_gets_them),
+        TEST(the_operators_lists_are_asked_before_the_proxy_is),
+        TEST(what_is_refused_to_one_tenant_fails_no_other),
         TEST(tls_goes_through_the_proxy_as_a_tunnel),
         TEST(a_proxy_that_is_away_defers),
         TEST(the_setting_holds_unless_the_destination_says_otherwise),

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include "little_http.h"
 #include "s3.h"
+#include "rows.h"
 #include "secret.h"
 #include "xalloc.h"
 
@@ -505,6 +506,12 @@ static void answers_that_are_no_answers_are_empty(void **state)
     assert_string_equal(answer.message, "a?b");
 }
 
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_s3);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -523,6 +530,7 @@ int main(void)
         BIG_TEST(a_store_that_lists_no_uploads_is_not_asked_more_of),
         BIG_TEST(an_attempt_can_be_cancelled_at_every_step),
         cmocka_unit_test(answers_that_are_no_answers_are_empty),
+        cmocka_unit_test(every_row_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,7 +81,8 @@ static void every_mistake_is_told_with_its_line(void **state)
         {"{\"default\": {\n\"deny\": [\"10.0.0.0/8\",\n\"10.1/16\", 7],\n\"alow\": []}}",
          "line 1: /default: unknown member 'alow'; did you mean 'allow'?\n"},
         {"{\"default\": {\n\"deny\": [\"10.0.0.0/8\",\n\"10.1/16\", 7],\n\"allow\": [\"::1/8\"]}}",
-         "line 3: /default/deny/1: \"10.1/16\" is no network: an IPv4 or IPv6 address is wanted, behind it /bits "
+         "line 3: /default/deny/1: \"10.1/16\" is no network: an IPv4 or IPv6 address is wanted, behind it "
+         "/bits "
          "and :ports if need be\n"
          "line 3: /default/deny/2: a text is wanted, as \"10.1.0.0/16\"\n"
          "line 4: /default/allow/0: \"::1/8\" is no network: its address has bits behind the prefix\n"},

@@ -12,9 +12,9 @@
 #include "outcomes.h"
 #include "sqlstate.h"
 
-static const struct outcome_table *const tables[] = {&outcomes_rest, &outcomes_exec, &outcomes_file,
-                                                     &outcomes_null, &outcomes_amqp, &outcomes_jdbc,
-                                                     &outcomes_s3,   &outcomes_hdfs, &outcomes_soap};
+static const struct outcome_table *const tables[] = {
+    &outcomes_rest, &outcomes_exec, &outcomes_file, &outcomes_null, &outcomes_amqp, &outcomes_jdbc,
+    &outcomes_s3,   &outcomes_hdfs, &outcomes_soap, &outcomes_smtp, &outcomes_sftp};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static void every_status_has_the_kind_of_the_contract(void **state)
@@ -115,6 +115,31 @@ static void of_amqp_only_what_is_about_the_message_is_rejected(void **state)
     assert_string_equal(outcomes_by_code(&outcomes_amqp, 404)->reason, "amqp_404");
     assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_BLOCKED)->marks, OVERLOAD);
     assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_CONFIRMED)->kind, OUTCOME_DELIVERED);
+}
+
+static void of_smtp_what_lasts_is_rejected_but_for_the_login(void **state)
+{
+    (void)state;
+    for (int code = 400; code <= 599; code++) {
+        bool login = code == 530 || code == 534 || code == 535 || code == 538;
+        const struct answer *row = outcomes_by_code(&outcomes_smtp, code);
+        assert_int_equal(row->kind, code < 500 || login ? OUTCOME_DEFERRED : OUTCOME_REJECTED);
+        assert_string_not_equal(row->reason, "unknown");
+    }
+    assert_string_equal(outcomes_by_code(&outcomes_smtp, 535)->reason, "smtp_535");
+    assert_string_equal(outcomes_by_code(&outcomes_smtp, 499)->reason, "smtp_4xx");
+}
+
+static void of_sftp_only_what_no_operator_mends_is_rejected(void **state)
+{
+    (void)state;
+    for (int code = 0; code <= 30; code++) {
+        bool lasting = code == 8 || (code >= 19 && code <= 21);
+        assert_int_equal(outcomes_by_code(&outcomes_sftp, code)->kind,
+                         lasting ? OUTCOME_REJECTED : OUTCOME_DEFERRED);
+    }
+    assert_string_equal(outcomes_sftp.code_text(3), "permission_denied");
+    assert_null(outcomes_sftp.code_text(99));
 }
 
 static void a_named_error_is_found_by_its_name(void **state)
@@ -286,6 +311,8 @@ int main(void)
         cmocka_unit_test(every_exit_code_and_errno_has_its_row),
         cmocka_unit_test(every_class_of_sqlstates_has_its_kind),
         cmocka_unit_test(of_amqp_only_what_is_about_the_message_is_rejected),
+        cmocka_unit_test(of_smtp_what_lasts_is_rejected_but_for_the_login),
+        cmocka_unit_test(of_sftp_only_what_no_operator_mends_is_rejected),
         cmocka_unit_test(a_named_error_is_found_by_its_name),
         cmocka_unit_test(a_fault_is_found_by_its_code_and_that_of_security_by_its_subcode),
         cmocka_unit_test(what_no_row_is_for_is_deferred_as_unknown),

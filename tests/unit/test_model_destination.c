@@ -255,6 +255,10 @@ static void assert_refused(const struct refusal *cases, size_t count, const char
 #define S3(more) "{'protocol':'S3','region':'eu-south-1'" more "}"
 #define SOAP(members) "{'protocol':'SOAP','endpoint':'https://h/'," members "}"
 #define HDFS(members) "{'protocol':'HDFS'," members "}"
+#define MAIL(members) "{'protocol':'SMTP','host':'h','from':'a@h.x','to':['b@h.x']" members "}"
+#define SMTP(members) "{'protocol':'SMTP','host':'h'," members "}"
+#define KEY "SHA256:xjRMRTqqrsnAsxdeSUXNfqxfTlsQ0JLY7K5OW7TzSMs"
+#define SFTP(members) "{'protocol':'SFTP','host':'h'," members "}"
 #define JDBC(connection, table) "{'protocol':'JDBC','connection':{" connection "},'table':'" table "'}"
 
 static void wrong_common_members_are_refused(void **state)
@@ -262,9 +266,10 @@ static void wrong_common_members_are_refused(void **state)
     static const struct refusal cases[] = {
         {"5", "an object is wanted"},
         {"{}", "'protocol' is missing"},
-        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS or SOAP is wanted"},
+        {"{'protocol':5}",
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS, SOAP, SMTP or SFTP is wanted"},
         {"{'protocol':'ftp'}",
-         "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS or SOAP is wanted, not 'ftp'"},
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS, SOAP, SMTP or SFTP is wanted, not 'ftp'"},
         {"{'protocol':'REST'}", "'endpoint' is missing"},
         {"{'protocol':'null','schema':{}}", "/schema: a string is wanted, not an object"},
         {"{'protocol':'null','schema':'order'}", "/schema: the name of a file of schemas.d is wanted"},
@@ -658,6 +663,48 @@ static void wrong_connections_are_refused(void **state)
         {HDFS("'endpoint':'http://n','path':'/a','proxy':'ftp://p'"), "/proxy: a URL with"},
         {S3(",'bucket':'b1c','proxy':'http://p/x'"), "/proxy: nothing may stand behind the port"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':['a/b']"), "/datanodes/0: the name of a host"},
+        {SMTP("'to':['b@h.x']"), "'from' is missing"},
+        {SMTP("'from':'a@h.x'"), "'to' is missing"},
+        {SMTP("'from':'a@h.x','to':[]"), "/to: "},
+        {SMTP("'from':'a@h.x','to':'b@h.x'"), "/to: an array of 1 to 100 elements is wanted"},
+        {SMTP("'from':'a','to':['b@h.x']"), "/from: \"user@example.com\" or"},
+        {SMTP("'from':'a@h.x','to':['b@h.x','c']"), "/to/1: \"user@example.com\" or"},
+        {SMTP("'from':'a@h.x','to':[5]"), "/to/0: a string is wanted"},
+        {SMTP("'from':'a@h.x\\r\\nBcc: c@h.x','to':['b@h.x']"),
+         "/from: longer than 754 bytes, or with a control"},
+        {SMTP("'from':'a@h.x','to':['{tenant_id}@h.x\\nx']"), "/to/0: a control character"},
+        {SMTP("'from':'a@h.x','to':['{token}@h.x']"), "/to/0: {token} is not taken here"},
+        {MAIL(",'cc':['b']"), "/cc/0: \"user@example.com\" or"},
+        {MAIL(",'reply_to':'b'"), "/reply_to: \"user@example.com\" or"},
+        {MAIL(",'subject':'a\\nb'"), "/subject: a control character"},
+        {MAIL(",'subject':'{password}'"), "/subject: {password} is not taken here"},
+        {MAIL(",'report':'both'"), "/report: "},
+        {MAIL(",'filename':'a.json'"), "/filename: the report is the body of the mail"},
+        {MAIL(",'text':'a'"), "/text: the report is the body of the mail"},
+        {MAIL(",'report':'attachment','text':'{x}'"), "/text: unknown placeholder {x}"},
+        {MAIL(",'report':'attachment','text':'a\\u0001'"), "/text: a control character"},
+        {MAIL(",'report':'attachment','filename':'a\\n'"), "/filename: a control character"},
+        {MAIL(",'security':'maybe'"), "/security: "},
+        {MAIL(",'security':'none','credentials':'c'"), "/credentials: they are not sent over a connection"},
+        {MAIL(",'security':'none','tls':{'ca_file':'/a'}"), "/tls: the connection is not encrypted"},
+        {MAIL(",'username':'u'"), "/username: there is no login without"},
+        {MAIL(",'login':'bearer'"), "/login: there is no login without"},
+        {MAIL(",'ehlo':'a b'"), "/ehlo: the name of a host"},
+        {MAIL(",'port':0"), "/port: a whole number from 1 to 65535"},
+        {SFTP("'host_key':'" KEY "'"), "'path' is missing"},
+        {SFTP("'path':'/a'"), "/host_key: either it or \"known_hosts\" is wanted"},
+        {SFTP("'path':'/a','host_key':'" KEY "','known_hosts':'/k'"), "/host_key: either it or"},
+        {SFTP("'path':'/a','known_hosts':'k'"), "/known_hosts: the absolute path of a file"},
+        {SFTP("'path':'/a','host_key':'" KEY "x'"), "/host_key: \"SHA256:...\" is wanted"},
+        {SFTP("'path':'/a','host_key':'MD5:00'"), "/host_key: \"SHA256:...\" is wanted"},
+        {SFTP("'path':'/a','host_key':[]"), "/host_key: 1 to 10 keys are wanted"},
+        {SFTP("'path':'/a','host_key':['" KEY "',1]"), "/host_key/1: \"SHA256:...\" is wanted"},
+        {SFTP("'path':'ab','host_key':'" KEY "'"), "/path: an absolute path"},
+        {SFTP("'path':'/~/a','host_key':'" KEY "'"), "/path: an absolute path"},
+        {SFTP("'path':'/../a','host_key':'" KEY "'"), "/path: an absolute path"},
+        {SFTP("'path':'/{secret}','host_key':'" KEY "'"), "/path: {secret} is not taken here"},
+        {SFTP("'path':'/a','host_key':'" KEY "','mode':'640'"), "/mode: permission bits as"},
+        {"{'protocol':'SFTP','host':'a/b','path':'/a','host_key':'" KEY "'}", "/host: the name of a host"},
         {"{'protocol':'JDBC','connection':{'url':'jdbc:postgresql:x'},'table':'t','isolation_level':'"
          "SNAPSHOT'}",
          "/isolation_level: 'READ_UNCOMMITTED'"},
@@ -768,8 +815,9 @@ static void assert_explained(const struct json_field *fields, const struct form_
 
 static void every_protocol_has_a_form_to_start_with_and_explains_its_members(void **state)
 {
-    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null, &form_amqp,
-                                                  &form_jdbc, &form_s3,   &form_hdfs, &form_soap};
+    static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null,
+                                                  &form_amqp, &form_jdbc, &form_s3,   &form_hdfs,
+                                                  &form_soap, &form_smtp, &form_sftp};
     (void)state;
     assert_int_equal(COUNT(all), PROTOCOL_COUNT);
     for (int i = 0; i < PROTOCOL_COUNT; i++) {
@@ -786,6 +834,9 @@ static void every_protocol_has_a_form_to_start_with_and_explains_its_members(voi
         json_decref(start);
         all[i]->fields(&form, fields);
         assert_explained(fields, form_help((enum protocol)i));
+        struct json_field common[FORM_FIELDS_ALL] = {0};
+        form_common_fields(&form, common);
+        assert_explained(common, form_common_help);
     }
 }
 
@@ -803,6 +854,7 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {"{'protocol':'HDFS','endpoint':'http://n','path':'/a','proxy':'http://p'}",
          "/proxy: only the operator"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
+        {SFTP("'path':'/a','known_hosts':'/k'"), "/known_hosts: only the operator names files"},
         {REST "'input':{'type':'xml','max_nodes':500001}}",
          "/input/max_nodes: only the operator allows more than 500000"},
         {REST "'input':{'type':'csv','max_rows':1000001}}",

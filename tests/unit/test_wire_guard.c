@@ -264,33 +264,34 @@ static void lists_decide_before_the_tables_and_deny_before_all(void **state)
 
 static void what_is_written_in_two_ways_is_no_network(void **state)
 {
-    static const char *const wrong[] = {"",
-                                        "10.1/16",
-                                        "10.1.2.3/16",
-                                        "10.0.0.0/33",
-                                        "10.0.0.0/",
-                                        "10.0.0.0/08",
-                                        "10.0.0.0/-1",
-                                        "10.0.0.0/8 ",
-                                        "010.0.0.0/8",
-                                        "2130706433",
-                                        "0x7f.1",
-                                        "localhost",
-                                        "10.0.0.0/8:",
-                                        "10.0.0.0/8:0",
-                                        "10.0.0.0/8:65536",
-                                        "10.0.0.0/8:9-8",
-                                        "10.0.0.0/8:a",
-                                        "10.0.0.0/8:1-2-3",
-                                        "[10.0.0.0/8]:1",
-                                        "fd00::/129",
-                                        "fd00::1/64",
-                                        "[fd00::/64",
-                                        "[fd00::/64]x",
-                                        "[fd00::/64]:",
-                                        "fe80::1%eth0",
-                                        "fd00:::/8",
-                                        "1111:2222:3333:4444:5555:6666:7777:8888/128 and more than a network has"};
+    static const char *const wrong[] = {
+        "",
+        "10.1/16",
+        "10.1.2.3/16",
+        "10.0.0.0/33",
+        "10.0.0.0/",
+        "10.0.0.0/08",
+        "10.0.0.0/-1",
+        "10.0.0.0/8 ",
+        "010.0.0.0/8",
+        "2130706433",
+        "0x7f.1",
+        "localhost",
+        "10.0.0.0/8:",
+        "10.0.0.0/8:0",
+        "10.0.0.0/8:65536",
+        "10.0.0.0/8:9-8",
+        "10.0.0.0/8:a",
+        "10.0.0.0/8:1-2-3",
+        "[10.0.0.0/8]:1",
+        "fd00::/129",
+        "fd00::1/64",
+        "[fd00::/64",
+        "[fd00::/64]x",
+        "[fd00::/64]:",
+        "fe80::1%eth0",
+        "fd00:::/8",
+        "1111:2222:3333:4444:5555:6666:7777:8888/128 and more than a network has"};
     struct guard_lists *lists = guard_lists_new(NULL);
 
     (void)state;
@@ -344,11 +345,12 @@ static void an_only_without_networks_refuses_everything(void **state)
 static void lists_that_judge_alike_are_equal(void **state)
 {
     struct guard_lists *common = lists_of(NULL, "8.8.8.8", NULL, NULL);
-    struct guard_lists *sets[] = {lists_of(NULL, "8.8.8.8", NULL, NULL),      lists_of(NULL, NULL, "8.8.8.8", NULL),
-                                  lists_of(NULL, NULL, NULL, "8.8.8.8"),      lists_of(NULL, "8.8.8.9", NULL, NULL),
-                                  lists_of(NULL, "8.8.8.8:1", NULL, NULL),    lists_of(NULL, "8.8.8.8/32:1-2", NULL, NULL),
-                                  lists_of(common, NULL, NULL, NULL),         lists_of(NULL, NULL, NULL, NULL),
-                                  lists_of(NULL, "8.8.8.8 1.1.1.1", NULL, NULL)};
+    struct guard_lists *sets[] = {
+        lists_of(NULL, "8.8.8.8", NULL, NULL),        lists_of(NULL, NULL, "8.8.8.8", NULL),
+        lists_of(NULL, NULL, NULL, "8.8.8.8"),        lists_of(NULL, "8.8.8.9", NULL, NULL),
+        lists_of(NULL, "8.8.8.8:1", NULL, NULL),      lists_of(NULL, "8.8.8.8/32:1-2", NULL, NULL),
+        lists_of(common, NULL, NULL, NULL),           lists_of(NULL, NULL, NULL, NULL),
+        lists_of(NULL, "8.8.8.8 1.1.1.1", NULL, NULL)};
     enum { COUNT = sizeof sets / sizeof *sets };
     char keys[COUNT][DIGEST_TEXT_SIZE], key[DIGEST_TEXT_SIZE];
 

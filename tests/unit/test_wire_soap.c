@@ -154,6 +154,12 @@ static void what_no_envelope_can_be_made_of_is_refused(void **state)
     char *out = enveloped_as("\xff\xfe<\0a\0/\0>\0", 10, NULL, SOAP_1_2, "", NULL);
     assert_non_null(strstr(out, "UTF-16"));
     free(out);
+    out = enveloped_as("<a/>\0", 5, NULL, SOAP_1_2, "", NULL);
+    assert_string_equal(out, "! there is a NUL in it");
+    free(out);
+    out = enveloped_as("\xef\xbb\xbf", 3, NULL, SOAP_1_2, "", NULL); /* nothing behind a mark */
+    assert_int_equal(out[0], '!');
+    free(out);
     out = enveloped_as("<\0a\0/\0>\0", 8, NULL, SOAP_1_2, "", NULL);
     assert_int_equal(out[0], '!');
     free(out);
