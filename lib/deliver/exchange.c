@@ -11,18 +11,11 @@
 #include "clock.h"
 #include "excerpt.h"
 #include "exchange_headers.h"
+#include "http_event.h"
 #include "oauth2.h"
 #include "placeholders.h"
 #include "secret.h"
 #include "xalloc.h"
-
-/* What came instead of a status. */
-static const enum outcome_event events[] = {
-    [HTTP_TIMEOUT] = EVENT_TIMEOUT, [HTTP_CONNECT] = EVENT_CONNECT,
-    [HTTP_TLS] = EVENT_TLS,         [HTTP_REFUSED_ADDRESS] = EVENT_REFUSED_ADDRESS,
-    [HTTP_BROKEN] = EVENT_BROKEN,   [HTTP_BAD_REQUEST] = EVENT_CONFIGURATION,
-    [HTTP_SHORTAGE] = EVENT_SYSTEM,
-};
 
 static void exchange_free(struct pending *pending)
 {
@@ -122,7 +115,7 @@ static void on_response(void *arg, struct http_response *response)
     else if (response->result == HTTP_ANSWERED)
         exchange_judge_status(exchange, response);
     else
-        pending_set_event(&exchange->pending, events[response->result], "%s", response->text);
+        pending_set_event(&exchange->pending, http_event(response->result), "%s", response->text);
     pending_report(&exchange->pending);
 }
 
@@ -135,7 +128,7 @@ static void on_connected(void *arg, struct http_response *response)
     if (response->result == HTTP_ANSWERED)
         outcome_set(&exchange->pending.outcome, OUTCOME_DELIVERED, 0, "connected", "%s", "");
     else
-        pending_set_event(&exchange->pending, events[response->result], "%s", response->text);
+        pending_set_event(&exchange->pending, http_event(response->result), "%s", response->text);
     pending_report(&exchange->pending);
 }
 

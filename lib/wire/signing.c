@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include "clock.h"
+#include "digest.h"
 #include "rng.h"
 #include "secret.h"
 #include "text.h"
@@ -174,11 +174,8 @@ int signing_keys_check(const struct signing_keys *keys, int64_t now_us, struct f
 
 static size_t sign_hmac(const struct signing_key *key, const struct buf *content, unsigned char *out)
 {
-    unsigned int size = 0;
-
-    must(HMAC(EVP_sha256(), key->bytes, (int)key->size, (const unsigned char *)content->data, content->len,
-              out, &size) != NULL);
-    return size;
+    digest_hmac_sha256(key->bytes, key->size, content->data, content->len, out);
+    return DIGEST_SIZE;
 }
 
 static size_t sign_ed25519(const struct signing_key *key, const struct buf *content, unsigned char *out)

@@ -384,6 +384,8 @@ static void wrong_rest_members_are_refused(void **state)
         {"{'protocol':'REST','endpoint':'http://h','tls':{'ca_file':'/ca'}}",
          "/tls: the connection is not encrypted"},
         {HEADER("'X-A':'1','x-a':'2'"), "/headers/x-a: the field is there twice"},
+        {HEADER("'proxy-connection':'close'"), "/headers/proxy-connection: this field is set by"},
+        {HEADER("'HTTP2-Settings':'AAMA'"), "/headers/HTTP2-Settings: this field is set by"},
     };
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
