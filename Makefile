@@ -122,7 +122,7 @@ $(stages): %: %.o $(B)/libdist.a
 	$(CC) $(ldflags) -o $@ $< $(B)/libdist.a $(libs)
 
 # What reads the texts of others, by itself: it needs no server, and so only the floors that know none.
-fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_%,$(lib_objects))
+fuzzed := $(filter $(B)/lib/base/% $(B)/lib/model/% $(B)/lib/wire/xml_% $(B)/lib/wire/soap_%,$(lib_objects))
 $(B)/libfuzzed.a: $(fuzzed)
 	@rm -f $@
 	ar rcs $@ $^

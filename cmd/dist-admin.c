@@ -16,8 +16,8 @@ static const struct option options[] = {
     {'j', "json", NULL, OPTION_FLAG, &json, 0, 0, "one JSON object per row", NULL},
     {0, "name", "text", OPTION_STRING, &name, 0, 0, "tenant add: its name for people", NULL},
     {0, "check", NULL, OPTION_FLAG, &check, 0, 0, "config: find every mistake", NULL},
-    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0, "audit, rules and secret: of this tenant only",
-     NULL},
+    {'t', "tenant", "name", OPTION_STRING, &tenant, 0, 0,
+     "audit, rules, secret and destination check: of this tenant only", NULL},
     {'n', "dry-run", NULL, OPTION_FLAG, &dry_run, 0, 0, "rules load: print what would change", NULL},
     {0, "replace", NULL, OPTION_FLAG, &replace, 0, 0, "rules load and diff: remove what is in no file", NULL},
     {0, "scheme", "word", OPTION_STRING, &scheme, 0, 0, "secret: hmac or ed25519", NULL},
@@ -33,7 +33,7 @@ static const char *const usage[] = {
     "tenant disable id",
     "tenant enable id",
     "destination list [-j]",
-    "destination check [-j] [name ...]",
+    "destination check [-j] [-t name] [name ...]",
     "destination new protocol",
     "destination resume name",
     "config [-j] [--check]",
@@ -108,7 +108,7 @@ static int run_destination_list(const struct tool *tool, char **words, int count
 
 static int run_destination_check(const struct tool *tool, char **words, int count, struct fault *fault)
 {
-    return admin_destination_reach(tool, words, count, json, fault);
+    return admin_destination_reach(tool, words, count, tenant, json, fault);
 }
 
 static int run_destination_new(const struct tool *tool, char **words, int count, struct fault *fault)

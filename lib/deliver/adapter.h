@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "destination.h"
+#include "guard.h"
 #include "outcome.h"
 #include "outcomes.h"
 #include "secret.h"
@@ -30,6 +31,8 @@ struct adapter_context {
     struct tokens *tokens;
     char *proxy;        /* DIST_PROXY: what connects for destinations that name no proxy; NULL: nobody */
     bool allow_private; /* DIST_ALLOW_PRIVATE: the operator allows private addresses everywhere */
+    /* What check() is judged by, as of struct attempt; borrowed. */
+    const struct guard_lists *networks;
 };
 /* CONFIG where the proxy (NULL: none) is none; else SYSTEM. */
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,
@@ -51,7 +54,15 @@ struct attempt {
     const void *body;
     size_t body_size;
     int number; /* of the attempt, from 1 */
+    /* Networks that are allowed and denied to the tenant (networks.h); NULL: the context's. Adapters go by
+     * attempt_guard(). */
+    const struct guard_lists *networks;
 };
+
+/* Who judges every address that the attempt connects to; borrowed as the attempt is. */
+struct guard attempt_guard(const struct adapter_context *context, const struct attempt *attempt);
+/* The proxy of the destination, or of the setting, as of struct http_request; borrowed likewise. */
+const char *attempt_proxy(const struct adapter_context *context, const struct attempt *attempt);
 
 /*
  * How each protocol sends is told at the head of its file. Common to all: a placeholder without a value is
@@ -87,7 +98,7 @@ struct adapter {
 };
 
 extern const struct adapter adapter_rest, adapter_file, adapter_exec, adapter_null, adapter_amqp,
-    adapter_jdbc, adapter_s3, adapter_hdfs;
+    adapter_jdbc, adapter_s3, adapter_hdfs, adapter_soap, adapter_smtp, adapter_sftp;
 
 /* The adapter of a protocol, or NULL where this version has none. */
 const struct adapter *adapter_for(enum protocol protocol);

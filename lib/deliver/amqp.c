@@ -23,7 +23,11 @@
 #include "dial.h"
 #include "xalloc.h"
 
-enum { BLOCKED_GRACE_MS = 1000 }; /* confirms of what the broker had read before are on their way */
+enum {
+    BLOCKED_GRACE_MS = 1000, /* confirms of what the broker had read before are on their way */
+    HEAR_MS = 500,           /* of listening to what was said meanwhile */
+    HEAR_MAX = 10000,        /* events of it: more than there are messages whose confirms may be late */
+};
 
 /* One connection. */
 struct amqp {
@@ -62,8 +66,7 @@ static struct duplex *connect_socket(const struct crew_call *call, int64_t deadl
     const char *name = destination->tls_name ? destination->tls_name : amqp->host;
     struct fault fault = {0};
     struct duplex *duplex;
-    int fd = call->allow_private ? dial(amqp->host, (int)amqp->port, deadline_ms, &fault)
-                                 : dial_guarded(amqp->host, (int)amqp->port, deadline_ms, &fault);
+    int fd = dial_guarded(amqp->host, (int)amqp->port, &call->guard, deadline_ms, &fault);
 
     if (fd < 0) {
         refuse_socket(call, &fault, EVENT_CONNECT);
@@ -407,12 +410,13 @@ static int64_t note_blocked(struct batch *batch, int64_t deadline_ms)
     return batch->blocked_ms + BLOCKED_GRACE_MS;
 }
 
-/* What was said since the last batch. */
+/* What was said since the last batch; a broker that does not come to an end is none. */
 static int hear(struct batch *batch, int64_t deadline_ms, struct fault *fault)
 {
+    int64_t until_ms = clock_mono_ms() + HEAR_MS;
     struct broker_event event;
 
-    for (;;) {
+    for (int i = 0; i < HEAR_MAX && clock_mono_ms() < until_ms; i++) {
         if (broker_wait(batch->amqp->broker, false, clock_mono_ms(), &event, fault) < 0)
             return -1;
         if (event.kind == BROKER_NOTHING)
@@ -420,13 +424,18 @@ static int hear(struct batch *batch, int64_t deadline_ms, struct fault *fault)
         if (handlers[event.kind](batch, &event, deadline_ms, fault) < 0)
             return -1;
     }
+    return fault_set(fault, FAULT_UNAVAILABLE, "the broker talks without end");
 }
 
+/* 1: there are messages whose confirms only this connection can bring. */
 static int amqp_tend(void *connection, struct fault *fault)
 {
-    struct batch nothing = {.amqp = connection};
+    struct amqp *amqp = connection;
+    struct batch nothing = {.amqp = amqp};
 
-    return hear(&nothing, clock_mono_ms(), fault);
+    if (hear(&nothing, clock_mono_ms(), fault) < 0)
+        return -1;
+    return amqp_late_is_open(&amqp->late);
 }
 
 static int amqp_work(void *connection, struct errand **items, size_t count, int64_t deadline_ms,
@@ -449,7 +458,9 @@ static int amqp_work(void *connection, struct errand **items, size_t count, int6
         put_some(&batch);
         if (is_done(&batch))
             break;
-        if (broker_wait(amqp->broker, may_put(&batch), until_ms, &event, fault) < 0)
+        if (clock_mono_ms() >= until_ms) /* however much is said */
+            event = (struct broker_event){.kind = BROKER_NOTHING};
+        else if (broker_wait(amqp->broker, may_put(&batch), until_ms, &event, fault) < 0)
             return fail(&batch, fault);
         if (handlers[event.kind](&batch, &event, deadline_ms, fault) < 0)
             return -1;

@@ -69,3 +69,11 @@ enum amqp_late_state amqp_late_find(const struct amqp_late *late, const char *id
     *tag = late->items[i].tag;
     return late->items[i].confirmed ? AMQP_LATE_CONFIRMED : AMQP_LATE_OPEN;
 }
+
+bool amqp_late_is_open(const struct amqp_late *late)
+{
+    for (size_t i = 0; i < late->count; i++)
+        if (!late->items[i].confirmed)
+            return true;
+    return false;
+}

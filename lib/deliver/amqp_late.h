@@ -33,5 +33,7 @@ void amqp_late_forget(struct amqp_late *late, const char *id);
 
 enum amqp_late_state { AMQP_LATE_UNKNOWN, AMQP_LATE_CONFIRMED, AMQP_LATE_OPEN };
 enum amqp_late_state amqp_late_find(const struct amqp_late *late, const char *id, uint64_t *tag);
+/* Whether a confirm of any may come still. */
+bool amqp_late_is_open(const struct amqp_late *late);
 
 #endif

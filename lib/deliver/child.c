@@ -24,7 +24,7 @@
 #include <event2/event.h>
 #include "xalloc.h"
 
-enum { OUTPUT, ERRORS, REPORT, STREAM_COUNT }; /* their descriptors in the child are 1, 2, 3 */
+enum { OUTPUT, ERRORS, RESULT, REPORT, STREAM_COUNT }; /* their descriptors in the child are 1 to 4 */
 enum { READ_SIZE = CHILD_ERRORS_MIN, READS_AT_ONCE = 4, READS_AT_END = 64 /* the largest pipe is 1 MiB */ };
 enum { LOOK_MS = 20, CANCEL_STEP_MS = 5 };
 enum phase { PHASE_RUNNING, PHASE_ASKED, PHASE_KILLED };
@@ -90,10 +90,13 @@ static _Noreturn void child_main(const struct child_options *options, pid_t pare
     prctl(PR_SET_PDEATHSIG, options->grace_ms > 0 ? SIGTERM : SIGKILL);
     if (getppid() != parent)
         _exit(127);
-    /* All of these are above 3, so none overwrites another. */
+    /* All of these are above 4, so none overwrites another. */
     if (dup2(input, 0) < 0 || dup2(pipes[OUTPUT], 1) < 0 || dup2(pipes[ERRORS], 2) < 0 ||
+        (pipes[RESULT] >= 0 && dup2(pipes[RESULT], CHILD_RESULT_FD) < 0) ||
         dup3(pipes[REPORT], CHILD_REPORT_FD, O_CLOEXEC) < 0 || chdir("/") < 0)
         _exit(127);
+    if (pipes[RESULT] < 0)
+        close(CHILD_RESULT_FD);
     close_from(CHILD_REPORT_FD + 1);
     default_signals();
     _exit(options->run(options->arg));
@@ -124,6 +127,7 @@ static void child_free(struct child *child)
     buf_release(&child->report);
     buf_release(&child->end.output);
     buf_release(&child->end.errors);
+    buf_release(&child->end.result);
     free(child);
 }
 
@@ -309,7 +313,7 @@ static const char *launch(struct child *child)
     if (input < 0)
         failed = "open";
     for (int i = 0; i < STREAM_COUNT && !failed; i++)
-        if (open_pipe(&child->streams[i], &pipes[i]) < 0)
+        if ((i != RESULT || child->options.max_result) && open_pipe(&child->streams[i], &pipes[i]) < 0)
             failed = "pipe";
     if (!failed)
         failed = fork_child(child, input, pipes);
@@ -339,7 +343,8 @@ static void child_watch(struct child *child)
 
     watch(&child->ended, base, child->pidfd, child->pidfd < 0 ? on_look : on_ended, child);
     for (int i = 0; i < STREAM_COUNT; i++)
-        watch(&child->streams[i].event, base, child->streams[i].fd, on_stream, &child->streams[i]);
+        if (child->streams[i].fd >= 0)
+            watch(&child->streams[i].event, base, child->streams[i].fd, on_stream, &child->streams[i]);
     child_wait(child, child->options.timeout_ms > 0 ? child->options.timeout_ms : 0);
 }
 
@@ -351,10 +356,12 @@ struct child *child_start(const struct child_options *options, child_done done, 
     child->end.exit_code = -1;
     buf_init(&child->end.output, options->max_output);
     buf_init(&child->end.errors, 2 * (size_t)READ_SIZE);
+    buf_init(&child->end.result, options->max_result);
     buf_init(&child->report, sizeof child->end.report);
     child->streams[OUTPUT] = (struct stream){.child = child, .fd = -1, .kept = &child->end.output};
     child->streams[ERRORS] =
         (struct stream){.child = child, .fd = -1, .kept = &child->end.errors, .tail = true};
+    child->streams[RESULT] = (struct stream){.child = child, .fd = -1, .kept = &child->end.result};
     child->streams[REPORT] = (struct stream){.child = child, .fd = -1, .kept = &child->report};
     child->timer = evtimer_new(options->base, on_timer, child);
     if (!child->timer)

@@ -3,8 +3,9 @@
  * commands
  *
  * The child is a session and process group of its own, has the signals' defaults, "/" as its folder and only
- * four descriptors: the input, its output and errors (read here, to the end, kept up to a ceiling), and
- * CHILD_REPORT_FD, which an exec closes. It is killed where this process dies.
+ * these descriptors: the input, its output and errors (read here, to the end, kept up to a ceiling),
+ * CHILD_RESULT_FD where the caller takes a result (likewise), and CHILD_REPORT_FD, which an exec closes. It
+ * is killed where this process dies.
  *
  * At the deadline the group gets SIGTERM and, grace_ms later, SIGKILL. The end is the end of the child
  * itself: what it left behind in the background may keep the pipes open, and holds nothing. After a deadline
@@ -26,7 +27,8 @@
 struct event_base;
 
 enum {
-    CHILD_REPORT_FD = 3,
+    CHILD_RESULT_FD = 3,
+    CHILD_REPORT_FD = 4,
     CHILD_ERRORS_MIN = 16384, /* bytes of the end of stderr that are kept at least */
     CHILD_STUCK_MS = 2000,
     CHILD_CANCEL_MS = 200,
@@ -47,6 +49,7 @@ struct child_options {
     int64_t timeout_ms;
     int64_t grace_ms; /* 0: SIGKILL at once */
     size_t max_output;
+    size_t max_result; /* 0: there is no CHILD_RESULT_FD */
 };
 
 struct child_end {
@@ -59,6 +62,7 @@ struct child_end {
     struct child_report report;
     struct buf output; /* the first max_output bytes */
     struct buf errors; /* the last bytes of stderr */
+    struct buf result; /* the first max_result bytes */
 };
 
 /* The end is borrowed. */

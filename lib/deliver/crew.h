@@ -5,7 +5,8 @@
  * crew_cancel(), its check() crew_check(). Attempts are put into a mailbox from the event loop; the thread of
  * the destination takes all that wait, up to a batch, as errands, works on them over its one connection, and
  * hands each outcome back, one by one or all at the end. Destinations whose forms are equal share one thread,
- * so a reload that changes a form gets a new connection, and the old one ends when its errands have.
+ * where the address guard judges alike for them: a connection that one tenant may have is not another's. So a
+ * reload that changes a form gets a new connection, and the old one ends when its errands have.
  *
  * Who has what: the functions of a kind run on the thread, never two of them at once for one connection, and
  * see only what is handed to them, which are copies of the attempt's. `done` is called in the event loop. A
@@ -21,8 +22,17 @@
  * A connection that was used before may have been closed by its server in the meantime. Where work() fails on
  * such a one, the errands that it has not marked by errand_sent() are worked on once more over a new one.
  *
- * Threads are bounded: CREW_THREADS at once. Where more destinations have work, idle threads end, a busy one
- * gives way after CREW_TURN_MS, and destinations take their turns in the order in which they came.
+ * Threads are bounded: CREW_THREADS at once, and a tenant (the operator, with all that is configured, counts
+ * as one) gets another one only while it has fewer than are free. Where more destinations have work, idle
+ * threads end, and a busy one gives way after CREW_TURN_MS: of tenants that have no fewer threads than the
+ * one that waits. Tenants with few threads come first, and the destinations of one in the order in which they
+ * came. An attempt whose time is over before a thread was free for it ends by EVENT_SYSTEM, which is local,
+ * and spends none.
+ *
+ * A library that computes for long is reached by no shutdown. So a destination whose thread was given up gets
+ * no other one before that has ended; where this takes more than CREW_STUCK_MS, its attempts end at once by
+ * EVENT_TIMEOUT, and for CREW_BAN_MS after its end too. Destinations that tenants brought along get none
+ * while CREW_STUCK_TENANT such threads are of the same tenant, or CREW_STUCK_MAX of anybody.
  */
 #ifndef DIST_CREW_H
 #define DIST_CREW_H
@@ -40,8 +50,11 @@ enum {
     CREW_IDLE_MS = 30000, /* a connection without work is closed */
     CREW_TURN_MS = 1000,  /* the longest that a destination keeps its thread while others wait */
     CREW_TEND_MS = 5000,  /* between two looks at an idle connection */
-    CREW_STUCK = 2,       /* threads that do not end, per destination, before it gets no other one */
-    CREW_END_MS = 4000,   /* crew_free() waits so long */
+    CREW_STUCK_MS = 2000, /* a thread that was given up and has not ended by then is stuck */
+    CREW_STUCK_TENANT = 2,
+    CREW_STUCK_MAX = 8,
+    CREW_BAN_MS = 5 * 60 * 1000,
+    CREW_END_MS = 4000, /* crew_free() waits so long */
 };
 
 /* One attempt on its thread. */
@@ -53,7 +66,7 @@ struct refusal;
 struct crew_call {
     const struct destination *destination;
     const struct secret *secret; /* or NULL */
-    bool allow_private;          /* the address guard is off (guard.h) */
+    struct guard guard;          /* of every address that is connected to */
     int64_t deadline_ms;         /* clock_mono_ms() */
     struct refusal *refusal;
     struct crew_line *line; /* for crew_watch() */
@@ -63,12 +76,14 @@ struct crew_kind {
     /* The most errands for one work(), at least 1; NULL: CREW_BATCH. In the loop. */
     size_t (*batch)(const struct destination *destination);
     /*
-     * Connects and authenticates. As soon as there is a socket, before anything is awaited on it,
-     * crew_watch() is told. NULL: refused, by one of crew_refuse*().
+     * Connects and authenticates, in seconds: whoever waits for long keeps a thread from others. As soon as
+     * there is a socket, before anything is awaited on it, crew_watch() is told. NULL: refused, by one of
+     * crew_refuse*().
      */
     void *(*open)(const struct crew_call *call);
-    /* Whether an idle connection is still good, and what keeps it so (heartbeats); soon done. -1: it is
-     * closed. NULL: nothing is asked. */
+    /* Whether an idle connection is still good, and what keeps it so (heartbeats); soon done. 1: it knows
+     * something that a new one would not, and is kept however long it is idle. -1: it is closed. NULL:
+     * nothing is asked. */
     int (*tend)(void *connection, struct fault *fault);
     /*
      * Each of the errands gets its outcome by errand_set*(), after which its place in `items` is NULL. -1:
@@ -106,7 +121,8 @@ int crew_check(const struct crew_kind *kind, const struct adapter *adapter, stru
 /* ---- on the thread ---- */
 
 /* The socket to shut down where the thread is given up; from open() and, after a reconnection of the
- * library's own, from work(). A duplicate of it is kept until the connection is closed. */
+ * library's own, from work(). A duplicate of it is kept until the connection is closed. Where there is no
+ * descriptor for it the connection is given up at once (EVENT_SYSTEM). */
 void crew_watch(struct crew_line *line, int fd);
 struct crew_line *errand_line(const struct errand *errand);
 

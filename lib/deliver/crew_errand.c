@@ -27,10 +27,13 @@ struct errand *errand_new(const struct adapter *adapter, const struct attempt *a
     own->data_type = xstrdup_null(attempt->data_type);
     own->date = xstrdup_null(attempt->date);
     own->content_type = xstrdup_null(attempt->content_type);
+    own->traceparent = xstrdup_null(attempt->traceparent);
+    own->signing = NULL; /* no protocol with a thread signs */
     own->headers = attempt->headers ? json_deep_copy(attempt->headers) : NULL;
     own->body = attempt->body ? xmemdupz(attempt->body, attempt->body_size) : NULL;
     secret_copy(&errand->secret, attempt->secret);
     own->secret = attempt->secret ? &errand->secret : NULL;
+    own->networks = NULL; /* the line has them */
     outcome_init(&errand->outcome);
     return errand;
 }
@@ -39,7 +42,7 @@ void errand_free(struct errand *errand)
 {
     const struct attempt *own = &errand->attempt;
     const void *const copies[] = {own->message_id, own->distribution_id, own->tenant_id, own->data_type,
-                                  own->date,       own->content_type,    own->body};
+                                  own->date,       own->content_type,    own->body,      own->traceparent};
 
     for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
         free((void *)copies[i]);

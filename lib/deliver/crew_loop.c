@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,7 +21,10 @@
 #include "clock.h"
 #include "xalloc.h"
 
-enum { REPORTS_MAX = 256 }; /* outcomes in one turn of the loop, which has others to look after */
+enum {
+    REPORTS_MAX = 256,            /* outcomes in one turn of the loop, which has others to look after */
+    STACK_SIZE = 8 * 1024 * 1024, /* whatever ulimit -s is: librabbitmq recurses with what a broker sends */
+};
 
 struct crew_attempt {
     struct pending pending; /* first */
@@ -53,13 +57,15 @@ static void init_condition(pthread_cond_t *condition)
 }
 
 static struct crew_line *line_new(struct crew *crew, const struct crew_kind *kind,
-                                  const struct destination *destination, bool allow_private)
+                                  const struct destination *destination, const struct guard *guard)
 {
     struct crew_line *line = xcalloc(1, sizeof *line);
     size_t batch = kind->batch ? kind->batch(destination) : CREW_BATCH;
 
-    *line = (struct crew_line){.crew = crew, .kind = kind, .allow_private = allow_private, .socket = -1};
+    *line = (struct crew_line){.crew = crew, .kind = kind, .socket = -1};
+    line->guard = (struct guard){guard->allow_private, guard_lists_ref(guard->lists)};
     line->destination = destination_ref((struct destination *)destination);
+    line->tenant = crew_tenant_of(crew, destination->tenant);
     line->batch = batch ? batch : 1;
     line->taken = xcalloc(line->batch, sizeof(*line->taken));
     init_condition(&line->wake);
@@ -72,32 +78,25 @@ static void line_free(struct crew_line *line)
 {
     TAILQ_REMOVE(&line->crew->lines, line, link);
     pthread_cond_destroy(&line->wake);
+    crew_tenant_leave(line->tenant);
     destination_unref(line->destination);
+    guard_lists_unref((struct guard_lists *)line->guard.lists);
     free(line->taken);
     free(line);
-}
-
-/* A reload reads all forms anew, and requests bring the same one along again and again. */
-static bool is_same(const struct destination *a, const struct destination *b)
-{
-    if (a == b)
-        return true;
-    if (strcmp(a->name, b->name) != 0 || !a->tenant != !b->tenant)
-        return false;
-    return (!a->tenant || strcmp(a->tenant, b->tenant) == 0) && json_equal(a->form, b->form);
 }
 
 /* From here on everything below is called with the mutex held, unless it says otherwise. */
 
 static struct crew_line *line_for(struct crew *crew, const struct crew_kind *kind,
-                                  const struct destination *destination, bool allow_private)
+                                  const struct destination *destination, const struct guard *guard)
 {
     struct crew_line *line;
 
     TAILQ_FOREACH(line, &crew->lines, link)
-    if (!line->ending && line->kind == kind && is_same(line->destination, destination))
+    if (!line->ending && line->kind == kind && crew_is_same(line->destination, destination) &&
+        guard_equal(&line->guard, guard))
         return line;
-    return line_new(crew, kind, destination, allow_private);
+    return line_new(crew, kind, destination, guard);
 }
 
 static void post(struct crew_line *line, struct errand *errand)
@@ -117,37 +116,30 @@ static void forward_mail(struct crew_line *line)
 
     while ((errand = TAILQ_FIRST(&line->mail))) {
         TAILQ_REMOVE(&line->mail, errand, link);
-        post(line_for(line->crew, line->kind, line->destination, line->allow_private), errand);
+        post(line_for(line->crew, line->kind, line->destination, &line->guard), errand);
     }
-}
-
-/* Threads of the same destination that were given up and have not ended. */
-static size_t count_stuck(const struct crew_line *line)
-{
-    const struct crew_line *other;
-    size_t count = 0;
-
-    TAILQ_FOREACH(other, &line->crew->lines, link)
-    count += other->dropped && !other->ended && other->kind == line->kind &&
-             is_same(other->destination, line->destination);
-    return count;
 }
 
 static int start_thread(struct crew_line *line)
 {
+    pthread_attr_t attributes;
     sigset_t all, before;
 
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
-    int error = pthread_create(&line->thread, NULL, crew_line_run, line);
+    int error = pthread_create(&line->thread, &attributes, crew_line_run, line);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
     line->started = error == 0;
     line->crew->threads += line->started;
+    line->tenant->threads += line->started;
     return error;
 }
 
-/* The system refuses a thread: nothing of this line can be done now. */
-static void fail_mail(struct crew_line *line, int error)
+/* It gets no thread: nothing of this line can be done now. */
+static void fail_mail(struct crew_line *line, const struct crew_refusal *refusal)
 {
     struct errand *errand;
 
@@ -157,7 +149,7 @@ static void fail_mail(struct crew_line *line, int error)
         call->errand = NULL;
         event_del(call->timer);
         errand_free(errand);
-        pending_set_event(&call->pending, EVENT_SYSTEM, "no thread: %s", strerror(error));
+        pending_set_event(&call->pending, refusal->event, "%s", refusal->text);
         pending_report_later(&call->pending);
     }
 }
@@ -170,9 +162,12 @@ static void end_lines(struct crew *crew)
         if (line->ending)
             forward_mail(line); /* it may append lines */
         next = TAILQ_NEXT(line, link);
-        if (line->ended)
+        if (line->ended) {
             pthread_join(line->thread, NULL); /* it has let go of the mutex, and does nothing more */
+            crew_note_end(line);
+        }
         crew->threads -= line->ended;
+        line->tenant->threads -= line->ended;
         if (line->ended || (!line->started && TAILQ_EMPTY(&line->mail)))
             line_free(line);
     }
@@ -180,27 +175,40 @@ static void end_lines(struct crew *crew)
 
 static void begin_lines(struct crew *crew)
 {
+    int64_t now_ms = clock_mono_ms();
+    struct crew_refusal refusal;
     struct crew_line *line;
 
-    crew->crowded = false;
-    for (line = TAILQ_FIRST(&crew->lines); line; line = TAILQ_NEXT(line, link)) {
-        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed leaves the list */
-        if (line->started)
-            continue;
-        crew->crowded = crew->threads >= CREW_THREADS;
-        if (crew->crowded)
-            break;
-        int error = count_stuck(line) < CREW_STUCK ? start_thread(line) : 0;
-        if (error)
-            fail_mail(line, error);
-    }
+    crew_lift_bans(crew, now_ms);
+    bool stuck = crew_has_stuck(crew);
     TAILQ_FOREACH(line, &crew->lines, link)
-    if (crew->crowded && line->started)
-        pthread_cond_signal(&line->wake);
+    if (stuck && !line->started && !TAILQ_EMPTY(&line->mail) && crew_may_begin(line, now_ms, &refusal) < 0)
+        fail_mail(line, &refusal);
+    while ((line = crew_next(crew))) {
+        int error = start_thread(line);
+        if (!error)
+            continue;
+        refusal.event = EVENT_SYSTEM;
+        snprintf(refusal.text, sizeof refusal.text, "no thread: %s", strerror(error));
+        fail_mail(line, &refusal);
+    }
+    crew_crowd(crew);
+}
+
+/* What nobody waits for has no deadline but this one. */
+static void drop_overdue(struct crew *crew)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct crew_line *line;
+
+    TAILQ_FOREACH(line, &crew->lines, link)
+    if (line->courtesy_ms && now_ms >= line->courtesy_ms && !line->dropped)
+        crew_line_drop(line);
 }
 
 static void tidy(struct crew *crew)
 {
+    drop_overdue(crew);
     end_lines(crew);
     begin_lines(crew);
 }
@@ -273,7 +281,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 
     lock(crew);
     bool had_thread = call->errand->state != ERRAND_WAITING || call->errand->line->started ||
-                      count_stuck(call->errand->line) > 0;
+                      crew_has_left(call->errand->line);
     enum errand_state state = let_go(call);
     tidy(crew);
     unlock(crew);
@@ -285,7 +293,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
         pending_set_event(&call->pending, EVENT_TIMEOUT, "no answer within %lld ms",
                           (long long)call->pending.attempt.destination->timeout_ms);
     else
-        pending_set_event(&call->pending, EVENT_SYSTEM, "all %d threads are busy", CREW_THREADS);
+        pending_set_event(&call->pending, EVENT_SYSTEM, "no thread is free for it");
     pending_report(&call->pending);
 }
 
@@ -338,11 +346,11 @@ static struct crew_attempt *call_new(const struct adapter *adapter, struct adapt
 static struct attempt_handle *start(const struct crew_kind *kind, struct crew_attempt *call,
                                     struct adapter_context *context)
 {
-    const struct destination *destination = call->pending.attempt.destination;
+    const struct attempt *attempt = &call->pending.attempt;
+    const struct guard guard = attempt_guard(context, attempt);
 
     lock(call->crew);
-    post(line_for(call->crew, kind, destination, context->allow_private || destination->allow_private),
-         call->errand);
+    post(line_for(call->crew, kind, attempt->destination, &guard), call->errand);
     tidy(call->crew);
     unlock(call->crew);
     return &call->pending.handle;
@@ -392,6 +400,8 @@ struct crew *crew_new(struct event_base *base, struct fault *fault)
     init_condition(&crew->ended);
     TAILQ_INIT(&crew->set);
     TAILQ_INIT(&crew->lines);
+    TAILQ_INIT(&crew->bans);
+    LIST_INIT(&crew->tenants);
     LIST_INIT(&crew->calls);
     crew->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     crew->event = crew->fd < 0 ? NULL : event_new(base, crew->fd, EV_READ | EV_PERSIST, on_ring, crew);
@@ -450,6 +460,7 @@ void crew_free(struct crew *crew)
     lock(crew);
     bool all = end_threads(crew);
     tidy(crew);
+    crew_lift_bans(crew, INT64_MAX);
     while ((errand = TAILQ_FIRST(&crew->set))) {
         TAILQ_REMOVE(&crew->set, errand, link);
         errand_free(errand);

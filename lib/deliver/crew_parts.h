@@ -32,12 +32,20 @@ struct errand {
 };
 TAILQ_HEAD(errands, errand);
 
+/* Who brought destinations along; with no name the operator, whose are the configured ones. L */
+struct crew_tenant {
+    LIST_ENTRY(crew_tenant) link;
+    char *name;
+    size_t lines, threads;
+};
+
 struct crew_line {
     TAILQ_ENTRY(crew_line) link; /* L: of crew->lines */
     struct crew *crew;           /* C */
     const struct crew_kind *kind;
     struct destination *destination; /* C: a reference */
-    bool allow_private;              /* C */
+    struct guard guard;              /* C: with a reference to its lists, which the loop drops */
+    struct crew_tenant *tenant;      /* L */
     size_t batch;                    /* C: errands at once */
     pthread_t thread;                /* L */
     pthread_cond_t wake;
@@ -50,24 +58,33 @@ struct crew_line {
     bool ending;           /* M: it takes no more mail */
     bool dropped;          /* M: nobody waits for it */
     bool ended;            /* M: it can be joined */
+    bool crowded;          /* M: others wait for its thread */
+    bool holds;            /* M: its connection is worth keeping */
+    bool unwatched;        /* T: there was no descriptor for crew_watch() */
+    int64_t dropped_ms;    /* M */
+    int64_t ended_ms;      /* M */
+    int64_t courtesy_ms;   /* M: by then a look or a goodbye is over; 0: there is none */
     int socket;            /* M: a duplicate, or -1 */
     void *connection;      /* T */
     int64_t used_ms;       /* T: when the connection was known to be good */
 };
 TAILQ_HEAD(crew_lines, crew_line);
+TAILQ_HEAD(crew_bans, crew_ban);
 
 struct crew {
     struct event_base *base; /* L */
     struct event *event;     /* L */
     int fd;                  /* C: the eventfd that wakes the loop */
     pthread_mutex_t mutex;
-    pthread_cond_t ended;                      /* a line has */
-    struct errands set;                        /* M: what has its outcome */
-    struct crew_lines lines;                   /* L */
-    LIST_HEAD(crew_calls, crew_attempt) calls; /* L */
-    size_t threads;                            /* L */
-    bool crowded;                              /* M: a line waits for a thread */
-    bool stopping;                             /* M */
+    pthread_cond_t ended;                         /* a line has */
+    struct errands set;                           /* M: what has its outcome */
+    struct crew_lines lines;                      /* L */
+    LIST_HEAD(crew_calls, crew_attempt) calls;    /* L */
+    size_t threads;                               /* L */
+    LIST_HEAD(crew_tenants, crew_tenant) tenants; /* L */
+    struct crew_bans bans;                        /* L: destinations that get no thread for a while */
+    size_t ban_count;                             /* L */
+    bool stopping;                                /* M */
 };
 
 /* crew_thread.c */
@@ -76,6 +93,28 @@ void *crew_line_run(void *line);
 void crew_ring(struct crew *crew);
 /* Nobody waits for it any more: its socket is shut down. With the mutex held. */
 void crew_line_drop(struct crew_line *line);
+
+/* crew_turns.c, with the mutex held */
+struct crew_tenant *crew_tenant_of(struct crew *crew, const char *name); /* and one line more */
+void crew_tenant_leave(struct crew_tenant *tenant);                      /* one line less */
+/* A reload reads all forms anew, and requests bring the same one along again and again. */
+bool crew_is_same(const struct destination *a, const struct destination *b);
+/* Whether a thread of the same destination was given up and has not ended. */
+bool crew_has_left(const struct crew_line *line);
+/* The line has ended: where that took it too long, its destination is banned for a while. */
+void crew_note_end(struct crew_line *line);
+void crew_lift_bans(struct crew *crew, int64_t until_ms); /* those that are over by then */
+struct crew_refusal {
+    enum outcome_event event;
+    char text[120];
+};
+bool crew_has_stuck(const struct crew *crew); /* else crew_may_begin() need not be asked */
+/* 0, -1: it gets no thread, and what is in its mailbox this outcome. */
+int crew_may_begin(const struct crew_line *line, int64_t now_ms, struct crew_refusal *refusal);
+/* The line that gets the next thread; NULL: none does now. */
+struct crew_line *crew_next(struct crew *crew);
+/* Tells those that are to give way. */
+void crew_crowd(struct crew *crew);
 
 /* crew_errand.c */
 struct refusal {

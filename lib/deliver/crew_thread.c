@@ -16,7 +16,10 @@
 #include <unistd.h>
 #include "clock.h"
 
-enum { FRESH_MS = 1000 }; /* a connection that was good so lately is used without a look */
+enum {
+    FRESH_MS = 1000,    /* a connection that was good so lately is used without a look */
+    COURTESY_MS = 3000, /* a look at an idle connection, or a goodbye; both are to take a second at most */
+};
 
 /* The mailbox */
 
@@ -27,6 +30,8 @@ void crew_ring(struct crew *crew)
 
 void crew_line_drop(struct crew_line *line)
 {
+    if (!line->dropped)
+        line->dropped_ms = clock_mono_ms();
     line->dropped = line->ending = true;
     if (line->socket >= 0)
         shutdown(line->socket, SHUT_RDWR);
@@ -41,7 +46,8 @@ void crew_watch(struct crew_line *line, int fd)
     if (line->socket >= 0)
         close(line->socket);
     line->socket = copy;
-    if (line->dropped) /* before there was anything to shut down */
+    line->unwatched = copy < 0;
+    if (line->dropped || copy < 0) /* before there was anything to shut down; nobody could */
         shutdown(fd, SHUT_RDWR);
     pthread_mutex_unlock(&line->crew->mutex);
 }
@@ -82,10 +88,15 @@ static int64_t deadline_of(const struct crew_line *line)
 
 static void disconnect(struct crew_line *line)
 {
+    pthread_mutex_lock(&line->crew->mutex);
+    line->courtesy_ms = clock_mono_ms() + COURTESY_MS;
+    pthread_mutex_unlock(&line->crew->mutex);
     if (line->connection)
         line->kind->close(line->connection);
     line->connection = NULL;
     pthread_mutex_lock(&line->crew->mutex);
+    line->courtesy_ms = 0;
+    line->holds = false;
     if (line->socket >= 0)
         close(line->socket);
     line->socket = -1;
@@ -111,13 +122,18 @@ static bool connect_line(struct crew_line *line)
     const struct crew_call call = {
         .destination = line->destination,
         .secret = line->taken[0]->attempt.secret,
-        .allow_private = line->allow_private,
+        .guard = line->guard,
         .deadline_ms = deadline_of(line),
         .refusal = &refusal,
         .line = line,
     };
 
+    line->unwatched = false;
     line->connection = line->kind->open(&call);
+    if (line->unwatched) {
+        disconnect(line);
+        refusal = (struct refusal){.event = EVENT_SYSTEM, .text = "no descriptor is free"};
+    }
     if (!line->connection) {
         disconnect(line);
         refuse_all(line, &refusal);
@@ -130,9 +146,13 @@ static bool connect_line(struct crew_line *line)
 static void tend(struct crew_line *line)
 {
     struct fault ignored = {0};
+    int result = line->kind->tend ? line->kind->tend(line->connection, &ignored) : 0;
 
-    if (line->kind->tend && line->kind->tend(line->connection, &ignored) < 0)
+    if (result < 0)
         disconnect(line);
+    pthread_mutex_lock(&line->crew->mutex);
+    line->holds = result > 0;
+    pthread_mutex_unlock(&line->crew->mutex);
     line->used_ms = clock_mono_ms();
 }
 
@@ -202,20 +222,21 @@ static bool turn(struct crew_line *line, int64_t began_ms, int64_t *idle_since_m
 
     if (line->ending || crew->stopping)
         return false;
-    if (crew->crowded && (TAILQ_EMPTY(&line->mail) || now_ms - began_ms >= CREW_TURN_MS))
+    if (line->crowded && (TAILQ_EMPTY(&line->mail) || now_ms - began_ms >= CREW_TURN_MS))
         return false;
-    if (TAILQ_EMPTY(&line->mail) && now_ms - *idle_since_ms >= CREW_IDLE_MS)
+    if (TAILQ_EMPTY(&line->mail) && !line->holds && now_ms - *idle_since_ms >= CREW_IDLE_MS)
         return false;
     int64_t tend_ms = line->used_ms + CREW_TEND_MS;
     if (TAILQ_EMPTY(&line->mail) && (!line->connection || now_ms < tend_ms)) {
-        int64_t end_ms = *idle_since_ms + CREW_IDLE_MS;
+        int64_t end_ms = line->holds ? INT64_MAX : *idle_since_ms + CREW_IDLE_MS;
         wait_for_mail(line, line->connection && tend_ms < end_ms ? tend_ms : end_ms);
         return true;
     }
     take_mail(line);
-    line->busy = true;
-    pthread_mutex_unlock(&crew->mutex);
     bool worked = line->taken_count > 0;
+    line->busy = true;
+    line->courtesy_ms = worked ? 0 : now_ms + COURTESY_MS;
+    pthread_mutex_unlock(&crew->mutex);
     if (line->connection && now_ms - line->used_ms >= FRESH_MS)
         tend(line);
     if (worked)
@@ -224,6 +245,7 @@ static bool turn(struct crew_line *line, int64_t began_ms, int64_t *idle_since_m
         *idle_since_ms = clock_mono_ms();
     pthread_mutex_lock(&crew->mutex);
     line->busy = false;
+    line->courtesy_ms = 0;
     return true;
 }
 
@@ -243,6 +265,7 @@ void *crew_line_run(void *arg)
     disconnect(line);
     pthread_mutex_lock(&crew->mutex);
     line->ended = true;
+    line->ended_ms = clock_mono_ms();
     pthread_cond_signal(&crew->ended);
     crew_ring(crew);
     pthread_mutex_unlock(&crew->mutex);

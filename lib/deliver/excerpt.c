@@ -12,6 +12,8 @@
 #include "text.h"
 #include "xalloc.h"
 
+enum { REFERENCE_DIGITS = 7 }; /* &#1114111; */
+
 static bool is_blank(char c)
 {
     return (unsigned char)c <= ' ' || c == 0x7f;
@@ -146,6 +148,47 @@ static const char *read_escaped(const char *at, const char *end, char out[4], si
     return at + 1;
 }
 
+/* Behind "&#". NULL: it is cut, or no reference. */
+static const char *read_number(const char *at, const char *end, char out[4], size_t *size)
+{
+    char digits[REFERENCE_DIGITS + 1] = "";
+    size_t count = 0;
+
+    bool hex = at < end && (*at == 'x' || *at == 'X');
+    at += hex;
+    while (at < end && count < REFERENCE_DIGITS && isxdigit((unsigned char)*at))
+        digits[count++] = *at++;
+    long code = strtol(digits, NULL, hex ? 16 : 10);
+    if (at == end || *at != ';' || code <= 0 || code > 0x10ffff)
+        return NULL;
+    *size = put_utf8(code, out);
+    return at + 1;
+}
+
+/* One character of XML: "&amp;", "&#38;", "&#x26;"; a '&' that opens nothing is itself. */
+static const char *read_reference(const char *at, const char *end, char out[4], size_t *size)
+{
+    static const struct {
+        const char *name;
+        char meaning;
+    } names[] = {{"amp;", '&'}, {"lt;", '<'}, {"gt;", '>'}, {"quot;", '"'}, {"apos;", '\''}};
+
+    *size = 1;
+    out[0] = *at++;
+    if (out[0] != '&')
+        return at;
+    if (at < end && *at == '#')
+        return read_number(at + 1, end, out, size);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const size_t whole = strlen(names[i].name), left = (size_t)(end - at);
+        if (memcmp(at, names[i].name, whole < left ? whole : left) != 0)
+            continue;
+        out[0] = names[i].meaning;
+        return whole <= left ? at + whole : NULL;
+    }
+    return at;
+}
+
 static const char *read_plain(const char *at, const char *end, char out[4], size_t *size)
 {
     (void)end;
@@ -199,6 +242,7 @@ void excerpt_mask(struct buf *said, const char *secret)
     }
     mask_as(said, secret, read_plain);
     mask_as(said, secret, read_escaped);
+    mask_as(said, secret, read_reference);
 }
 
 void excerpt_mask_secret(struct buf *said, const struct secret *secret)

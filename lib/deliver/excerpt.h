@@ -15,10 +15,10 @@ void excerpt_last_line(const struct buf *said, char line[EXCERPT_SIZE]);
 
 /*
  * Overwrites every occurrence of `secret` with '*', as it is and in every form that a JSON string may give it
- * (\" \\ \/ \n \u0022 ..., RFC 8259 section 7). A buffer that is full may have been cut in the middle of an
- * occurrence: its beginning goes too. A secret of less than EXCERPT_SECRET_LEAST bytes is everywhere, and
- * stars would tell where: all of a buffer that says anything is replaced by EXCERPT_WITHHELD. NULL and ""
- * change nothing.
+ * (\" \\ \/ \n \u0022 ..., RFC 8259 section 7), or XML without a DOCTYPE (&amp; &#38; &#x26;). A buffer that
+ * is full may have been cut in the middle of an occurrence: its beginning goes too. A secret of less than
+ * EXCERPT_SECRET_LEAST bytes is everywhere, and stars would tell where: all of a buffer that says anything is
+ * replaced by EXCERPT_WITHHELD. NULL and "" change nothing.
  */
 enum { EXCERPT_SECRET_LEAST = 4 };
 #define EXCERPT_WITHHELD "(withheld: the credential is too short to be masked)"

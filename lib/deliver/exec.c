@@ -3,12 +3,12 @@
  *
  *   stdin       the body, a sealed file in memory: it need not be read, and can be read twice
  *   arguments   as configured, placeholders filled in; no shell
- *   environment PATH, DIST_TENANT_ID, DIST_DISTRIBUTION_ID, DIST_DELIVERY_ID, DIST_DATA_TYPE,
- *               DIST_CONTENT_TYPE, DIST_ATTEMPT, DIST_DESTINATION, and nothing else
- *   folder      /
- *   stdout      kept as the response
- *   stderr      its last line is the outcome's text
- *   exit code   see outcomes_exec.c
+ *   environment PATH, LANG, DIST_TENANT_ID, DIST_DISTRIBUTION_ID, DIST_DELIVERY_ID, DIST_DATA_TYPE,
+ *               DIST_CONTENT_TYPE, DIST_ATTEMPT, DIST_DESTINATION, DIST_RESULT_FD, DIST_HEADER_*, what the
+ * form adds, and nothing else folder      as configured, / limits      as configured; no core file stdout
+ * kept as the response; where there is none, the end of stderr stderr      its last line is the outcome's
+ * text 3           what it says itself of how it went: exec_result.h exit code   see outcomes_exec.c; of a
+ * result, 0 alone confirms "delivered"
  *
  * No secret reaches it: arguments and environments are readable to others. At the deadline its process group
  * gets SIGTERM, two seconds later SIGKILL. What it leaves in the background when it ends by itself goes on
@@ -23,12 +23,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "child.h"
 #include "excerpt.h"
+#include "exec_result.h"
 #include "ceilings.h"
 #include "num.h"
+#include "text.h"
 #include "xalloc.h"
 
 #define GRACE_MS 2000
@@ -61,13 +64,59 @@ static void exec_free(struct pending *pending)
 }
 
 /* In the child. */
+
+enum step { STEP_NONE, STEP_FOLDER, STEP_LIMITS, STEP_PROGRAM };
+
+/* Down only: what this process itself may not have, it cannot give. */
+static int set_limit(int resource, int64_t value)
+{
+    struct rlimit limit;
+
+    if (getrlimit((__rlimit_resource_t)resource, &limit) < 0)
+        return -1;
+    if (limit.rlim_max == RLIM_INFINITY || (rlim_t)value < limit.rlim_max)
+        limit.rlim_max = (rlim_t)value;
+    limit.rlim_cur = limit.rlim_max;
+    if (resource == RLIMIT_CPU && limit.rlim_max != RLIM_INFINITY)
+        limit.rlim_cur = limit.rlim_max > 1 ? limit.rlim_max - 1 : 1; /* SIGXCPU before SIGKILL */
+    return setrlimit((__rlimit_resource_t)resource, &limit);
+}
+
+static int set_limits(const struct exec_limits *limits)
+{
+    const struct {
+        int resource;
+        int64_t value;
+    } wanted[] = {
+        {RLIMIT_CPU, limits->cpu_s ? limits->cpu_s + 1 : 0},       {RLIMIT_AS, limits->memory},
+        {RLIMIT_FSIZE, limits->file_size}, {RLIMIT_NOFILE, limits->open_files},
+        {RLIMIT_NPROC, limits->processes},
+    };
+
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        if (wanted[i].value && set_limit(wanted[i].resource, wanted[i].value) < 0)
+            return -1;
+    return set_limit(RLIMIT_CORE, 0); /* the body may be in it */
+}
+
+static int fail_step(enum step step)
+{
+    child_tell((struct child_report){.what = (int)step, .error = errno});
+    return 127;
+}
+
 static int run_command(void *arg)
 {
     struct exec *exec = arg;
+    const struct destination *destination = exec->pending.attempt.destination;
 
+    if (destination->folder && chdir(destination->folder) < 0)
+        return fail_step(STEP_FOLDER);
+    if (set_limits(&destination->limits) < 0)
+        return fail_step(STEP_LIMITS);
+    umask((mode_t)destination->umask);
     execve(exec->argv[0], exec->argv, exec->envp);
-    child_tell((struct child_report){.error = errno});
-    return 127;
+    return fail_step(STEP_PROGRAM);
 }
 
 /* The end */
@@ -79,15 +128,48 @@ static bool may_start_later(int error)
            error == EIO;
 }
 
-static void set_ended(struct exec *exec, const struct child_end *end, const char *line)
+/* `note`: why its result is not used; "" where there is none. */
+static void set_by_code(struct exec *exec, const struct child_end *end, const char *line, const char *note)
 {
     const struct answer *answer = outcomes_by_code(&outcomes_exec, end->exit_code);
+    struct buf *response = &exec->pending.outcome.response;
+    char said[EXCERPT_SIZE + 300];
 
+    snprintf(said, sizeof said, "%s%s%s", line, *line && *note ? "; " : "", note);
+    line = said;
+    if (answer->kind == OUTCOME_DELIVERED && *note) /* a success has no text */
+        buf_addf(response, "%s%s\n", response->len ? "\n" : "", note);
     if (answer->kind == OUTCOME_DELIVERED)
         pending_set(&exec->pending, answer, end->exit_code, "%s", "");
     else
         pending_set(&exec->pending, answer, end->exit_code, "exit code %d%s%s", end->exit_code,
                     *line ? ": " : "", line);
+}
+
+static void set_ended(struct exec *exec, const struct child_end *end, const char *line)
+{
+    struct pending *pending = &exec->pending;
+    struct exec_result result;
+    struct fault fault = {0};
+    char note[300] = "";
+
+    if (end->result.len == 0) {
+        set_by_code(exec, end, line, "");
+    } else if (exec_result_read(end->result.data, end->result.len, &result, &fault) < 0) {
+        snprintf(note, sizeof note, "its result on descriptor 3 is not used: %.200s", fault.text);
+        set_by_code(exec, end, line, text_printable(note));
+    } else if (result.event == EVENT_SAID_DELIVERED && end->exit_code != 0) {
+        set_by_code(exec, end, line, "although its result says delivered");
+    } else {
+        bool delivered = result.event == EVENT_SAID_DELIVERED;
+        pending_set(pending, outcomes_by_event(&outcomes_exec, result.event),
+                    result.code < 0 ? end->exit_code : result.code, "%s",
+                    delivered      ? ""
+                    : *result.text ? result.text
+                    : *line        ? line
+                                   : "its result says so");
+        pending->outcome.retry_after_ms = delivered ? -1 : result.retry_after_ms;
+    }
 }
 
 static void set_signalled(struct exec *exec, const struct child_end *end, const char *line)
@@ -99,6 +181,27 @@ static void set_signalled(struct exec *exec, const struct child_end *end, const 
                 line);
 }
 
+static void set_not_started(struct exec *exec, const struct child_report *report)
+{
+    const char *folder = exec->pending.attempt.destination->folder;
+    const char *what[] = {
+        [STEP_NONE] = "", [STEP_FOLDER] = folder, [STEP_LIMITS] = "limits", [STEP_PROGRAM] = exec->argv[0]};
+
+    pending_set_event(&exec->pending, may_start_later(report->error) ? EVENT_SYSTEM : EVENT_NOT_STARTABLE,
+                      "%s: %s", what[report->what], strerror(report->error));
+}
+
+/* The beginning of stdout; where it said nothing there, the end of stderr. */
+static void keep_response(struct buf *response, const struct child_end *end)
+{
+    size_t room = response->max, skipped = end->errors.len > room ? end->errors.len - room : 0;
+
+    if (end->output.len)
+        buf_add(response, end->output.data, end->output.len);
+    else if (end->errors.len)
+        buf_add(response, end->errors.data + skipped, end->errors.len - skipped);
+}
+
 static void on_end(void *arg, struct child_end *end)
 {
     struct exec *exec = arg;
@@ -106,13 +209,12 @@ static void on_end(void *arg, struct child_end *end)
     char line[EXCERPT_SIZE], limit[NUM_DURATION_SIZE];
 
     exec->child = NULL; /* it is gone when this returns */
-    buf_add(&pending->outcome.response, end->output.data, end->output.len);
+    keep_response(&pending->outcome.response, end);
     excerpt_last_line(&end->errors, line);
     if (end->failed)
         pending_set_event(pending, EVENT_SYSTEM, "%s: %s", end->failed, strerror(end->error));
     else if (end->report.error)
-        pending_set_event(pending, may_start_later(end->report.error) ? EVENT_SYSTEM : EVENT_NOT_STARTABLE,
-                          "%s: %s", exec->argv[0], strerror(end->report.error));
+        set_not_started(exec, &end->report);
     else if (end->timed_out)
         pending_set_event(pending, EVENT_TIMEOUT, "killed after %s%s%s",
                           num_format_duration(pending->attempt.destination->timeout_ms, limit),
@@ -159,9 +261,25 @@ static char *header_variable(const char *name, const char *value)
     return variable;
 }
 
-static void set_environment(struct exec *exec)
+static int add_variable(struct exec *exec, size_t *used, const char *name, const char *pattern,
+                        struct fault *fault)
+{
+    struct placeholders values = pending_placeholders(&exec->pending, false);
+    struct buf value;
+
+    buf_init(&value, ARGUMENT_MAX);
+    int result = placeholders_expand(pattern, &values, ESCAPE_NONE, &value, fault);
+    if (result == 0)
+        exec->envp[(*used)++] = xasprintf("%s=%.*s", name, (int)value.len, value.len ? value.data : "");
+    buf_release(&value);
+    return result == 0 ? 0 : fault_wrap(fault, "environment: %s", name);
+}
+
+/* The form's own may say PATH and LANG in another way. */
+static int set_environment(struct exec *exec, struct fault *fault)
 {
     const struct attempt *attempt = &exec->pending.attempt;
+    const json_t *own = attempt->destination->environment;
     const struct {
         const char *name, *value;
     } variables[] = {
@@ -173,14 +291,23 @@ static void set_environment(struct exec *exec)
     const char *header;
     json_t *value;
 
-    exec->envp = xcalloc(count + json_object_size(attempt->headers) + 3, sizeof *exec->envp);
-    exec->envp[used++] = xstrdup("PATH=/usr/local/bin:/usr/bin:/bin");
+    exec->envp =
+        xcalloc(count + json_object_size(attempt->headers) + json_object_size(own) + 5, sizeof *exec->envp);
+    if (!json_object_get(own, "PATH"))
+        exec->envp[used++] = xstrdup("PATH=/usr/local/bin:/usr/bin:/bin");
+    if (!json_object_get(own, "LANG"))
+        exec->envp[used++] = xstrdup("LANG=C.UTF-8");
+    exec->envp[used++] = xasprintf("DIST_RESULT_FD=%d", CHILD_RESULT_FD);
     exec->envp[used++] = xasprintf("DIST_ATTEMPT=%d", attempt->number);
     for (size_t i = 0; i < count; i++)
         exec->envp[used++] =
             xasprintf("%s=%s", variables[i].name, variables[i].value ? variables[i].value : "");
     json_object_foreach ((json_t *)attempt->headers, header, value)
         exec->envp[used++] = header_variable(header, json_string_value(value));
+    json_object_foreach ((json_t *)own, header, value)
+        if (add_variable(exec, &used, header, json_string_value(value), fault) < 0)
+            return -1;
+    return 0;
 }
 
 /* The body as a file that nobody can change, at its beginning. -1 with errno. */
@@ -227,6 +354,7 @@ static void start_command(struct exec *exec)
         .timeout_ms = attempt->destination->timeout_ms,
         .grace_ms = GRACE_MS,
         .max_output = LIMIT_RESPONSE,
+        .max_result = EXEC_RESULT_MAX + 1, /* so that one too many is seen */
     };
     exec->child = child_start(&options, on_end, exec);
     close(body);
@@ -239,12 +367,11 @@ static struct attempt_handle *exec_start(struct adapter_context *context, const 
     struct fault fault = {0};
 
     pending_init(&exec->pending, &adapter_exec, context, attempt, done, arg, exec_free);
-    if (set_arguments(exec, &fault) < 0) {
+    if (set_arguments(exec, &fault) == 0 && set_environment(exec, &fault) == 0) {
+        start_command(exec);
+    } else {
         pending_set_misconfigured(&exec->pending, "command", &fault);
         pending_report_later(&exec->pending);
-    } else {
-        set_environment(exec);
-        start_command(exec);
     }
     return &exec->pending.handle;
 }
@@ -262,9 +389,13 @@ static int exec_check(struct adapter_context *context, const struct destination 
     (void)context;
     (void)secret;
 
-    if (stat(program, &status) == 0 && S_ISREG(status.st_mode) && euidaccess(program, X_OK) == 0)
-        return 0;
-    return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", program);
+    if (stat(program, &status) < 0 || !S_ISREG(status.st_mode) || euidaccess(program, X_OK) < 0)
+        return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", program);
+    if (stat(destination->folder, &status) < 0)
+        return fault_set(fault, FAULT_CONFIG, "folder: %s: %s", destination->folder, strerror(errno));
+    if (!S_ISDIR(status.st_mode) || euidaccess(destination->folder, X_OK) < 0)
+        return fault_set(fault, FAULT_CONFIG, "folder: %s cannot be entered", destination->folder);
+    return 0;
 }
 
 const struct adapter adapter_exec = {PROTOCOL_EXEC, &outcomes_exec, exec_start, exec_cancel, exec_check};

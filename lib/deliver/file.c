@@ -1,9 +1,10 @@
 /*
  * file - the body as a new file
  *
- * The path's folder must exist; the file must not, unless it has the same bytes: then an earlier attempt of
- * ours was killed after its work, and the report is delivered. A report never replaces another one's file.
- * The work is done in a child process, because a disk may block for long (file_write.h).
+ * The path's folder must exist, unless the form says that it is made; the file must not, unless it has the
+ * same bytes: then an earlier attempt of ours was killed after its work, and the report is delivered. A
+ * report never replaces another one's file. The work is done in a child process, because a disk may block for
+ * long (file_write.h).
  */
 #include "placeholders.h"
 #include "pending.h"
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "child.h"
+#include "file_owner.h"
 #include "file_write.h"
 #include "num.h"
 #include "xalloc.h"
@@ -99,6 +101,16 @@ static void on_end(void *arg, struct child_end *end)
     pending_report(&file->pending);
 }
 
+/* The bytes of a path up to the last '/' before any placeholder: what the operator alone has written. */
+static size_t literal_folder(const char *path)
+{
+    size_t size = strcspn(path, "{");
+
+    while (size > 1 && path[size - 1] != '/')
+        size--;
+    return size;
+}
+
 /* The pattern filled in and cut at its last slash. */
 static int file_set_names(struct file *file, struct fault *fault)
 {
@@ -126,6 +138,28 @@ static int file_set_names(struct file *file, struct fault *fault)
     return result;
 }
 
+static void set_write(struct file *file)
+{
+    const struct attempt *attempt = &file->pending.attempt;
+    const struct destination *destination = attempt->destination;
+
+    file->write = (struct file_write){
+        .folder = file->folder,
+        .fixed = literal_folder(destination->path),
+        .name = file->name,
+        .temporary = file->temporary,
+        .body = attempt->body,
+        .size = attempt->body_size,
+        .mode = (mode_t)destination->mode,
+        .sync = destination->sync,
+        .owned = destination->owner.name || destination->group.name,
+        .owner = destination->owner.name ? destination->owner.id : (uid_t)-1,
+        .group = destination->group.name ? destination->group.id : (gid_t)-1,
+        .make_folders = destination->make_folders,
+        .folder_mode = (mode_t)destination->folder_mode,
+    };
+}
+
 static struct attempt_handle *file_start(struct adapter_context *context, const struct attempt *attempt,
                                          attempt_done done, void *arg)
 {
@@ -133,19 +167,17 @@ static struct attempt_handle *file_start(struct adapter_context *context, const 
     struct fault fault = {0};
 
     pending_init(&file->pending, &adapter_file, context, attempt, done, arg, file_free);
+    if (file_owner_known(attempt->destination, &fault) < 0) {
+        pending_set(&file->pending, outcomes_by_code(&outcomes_file, EPERM), 0, "%s", fault.text);
+        pending_report_later(&file->pending);
+        return &file->pending.handle;
+    }
     if (file_set_names(file, &fault) < 0) {
         pending_set_misconfigured(&file->pending, "path", &fault);
         pending_report_later(&file->pending);
         return &file->pending.handle;
     }
-    file->write = (struct file_write){
-        .folder = file->folder,
-        .name = file->name,
-        .temporary = file->temporary,
-        .body = attempt->body,
-        .size = attempt->body_size,
-        .mode = (mode_t)attempt->destination->mode,
-    };
+    set_write(file);
     const struct child_options options = {
         .base = context->base,
         .run = write_in_child,
@@ -162,21 +194,30 @@ static void file_cancel(struct attempt_handle *handle)
     file_free((struct pending *)handle);
 }
 
-/* The folders that do not depend on the report must be there; the last one must take files. */
+/* The nearest folder above that is there: what is missing below is made in it. */
+static void cut_missing(char *folder)
+{
+    char *slash;
+
+    while (access(folder, F_OK) < 0 && errno == ENOENT && (slash = strrchr(folder, '/')) != NULL)
+        slash[slash == folder] = '\0'; /* "/" is there */
+}
+
+/* The folders that do not depend on the report must be there, or can be made; the last one must take files.
+ */
 static int file_check(struct adapter_context *context, const struct destination *destination,
                       const struct secret *secret, struct fault *fault)
 {
     const char *path = destination->path, *placeholder = strchr(path, '{');
-    size_t size = placeholder ? (size_t)(placeholder - path) : strlen(path);
     bool last = !placeholder || !strchr(placeholder, '/');
-    int result = 0;
+    char *folder = xmemdupz(path, literal_folder(path));
+    int result = file_owner_check(destination, fault);
     (void)context;
     (void)secret;
 
-    while (size > 1 && path[size - 1] != '/')
-        size--;
-    char *folder = xmemdupz(path, size);
-    if (euidaccess(folder, last ? W_OK | X_OK : X_OK) < 0)
+    if (destination->make_folders)
+        cut_missing(folder);
+    if (result == 0 && euidaccess(folder, last || destination->make_folders ? W_OK | X_OK : X_OK) < 0)
         result = fault_set(fault, FAULT_CONFIG, "%s: %s", folder, strerror(errno));
     free(folder);
     return result;

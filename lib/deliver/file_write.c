@@ -7,12 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { PROC_NAME_SIZE = 32, COMPARE_SIZE = 16384 };
+enum { AT_FOLDER = O_PATH | O_DIRECTORY | O_CLOEXEC };
 
 struct writing {
     const struct file_write *file;
@@ -36,6 +38,87 @@ static void proc_name(int fd, char name[PROC_NAME_SIZE])
         name[at++] = digits[--count];
     name[at] = '\0';
 }
+
+/* A folder that may be written and not read (a drop box) cannot be opened for fsync: sync it all by `file`,
+ * which is in it. */
+static int sync_at(int folder, int file)
+{
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return errno == EACCES && file >= 0 ? syncfs(file) : -1;
+    int result = fsync(fd);
+    int error = errno;
+    close(fd);
+    errno = error;
+    return result;
+}
+
+/* Folders */
+
+/* That another attempt makes it at the same time is fine. */
+static int make_folder(const struct file_write *file, int parent, const char *name)
+{
+    mode_t mask = umask(0);
+    int result = mkdirat(parent, name, file->folder_mode), error = errno;
+
+    umask(mask);
+    errno = error;
+    if (result < 0)
+        return errno == EEXIST ? 0 : -1;
+    if (file->owned && fchownat(parent, name, file->owner, file->group, AT_SYMLINK_NOFOLLOW) < 0) {
+        error = errno;
+        unlinkat(parent, name, AT_REMOVEDIR);
+        errno = error;
+        return -1;
+    }
+    if (file->sync == SYNC_FULL && sync_at(parent, -1) < 0 && errno != EACCES)
+        return -1;
+    return 0;
+}
+
+static int open_component(const struct file_write *file, int parent, const char *name, int no_follow)
+{
+    struct stat stat;
+    int fd = openat(parent, name, AT_FOLDER | no_follow);
+
+    if (fd < 0 && errno == ENOENT && file->make_folders && make_folder(file, parent, name) == 0)
+        fd = openat(parent, name, AT_FOLDER | no_follow);
+    if (fd < 0 && errno == ENOTDIR && no_follow) {
+        int error = fstatat(parent, name, &stat, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(stat.st_mode);
+        errno = error ? ELOOP : ENOTDIR;
+    }
+    return fd;
+}
+
+/* Component by component, so that it is known which of them are links. -1 with errno. */
+static int open_folder(const struct file_write *file)
+{
+    const char *at = file->folder;
+    int folder = open("/", AT_FOLDER);
+
+    while (folder >= 0 && *(at += strspn(at, "/"))) {
+        size_t size = strcspn(at, "/"), end = (size_t)(at - file->folder) + size;
+        int no_follow = file->fixed && end > file->fixed ? O_NOFOLLOW : 0;
+        char name[NAME_MAX + 1];
+        int next = -1;
+        if (size >= sizeof name) {
+            errno = ENAMETOOLONG;
+        } else {
+            memcpy(name, at, size);
+            name[size] = '\0';
+            next = open_component(file, folder, name, no_follow);
+        }
+        int error = errno;
+        close(folder);
+        errno = error;
+        folder = next;
+        at += size;
+    }
+    return folder;
+}
+
+/* The file */
 
 static int open_new(struct writing *writing)
 {
@@ -74,23 +157,12 @@ static int write_body(const struct writing *writing)
         body += size;
         left -= (size_t)size;
     }
+    /* The owner first: it takes bits of the mode away. */
+    if (writing->file->owned && fchown(writing->fd, writing->file->owner, writing->file->group) < 0)
+        return -1;
     if (fchmod(writing->fd, writing->file->mode) < 0)
         return -1;
-    return fsync(writing->fd);
-}
-
-/* A folder that may be written and not read (a drop box) cannot be opened for fsync: sync it all. */
-static int sync_folder(const struct writing *writing)
-{
-    int fd = openat(writing->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return errno == EACCES ? syncfs(writing->fd) : -1;
-    int result = fsync(fd);
-    int error = errno;
-    close(fd);
-    errno = error;
-    return result;
+    return writing->file->sync == SYNC_NONE ? 0 : fsync(writing->fd);
 }
 
 static bool same_bytes(int fd, const char *body, size_t left)
@@ -120,7 +192,7 @@ static enum file_end judge_existing(const struct writing *writing)
     if (fd < 0)
         return errno == ENOENT ? FILE_UNKNOWN : FILE_EXISTS;
     if (fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode) && (size_t)stat.st_size == file->size &&
-        same_bytes(fd, file->body, file->size) && fsync(fd) == 0)
+        same_bytes(fd, file->body, file->size) && (file->sync == SYNC_NONE || fsync(fd) == 0))
         end = FILE_THERE_ALREADY;
     close(fd);
     return end;
@@ -175,7 +247,8 @@ static enum file_end write_and_publish(struct writing *writing, int *error)
         return FILE_FAILED;
     }
     end = publish(writing, error);
-    if ((end == FILE_WRITTEN || end == FILE_THERE_ALREADY) && sync_folder(writing) < 0) {
+    if ((end == FILE_WRITTEN || end == FILE_THERE_ALREADY) && writing->file->sync == SYNC_FULL &&
+        sync_at(writing->folder, writing->fd) < 0) {
         *error = errno;
         return FILE_FAILED;
     }
@@ -187,7 +260,7 @@ enum file_end file_write(const struct file_write *file, int *error)
     struct writing writing = {.file = file, .fd = -1};
 
     *error = 0;
-    writing.folder = open(file->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    writing.folder = open_folder(file);
     if (writing.folder < 0) {
         *error = errno;
         return FILE_FAILED;

@@ -1,19 +1,21 @@
 /*
  * hdfs - the body as a new file of a Hadoop file system, by WebHDFS
  *
- *   state    operation                           then
- *   LOOK     GETFILESTATUS of the file           there: COMPARE; not there: WRITE. Not before a first attempt
- *   WRITE    CREATE of FOLDER/.NAME.DELIVERY.tmp RENAME
- *   RENAME   RENAME to the file, never over one  true: the end; false: STATUS
- *   STATUS   GETFILESTATUS of the file           of our length: COMPARE; else something else is in the way
- *   COMPARE  OPEN, the whole of it               the same bytes: there already; else another file
- *   CLEAR    DELETE of the temporary file        the end, with the outcome that was set before
+ *   state    operation                             then
+ *   LOOK     GETFILESTATUS of the file             there: COMPARE; not there: WRITE. Not before a first attempt
+ *   WRITE    CREATE of FOLDER/.DELIVERY.NUMBER.tmp RENAME
+ *   RENAME   RENAME to the file, never over one    true: PLACED; false: STATUS
+ *   PLACED   GETFILESTATUS of the file             of our length: the end; a folder: it was moved into it
+ *   STATUS   GETFILESTATUS of the file             of our length: COMPARE; else something else is in the way
+ *   COMPARE  OPEN, the whole of it                 the same bytes: there already; else another file
+ *   CLEAR    DELETE of temporary files             the end, with the outcome that was set before
  *
- * Nobody sees half a file under its name, and no file is ever replaced. The temporary name is of the
- * delivery, so a later attempt writes over what an earlier one left; it is deleted whenever an attempt that
- * wrote it fails, with what time there is. A file that is there with the same bytes is ours: an earlier
- * attempt whose answer was lost. Bytes are compared, and not the file system's checksum, which depends on the
- * sizes of its blocks; they are read only where the length is the same.
+ * Nobody sees half a file under its name, and no file is ever replaced. The temporary name is of the attempt,
+ * so that an earlier one whose bytes are still on their way writes into another file; it is as long for every
+ * name, which may be as long as the file system allows. It is deleted whenever an attempt that wrote it fails,
+ * with what time there is, and once more when the delivery ends. A file that is there with the same bytes is
+ * ours: an earlier attempt whose answer was lost. Bytes are compared, and not the file system's checksum,
+ * which depends on the sizes of its blocks; they are read only where the length is the same.
  */
 #include "pending.h"
 
@@ -33,6 +35,8 @@ enum {
     PATH_BYTES = 8000, /* of Hadoop, in characters */
     RESERVE_MS = 2000, /* for the deletion of a temporary file, of a long timeout */
     RESERVE_SHARE = 5, /* of a short one */
+    EARLIER = 9,       /* attempts whose temporary files are looked after */
+    LEFTOVERS = 2 * (EARLIER + 1),
 };
 
 struct hdfs {
@@ -42,7 +46,10 @@ struct hdfs {
     struct webhdfs_call *call;
     int64_t deadline_ms; /* of all */
     char *path, *temporary;
-    bool clear; /* there may be a temporary file */
+    bool wrote;     /* there may be a temporary file of this attempt */
+    bool is_folder; /* the path is a folder: a temporary file of ours may be in it */
+    char *leftovers[LEFTOVERS];
+    size_t leftover_count; /* still to be deleted */
 };
 
 static const enum outcome_event events[] = {
@@ -59,33 +66,61 @@ static void hdfs_free(struct pending *pending)
     webhdfs_cancel(hdfs->call);
     free(hdfs->path);
     free(hdfs->temporary);
+    while (hdfs->leftover_count)
+        free(hdfs->leftovers[--hdfs->leftover_count]);
     pending_release(pending);
     free(hdfs);
 }
 
 /* The end */
 
+/* Beside the file, or in the folder that is there in its place. */
+static char *temporary_of(const struct hdfs *hdfs, bool inside, int number)
+{
+    size_t size = inside ? strlen(hdfs->path) + 1 : (size_t)(strrchr(hdfs->path, '/') + 1 - hdfs->path);
+
+    return xasprintf("%.*s%s.%s.%d.tmp", (int)size, hdfs->path, inside ? "/" : "",
+                     hdfs->pending.attempt.message_id, number);
+}
+
+static void clear_next(struct hdfs *hdfs);
+
 static void on_cleared(void *arg, const struct webhdfs_answer *answer)
 {
     struct hdfs *hdfs = arg;
 
-    (void)answer; /* what is left is written over by the next attempt */
     hdfs->call = NULL;
-    pending_report(&hdfs->pending);
+    while (hdfs->leftover_count && answer->result != WEBHDFS_ANSWERED) /* nor would it answer the next */
+        free(hdfs->leftovers[--hdfs->leftover_count]);
+    clear_next(hdfs);
 }
 
+static void clear_next(struct hdfs *hdfs)
+{
+    if (hdfs->leftover_count == 0 || clock_mono_ms() >= hdfs->deadline_ms) {
+        pending_report(&hdfs->pending);
+        return;
+    }
+    char *path = hdfs->leftovers[--hdfs->leftover_count];
+    const struct webhdfs_request request = {
+        .method = "DELETE", .op = "DELETE", .path = path, .query = "", .deadline_ms = hdfs->deadline_ms};
+    hdfs->call = webhdfs_start(hdfs->http, &hdfs->server, &request, on_cleared, hdfs);
+    free(path);
+}
+
+/* The outcome is set. What earlier attempts could not delete goes with the last one, its own file first. */
 static void finish(struct hdfs *hdfs)
 {
-    const struct webhdfs_request request = {.method = "DELETE",
-                                            .op = "DELETE",
-                                            .path = hdfs->temporary,
-                                            .query = "",
-                                            .deadline_ms = hdfs->deadline_ms};
+    bool ends = hdfs->pending.outcome.kind != OUTCOME_DEFERRED;
+    int number = hdfs->pending.attempt.number, first = number > EARLIER ? number - EARLIER : 1;
 
-    if (hdfs->clear && clock_mono_ms() < hdfs->deadline_ms)
-        hdfs->call = webhdfs_start(hdfs->http, &hdfs->server, &request, on_cleared, hdfs);
-    else
-        pending_report(&hdfs->pending);
+    for (int i = ends ? first : number; i <= number; i++) {
+        if (i < number || hdfs->wrote)
+            hdfs->leftovers[hdfs->leftover_count++] = temporary_of(hdfs, false, i);
+        if (hdfs->is_folder)
+            hdfs->leftovers[hdfs->leftover_count++] = temporary_of(hdfs, true, i);
+    }
+    clear_next(hdfs);
 }
 
 /* What a server says may repeat the token that it was sent. */
@@ -183,21 +218,38 @@ static void compare(struct hdfs *hdfs)
     }
 }
 
-/* {"FileStatus": {"type": "FILE", "length": 24930, ...}}: goes on where it could be our file. */
-static void compare_by(struct hdfs *hdfs, const struct webhdfs_answer *answer)
+/* {"FileStatus": {"type": "FILE", "length": 24930, ...}}: what there is, or the outcome is set. */
+static bool read_status(struct hdfs *hdfs, const struct webhdfs_answer *answer, bool *is_file, int64_t *length)
 {
     const json_t *status = json_object_get(answer->json, "FileStatus");
-    const json_t *length = json_object_get(status, "length");
     const char *type = json_string_value(json_object_get(status, "type"));
 
-    if (!type || !json_is_integer(length)) {
+    if (!type || !json_is_integer(json_object_get(status, "length"))) {
         pending_set_event(&hdfs->pending, EVENT_BROKEN, "the status of the file is none");
+        return false;
+    }
+    *is_file = strcmp(type, "FILE") == 0;
+    *length = (int64_t)json_integer_value(json_object_get(status, "length"));
+    hdfs->is_folder = strcmp(type, "DIRECTORY") == 0;
+    return true;
+}
+
+static void set_in_the_way(struct hdfs *hdfs, bool is_file, int64_t length)
+{
+    pending_set_event(&hdfs->pending, EVENT_EXISTS, "a %s of %" PRId64 " bytes is there",
+                      is_file ? "file" : "folder or link", length);
+}
+
+/* Goes on where it could be our file. */
+static void compare_by(struct hdfs *hdfs, const struct webhdfs_answer *answer)
+{
+    int64_t length;
+    bool is_file;
+
+    if (!read_status(hdfs, answer, &is_file, &length)) {
         finish(hdfs);
-    } else if (strcmp(type, "FILE") != 0 ||
-               json_integer_value(length) != (json_int_t)hdfs->pending.attempt.body_size) {
-        pending_set_event(&hdfs->pending, EVENT_EXISTS, "a %s of %" PRId64 " bytes is there",
-                          strcmp(type, "FILE") == 0 ? "file" : "folder or link",
-                          (int64_t)json_integer_value(length));
+    } else if (!is_file || length != (int64_t)hdfs->pending.attempt.body_size) {
+        set_in_the_way(hdfs, is_file, length);
         finish(hdfs);
     } else {
         compare(hdfs);
@@ -226,7 +278,39 @@ static void on_status(void *arg, const struct webhdfs_answer *answer)
         finish(hdfs);
 }
 
-/* {"boolean": true}; false where there is something, or the temporary file is not there any more. */
+static bool is_missing(const struct webhdfs_answer *answer)
+{
+    return answer->result == WEBHDFS_ANSWERED && answer->status == 404 &&
+           strcmp(answer->exception, "FileNotFoundException") == 0;
+}
+
+/*
+ * The renaming said yes, as it does where it moved the file into a folder of that name. Who takes files away
+ * as soon as they are there has had this one.
+ */
+static void on_placed(void *arg, const struct webhdfs_answer *answer)
+{
+    struct hdfs *hdfs = arg;
+    struct pending *pending = &hdfs->pending;
+    int64_t length;
+    bool is_file;
+
+    hdfs->call = NULL;
+    if (is_missing(answer))
+        pending_set_event(pending, EVENT_WRITTEN, "%s", "");
+    else if (!judge(hdfs, "the status of the renamed file", answer) ||
+             !read_status(hdfs, answer, &is_file, &length))
+        ;
+    else if (!is_file)
+        set_in_the_way(hdfs, is_file, length);
+    else if (length != (int64_t)pending->attempt.body_size)
+        pending_set_event(pending, EVENT_BROKEN, "the renamed file has %" PRId64 " bytes", length);
+    else
+        pending_set_event(pending, EVENT_WRITTEN, "%s", "");
+    finish(hdfs);
+}
+
+/* {"boolean": true}; false where there is a file, or the temporary file is not there any more. */
 static void on_renamed(void *arg, const struct webhdfs_answer *answer)
 {
     struct hdfs *hdfs = arg;
@@ -234,9 +318,8 @@ static void on_renamed(void *arg, const struct webhdfs_answer *answer)
     if (!judge(hdfs, "renaming", answer)) {
         finish(hdfs);
     } else if (json_is_true(json_object_get(answer->json, "boolean"))) {
-        pending_set_event(&hdfs->pending, EVENT_WRITTEN, "%s", "");
-        hdfs->clear = false;
-        finish(hdfs);
+        hdfs->wrote = false;
+        look(hdfs, on_placed);
     } else if (json_is_false(json_object_get(answer->json, "boolean"))) {
         look(hdfs, on_status);
     } else {
@@ -284,14 +367,8 @@ static void write_temporary(struct hdfs *hdfs)
         .body_size = attempt->body_size,
         .deadline_ms = work_deadline_ms(hdfs),
     };
-    hdfs->clear = true;
+    hdfs->wrote = true;
     hdfs->call = webhdfs_start(hdfs->http, &hdfs->server, &request, on_written, hdfs);
-}
-
-static bool is_missing(const struct webhdfs_answer *answer)
-{
-    return answer->result == WEBHDFS_ANSWERED && answer->status == 404 &&
-           strcmp(answer->exception, "FileNotFoundException") == 0;
 }
 
 static void on_looked(void *arg, const struct webhdfs_answer *answer)
@@ -327,7 +404,8 @@ static struct hdfs *hdfs_new(struct adapter_context *context, const struct attem
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,
         .key_file = destination->key_file,
-        .allow_private = context->allow_private || destination->allow_private,
+        .proxy = attempt_proxy(context, attempt),
+        .guard = attempt_guard(context, attempt),
     };
     return hdfs;
 }
@@ -340,12 +418,9 @@ static int set_paths(struct hdfs *hdfs, struct fault *fault)
     buf_init(&path, PATH_BYTES);
     int result =
         placeholders_expand(hdfs->pending.attempt.destination->path, &values, ESCAPE_PATH, &path, fault);
-    if (result == 0) {
-        const char *name = strrchr(path.data, '/') + 1;
-        hdfs->temporary = xasprintf("%.*s.%s.%s.tmp", (int)(name - path.data), path.data, name,
-                                    hdfs->pending.attempt.message_id);
-    }
     hdfs->path = buf_steal(&path, NULL);
+    if (result == 0)
+        hdfs->temporary = temporary_of(hdfs, false, hdfs->pending.attempt.number);
     return result;
 }
 

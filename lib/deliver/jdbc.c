@@ -22,7 +22,10 @@
 #include "sqlstate.h"
 #include "xalloc.h"
 
-enum { ERRANDS_MAX = 1000 }; /* as many as a destination's concurrency may be */
+enum {
+    ERRANDS_MAX = 1000, /* as many as a destination's concurrency may be */
+    OPEN_MS = 10000,    /* for a connection and a look at the table, of the attempts' time */
+};
 
 struct link {
     struct pg_sink *sink;
@@ -54,13 +57,14 @@ static void watch(void *line, int fd)
 static void refuse(const struct crew_call *call, const struct pg_sink_error *error)
 {
     if (error->cause == PG_SINK_STATE)
-        crew_refuse_by(call, outcomes_by_code(&outcomes_jdbc, sqlstate_code(error->state)),
-                       sqlstate_number(error->state), "SQLSTATE %s: %s", error->state, error->text);
+        crew_refuse_by(call, jdbc_row_before(error), sqlstate_number(error->state), "SQLSTATE %s: %s",
+                       error->state, error->text);
     else
         crew_refuse(call, events[error->cause], "%s", error->text);
 }
 
-static struct pg_sink *connect_sink(const struct crew_call *call, struct pg_sink_error *error)
+static struct pg_sink *connect_sink(const struct crew_call *call, int64_t deadline_ms,
+                                    struct pg_sink_error *error)
 {
     const struct destination *destination = call->destination;
     const struct jdbc *jdbc = destination->jdbc;
@@ -84,8 +88,8 @@ static struct pg_sink *connect_sink(const struct crew_call *call, struct pg_sink
         .cert_file = destination->cert_file,
         .key_file = destination->key_file,
         .application = jdbc->url.application ? jdbc->url.application : "dist-deliver",
-        .allow_private = call->allow_private,
-        .deadline_ms = call->deadline_ms,
+        .guard = call->guard,
+        .deadline_ms = deadline_ms,
         .on_socket = watch,
         .arg = call->line,
     };
@@ -121,12 +125,15 @@ static void *jdbc_open(const struct crew_call *call)
         crew_refuse(call, EVENT_CONFIGURATION, "%s", "/connection/credentials/username: no value");
         return NULL;
     }
-    sink = connect_sink(call, &error);
+    int64_t deadline_ms = clock_mono_ms() + OPEN_MS;
+    if (call->deadline_ms < deadline_ms)
+        deadline_ms = call->deadline_ms;
+    sink = connect_sink(call, deadline_ms, &error);
     if (!sink) {
         refuse(call, &error);
         return NULL;
     }
-    if (pg_sink_describe(sink, jdbc->schema, jdbc->table, call->deadline_ms, &table, &error) ||
+    if (pg_sink_describe(sink, jdbc->schema, jdbc->table, deadline_ms, &table, &error) ||
         check_table(jdbc, &table, &error)) {
         refuse(call, &error);
         pg_sink_close(sink);
@@ -190,7 +197,7 @@ static int write_parts(struct jdbc_writer *writer, size_t count)
         result = check_table(writer->jdbc, &table, &writer->error);
     if (result < 0) {
         for (size_t i = 0; writer->error.cause == PG_SINK_STATE && i < count; i++)
-            jdbc_set_state(writer->parts[i].errand, &writer->error);
+            jdbc_set_before(writer->parts[i].errand, &writer->error);
         pg_sink_table_release(&table);
         return writer->error.cause == PG_SINK_STATE ? 0 : -1;
     }

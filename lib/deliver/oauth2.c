@@ -3,7 +3,8 @@
  *
  *   unknown --(ask)--> asked for: everybody waits --> known --> shortly before its end, or refused: unknown
  *
- * The one hard rule: whatever the endpoint says, its waits end, each once, and by its own deadline.
+ * The one hard rule: whatever the endpoint says, its waits end, each once, and by its own deadline. The
+ * request is nobody's: it has a time of its own, and outlives whoever asked first.
  */
 #include "oauth2.h"
 
@@ -34,7 +35,9 @@ LIST_HEAD(token_waits, token_wait);
 struct token {
     struct tokens *tokens;
     char key[DIGEST_TEXT_SIZE];
-    char *text; /* NULL: unknown */
+    char *tenant;  /* of the destination, or NULL: a configured one's */
+    uint64_t used; /* when, in askings */
+    char *text;    /* NULL: unknown */
     int64_t until_ms;
     struct http_transfer *transfer; /* while it is asked for, with this body */
     struct buf body;
@@ -53,6 +56,7 @@ struct tokens {
     struct event_base *base;
     struct http *http;
     struct strmap map;
+    uint64_t askings;
 };
 
 static void token_wipe_body(struct token *token)
@@ -87,6 +91,7 @@ static void token_free(void *value)
         wait_free(LIST_FIRST(&token->waits));
     token_forget(token);
     token_wipe_body(token);
+    free(token->tenant);
     free(token);
 }
 
@@ -118,6 +123,8 @@ static void add_part(struct buf *all, const char *part)
 static void key_of(const struct token_request *request, char key[DIGEST_TEXT_SIZE])
 {
     const struct destination *to = request->destination;
+    char networks[DIGEST_TEXT_SIZE];
+    guard_lists_key(request->guard.lists, networks); /* what is refused to one is not to fail another */
     const char *const parts[] = {to->token_url,
                                  to->scope,
                                  to->audience,
@@ -127,11 +134,12 @@ static void key_of(const struct token_request *request, char key[DIGEST_TEXT_SIZ
                                  to->key_file,
                                  request->proxy,
                                  request->secret->client_id,
-                                 request->secret->client_secret};
+                                 request->secret->client_secret,
+                                 networks};
     struct buf all;
 
     buf_init(&all, REQUEST_MAX + 8 * LIMIT_URL);
-    buf_addf(&all, "%d%d", request->allow_private, to->client_in_body);
+    buf_addf(&all, "%d%d", request->guard.allow_private, to->client_in_body);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         add_part(&all, parts[i]);
     digest_sha256(all.data, all.len, key);
@@ -139,35 +147,52 @@ static void key_of(const struct token_request *request, char key[DIGEST_TEXT_SIZ
     buf_release(&all);
 }
 
-/* One that nobody waits for and that is over makes room; where none is, any that nobody waits for. */
+/*
+ * Room is made by one that nobody waits for: by one that is over; else by the one of the asker's tenant that
+ * was not used for longest, so that nobody pushes out what is another's; else by the one of all.
+ */
 struct eviction {
-    struct tokens *tokens;
+    const char *tenant;
     int64_t now_ms;
-    char over[DIGEST_TEXT_SIZE], any[DIGEST_TEXT_SIZE];
+    const struct token *over, *own, *any;
 };
+
+static bool is_of(const struct token *token, const char *tenant)
+{
+    return token->tenant && tenant ? strcmp(token->tenant, tenant) == 0 : token->tenant == tenant;
+}
+
+static bool is_older(const struct token *token, const struct token *than)
+{
+    return !than || token->used < than->used;
+}
 
 static void look_at(const char *key, void *value, void *arg)
 {
     const struct token *token = value;
     struct eviction *eviction = arg;
 
+    (void)key;
     if (token->transfer || !LIST_EMPTY(&token->waits))
         return;
-    text_copy(eviction->any, sizeof eviction->any, key);
     if (!token->text || token->until_ms <= eviction->now_ms)
-        text_copy(eviction->over, sizeof eviction->over, key);
+        eviction->over = token;
+    if (is_of(token, eviction->tenant) && is_older(token, eviction->own))
+        eviction->own = token;
+    if (is_older(token, eviction->any))
+        eviction->any = token;
 }
 
-static void make_room(struct tokens *tokens)
+static void make_room(struct tokens *tokens, const char *tenant)
 {
-    struct eviction eviction = {.tokens = tokens, .now_ms = clock_mono_ms()};
+    struct eviction eviction = {.tenant = tenant, .now_ms = clock_mono_ms()};
 
     if (tokens->map.count < TOKENS_MAX)
         return;
     strmap_each(&tokens->map, look_at, &eviction);
-    const char *key = *eviction.over ? eviction.over : eviction.any;
-    if (*key)
-        token_free(strmap_remove(&tokens->map, key));
+    const struct token *gone = eviction.over ? eviction.over : eviction.own ? eviction.own : eviction.any;
+    if (gone)
+        token_free(strmap_remove(&tokens->map, gone->key));
 }
 
 static struct token *token_of(struct tokens *tokens, const struct token_request *request)
@@ -176,11 +201,15 @@ static struct token *token_of(struct tokens *tokens, const struct token_request 
 
     key_of(request, key);
     struct token *token = strmap_get(&tokens->map, key);
-    if (token)
+    if (token) {
+        token->used = ++tokens->askings;
         return token;
-    make_room(tokens);
+    }
+    make_room(tokens, request->destination->tenant);
     token = xcalloc(1, sizeof *token);
     token->tokens = tokens;
+    token->tenant = xstrdup_null(request->destination->tenant);
+    token->used = ++tokens->askings;
     memcpy(token->key, key, sizeof key);
     LIST_INIT(&token->waits);
     strmap_put(&tokens->map, key, token);
@@ -358,7 +387,6 @@ static void ask_endpoint(struct token *token, const struct token_request *reques
     const char *const headers[] = {"Content-Type: application/x-www-form-urlencoded",
                                    "Accept: application/json", authorization, NULL};
     bool tls = strncasecmp(to->token_url, "https:", 6) == 0;
-    int64_t left_ms = request->deadline_ms - clock_mono_ms();
 
     buf_init(body, REQUEST_MAX);
     add_field(body, "grant_type", "client_credentials");
@@ -372,8 +400,8 @@ static void ask_endpoint(struct token *token, const struct token_request *reques
         .headers = headers,
         .body = body->data,
         .body_size = body->len,
-        .timeout_ms = left_ms > 1 ? left_ms : 1,
-        .allow_private = request->allow_private,
+        .timeout_ms = TOKEN_FETCH_MS,
+        .guard = request->guard,
         .proxy = request->proxy,
         .ca_file = tls ? to->ca_file : NULL,
         .cert_file = tls ? to->cert_file : NULL,

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "destination.h"
+#include "guard.h"
 #include "outcomes.h"
 #include "secret.h"
 
@@ -32,6 +33,7 @@ enum {
     TOKEN_SIZE_MAX = 8192, /* bytes of one */
     TOKEN_LEAD_MS = 30000, /* it is given up so long before its end, or a tenth of its time before it */
     TOKEN_LIFE_S = 300,    /* of one whose answer does not say */
+    TOKEN_FETCH_MS = 30000 /* for the answer, whoever waits for it */
 };
 
 /* Base and client are borrowed. */
@@ -43,8 +45,8 @@ struct token_request {
     const struct destination *destination;
     const struct secret *secret;
     const char *proxy; /* as in struct http_request */
-    bool allow_private;
-    int64_t deadline_ms; /* clock_mono_ms() */
+    struct guard guard;
+    int64_t deadline_ms; /* of this wait, clock_mono_ms() */
 };
 
 /* Borrowed. Without a token `event` and `text` say why not: one line, no secret. */

@@ -34,7 +34,13 @@ enum outcome_event {
     EVENT_NACK,
     EVENT_BLOCKED,
     EVENT_ONE_OF_SEVERAL,
-    EVENT_TOKEN, /* no access token was given */
+    EVENT_TOKEN,          /* no access token was given */
+    EVENT_SAID_DELIVERED, /* a command told how it went, in words */
+    EVENT_SAID_DEFERRED,
+    EVENT_SAID_REJECTED,
+    EVENT_LOGIN, /* not let in */
+    EVENT_NOT_SERVED,
+    EVENT_HOST_KEY,
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */
@@ -55,10 +61,13 @@ struct outcome_table {
 };
 
 extern const struct outcome_table outcomes_rest, outcomes_exec, outcomes_file, outcomes_null, outcomes_amqp,
-    outcomes_jdbc, outcomes_s3, outcomes_hdfs;
+    outcomes_jdbc, outcomes_s3, outcomes_hdfs, outcomes_soap, outcomes_smtp, outcomes_sftp;
 /* The code that the table has for the name of an error ("NoSuchBucket") or exception; 0: it has none. */
 int outcomes_s3_code(const char *name);
 int outcomes_hdfs_code(const char *exception);
+/* That of a fault, by its code and subcode without prefixes; of one that has no row it is that of all others.
+ */
+int outcomes_soap_code(const char *code, const char *subcode);
 
 /* Never NULL: what no row is for is deferred with the reason "unknown". */
 const struct answer *outcomes_by_code(const struct outcome_table *table, int code);

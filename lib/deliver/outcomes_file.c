@@ -21,14 +21,15 @@ static const struct answer codes[] = {
     {ENAMETOOLONG, ENAMETOOLONG, OUTCOME_REJECTED, "path", 0, "the name is too long"},
     {ENOTDIR, ENOTDIR, OUTCOME_REJECTED, "path", 0, "not a directory"},
     {EISDIR, EISDIR, OUTCOME_REJECTED, "path", 0, "is a directory"},
-    {ELOOP, ELOOP, OUTCOME_REJECTED, "path", 0, "too many symbolic links"},
+    {ELOOP, ELOOP, OUTCOME_REJECTED, "path", 0, "a symbolic link where a placeholder is, or too many"},
+    {EFBIG, EFBIG, OUTCOME_REJECTED, "too_large", 0, "larger than a file may be here"},
     {EEXIST, EEXIST, OUTCOME_REJECTED, "exists", 0, "a file with other content is there"},
     {1, ERRNO_MAX, OUTCOME_DEFERRED, "system", 0, "the system refused"},
     {0},
 };
 
 static const struct answer events[] = {
-    {EVENT_WRITTEN, EVENT_WRITTEN, OUTCOME_DELIVERED, "written", 0, "written and synced"},
+    {EVENT_WRITTEN, EVENT_WRITTEN, OUTCOME_DELIVERED, "written", 0, "written"},
     {EVENT_THERE_ALREADY, EVENT_THERE_ALREADY, OUTCOME_DELIVERED, "there_already", 0,
      "the same is there: an earlier attempt wrote it"},
     {EVENT_EXISTS, EVENT_EXISTS, OUTCOME_REJECTED, "exists", 0, "a file with other content is there"},

@@ -4,6 +4,7 @@
 #include "adapter.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "crew.h"
 #include "http.h"
 #include "http_proxy.h"
@@ -14,7 +15,8 @@
 #define CONNECTIONS_KEPT 256
 
 static const struct adapter *const adapters[] = {&adapter_rest, &adapter_file, &adapter_exec, &adapter_null,
-                                                 &adapter_amqp, &adapter_jdbc, &adapter_s3,   &adapter_hdfs};
+                                                 &adapter_amqp, &adapter_jdbc, &adapter_s3,   &adapter_hdfs,
+                                                 &adapter_soap, &adapter_smtp, &adapter_sftp};
 
 const struct adapter *adapter_for(enum protocol protocol)
 {
@@ -22,6 +24,23 @@ const struct adapter *adapter_for(enum protocol protocol)
         if (adapters[i]->protocol == protocol)
             return adapters[i];
     return NULL;
+}
+
+struct guard attempt_guard(const struct adapter_context *context, const struct attempt *attempt)
+{
+    return (struct guard){
+        .allow_private = context->allow_private || attempt->destination->allow_private,
+        .lists = attempt->networks ? attempt->networks : context->networks,
+    };
+}
+
+const char *attempt_proxy(const struct adapter_context *context, const struct attempt *attempt)
+{
+    const char *own = attempt->destination->proxy;
+
+    if (!own)
+        return context->proxy;
+    return strcmp(own, "direct") == 0 ? NULL : own;
 }
 
 int adapter_context_init(struct adapter_context *context, struct event_base *base, bool allow_private,

@@ -236,7 +236,8 @@ static int set_bucket(struct s3_upload *upload, struct adapter_context *context,
         .ca_file = destination->ca_file,
         .cert_file = destination->cert_file,
         .key_file = destination->key_file,
-        .allow_private = context->allow_private || destination->allow_private,
+        .proxy = attempt_proxy(context, &upload->pending.attempt),
+        .guard = attempt_guard(context, &upload->pending.attempt),
     };
     return 0;
 }

@@ -163,7 +163,7 @@ static void on_completed(void *arg, const struct s3_answer *answer, struct http_
         fail(upload);
         return;
     }
-    if (!answer->etag[0]) { /* the answer broke off behind its 200, and an error may stand there */
+    if (!answer->completed) { /* it broke off behind its 200, and an error may stand there; no head tells */
         pending_set_event(&upload->pending, EVENT_BROKEN, "completing the upload: the answer broke off");
         fail(upload);
         return;

@@ -113,6 +113,8 @@ void catalog_free(struct catalog *catalog)
     strmap_release(&catalog->programs, free);
     if (catalog->schemas.set)
         catalog->schemas.free(catalog->schemas.set);
+    if (catalog->networks.set)
+        catalog->networks.free(catalog->networks.set);
     free(catalog);
 }
 

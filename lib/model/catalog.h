@@ -39,11 +39,19 @@ struct catalog_schemas {
     int (*named)(const struct schema_set *set, const char *path, const char *name, struct fault *fault);
 };
 
+/* What tenants may connect to: likewise. */
+struct networks;
+struct catalog_networks {
+    struct networks *set; /* or NULL */
+    void (*free)(struct networks *set);
+};
+
 struct catalog {
     struct strmap destinations; /* struct destination * */
     struct strmap groups;       /* struct group * */
     struct strmap programs;     /* char *: texts of transforms.d, by the names of their files */
     struct catalog_schemas schemas;
+    struct catalog_networks networks;
 };
 struct catalog *catalog_new(void);
 void catalog_free(struct catalog *catalog);

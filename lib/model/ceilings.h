@@ -10,6 +10,7 @@ enum {
         512 * 1024 * 1024, /* the most that DIST_MAX_PAYLOAD may say: PostgreSQL's bytea in text */
     LIMIT_ENVELOPE_EXTRA = 1024 * 1024, /* of an envelope beside its body */
     LIMIT_JSON_DEPTH = 100,             /* nested arrays and objects */
+    LIMIT_JSON_VALUES = 2000000,        /* of one text, where a tree is made of it: some hundred bytes each */
     LIMIT_TARGETS = 1000,               /* destinations of one distribution */
     LIMIT_CANDIDATES = 32,              /* members of one group */
     LIMIT_METADATA = 64 * 1024,         /* bytes of a distribution's metadata as JSON text */

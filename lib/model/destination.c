@@ -7,7 +7,8 @@
 #include <strings.h>
 #include "jdbc.h"
 
-const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC", "S3", "HDFS", NULL};
+const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC",
+                                      "S3",   "HDFS", "SOAP", "SMTP", "SFTP", NULL};
 
 struct destination *destination_ref(struct destination *destination)
 {

@@ -21,6 +21,9 @@ enum protocol {
     PROTOCOL_JDBC,
     PROTOCOL_S3,
     PROTOCOL_HDFS,
+    PROTOCOL_SOAP,
+    PROTOCOL_SMTP,
+    PROTOCOL_SFTP,
     PROTOCOL_COUNT
 };
 extern const char *const protocol_names[PROTOCOL_COUNT + 1]; /* "REST", "file", ...: read in any case */
@@ -38,6 +41,44 @@ struct destination_amqp {
     json_t *headers;                    /* object of strings with placeholders, or NULL */
 };
 
+/* What a header of WS-Security shows. */
+enum soap_password { SOAP_PASSWORD_NONE, SOAP_PASSWORD_TEXT, SOAP_PASSWORD_DIGEST };
+
+struct destination_soap {
+    bool is_12;                  /* the version is 1.2, else 1.1 */
+    const char *action;          /* a URI with placeholders; NULL: that of the format, or none */
+    bool addressing;             /* WS-Addressing: To, Action and MessageID are sent */
+    enum soap_password password; /* NONE: no header of security */
+    bool timestamp;
+    int64_t lifetime_ms; /* of the timestamp; 1 s to 1 h */
+};
+
+enum mail_security { MAIL_STARTTLS, MAIL_TLS, MAIL_PLAIN };
+
+struct destination_smtp {
+    const char *host;
+    int64_t port;
+    enum mail_security security;
+    const char *username; /* NULL: that of the credentials */
+    bool bearer;          /* the token of the credentials logs in, not the password */
+    const char *ehlo;     /* who we say we are; NULL: this host */
+    /* With placeholders, which are checked again when they are filled in. */
+    const char *from, *reply_to, *subject; /* reply_to: or NULL */
+    json_t *to, *cc;                       /* arrays of texts; cc: or NULL */
+    bool attached;                         /* the report is an attachment, not the body */
+    const char *filename, *text;           /* of an attachment; NULL: one that is made up, and none */
+};
+
+struct destination_sftp {
+    const char *host;
+    int64_t port;
+    const char *username;    /* NULL: that of the credentials */
+    json_t *host_key;        /* "SHA256:..." as ssh-keygen(1) writes it, or an array of such; or NULL */
+    const char *known_hosts; /* the path of a file as of ssh(1), or NULL; one of the two is there */
+    bool make_folders;
+    const char *mode; /* octal digits; NULL: as the server makes files */
+};
+
 /* How a request says who sends it. */
 enum auth_scheme {
     AUTH_PLAIN, /* Basic where the credentials have a user name and a password; else by the headers alone */
@@ -45,7 +86,27 @@ enum auth_scheme {
     AUTH_BEARER,  /* the token of the credentials */
     AUTH_API_KEY, /* in a header of its own */
     AUTH_OAUTH2,  /* RFC 6749 4.4, client credentials */
+    AUTH_NONE,    /* not by HTTP: SOAP's security says it */
     AUTH_SCHEME_COUNT
+};
+
+/* file: what is on the disk before a report counts as delivered. */
+enum file_sync { SYNC_FULL, SYNC_FILE, SYNC_NONE }; /* the file and its name; the file; nothing */
+
+/* A user or a group; a name is looked up when the configuration is read. */
+struct file_owner {
+    const char *name; /* or an id in digits; NULL: nobody is named */
+    bool known;
+    unsigned id;
+};
+
+/* exec: 0: as for the program that starts it */
+struct exec_limits {
+    int64_t cpu_s;      /* seconds of processor time */
+    int64_t memory;     /* bytes of address space */
+    int64_t file_size;  /* bytes of a file that it writes */
+    int64_t open_files; /* default 1024 */
+    int64_t processes;  /* of its user, altogether */
 };
 
 struct destination {
@@ -71,20 +132,20 @@ struct destination {
     const char *key_file;  /* its key, without a passphrase; NULL: in cert_file */
     const char *tls_name;  /* what the peer's certificate must carry; NULL: the name that is connected to */
 
-    const char *endpoint;     /* REST: http or https URL with placeholders */
+    const char *endpoint;     /* REST, SOAP: http or https URL with placeholders */
     const char *method;       /* REST: default POST; GET HEAD POST PUT PATCH DELETE OPTIONS */
-    json_t *headers;          /* REST: object of strings with placeholders, or NULL */
-    const char *http_version; /* REST: "1.1", "2" (over TLS by ALPN; "2-prior-knowledge" without), default "2"
-                                 over https */
+    json_t *headers;          /* REST, SOAP: object of strings with placeholders, or NULL */
+    const char *http_version; /* REST, SOAP: "1.1", "2" (over TLS by ALPN; "2-prior-knowledge" without),
+                                 default "2" over https */
 
-    enum auth_scheme auth;        /* REST */
-    const char *auth_header;      /* REST, AUTH_API_KEY: the field that carries it */
-    const char *token_url;        /* REST, AUTH_OAUTH2: where tokens are asked for */
-    const char *scope, *audience; /* REST, AUTH_OAUTH2: of the tokens, or NULL */
-    bool client_in_body; /* REST, AUTH_OAUTH2: the client's id and secret go into the body, not a header */
-    const char *signing; /* REST: the name of the keys that sign (signing.h), or NULL */
-    const char *proxy;   /* REST: the URL of a proxy, "direct", or NULL: the setting */
-    bool gone_rejects;   /* REST: 410 rejects the report and does not disable the destination */
+    enum auth_scheme auth;        /* REST, SOAP; with what belongs to it */
+    const char *auth_header;      /* AUTH_API_KEY: the field that carries it */
+    const char *token_url;        /* AUTH_OAUTH2: where tokens are asked for */
+    const char *scope, *audience; /* AUTH_OAUTH2: of the tokens, or NULL */
+    bool client_in_body;          /* AUTH_OAUTH2: the client's id and secret go into the body, not a header */
+    const char *signing;          /* REST: the name of the keys that sign (signing.h), or NULL */
+    const char *proxy; /* REST, SOAP, S3, HDFS: the URL of a proxy, "direct", or NULL: the setting */
+    bool gone_rejects; /* REST, SOAP: 410 rejects the report and does not disable the destination */
 
     const char *region, *bucket; /* S3; its endpoint is without placeholders, NULL: that of AWS */
     const char *key;             /* S3: of the object, with placeholders */
@@ -98,13 +159,25 @@ struct destination {
     const char *permission; /* HDFS: octal digits, NULL: the file system's default */
     json_t *datanodes; /* HDFS: names of hosts that may get the bytes; NULL: any that the guard lets pass */
 
-    const char *path; /* file: absolute, with placeholders; HDFS: likewise, in the file system */
+    const char *path; /* file: absolute, with placeholders; HDFS, SFTP: likewise, in the file system there */
     int64_t mode;     /* file: permission bits, default 0640 */
+    enum file_sync sync;
+    struct file_owner owner, group; /* file: NULL names: whoever writes */
+    bool make_folders;              /* file: those that are not there */
+    int64_t folder_mode;            /* file: of those, default 0750 */
 
     struct destination_amqp amqp;
+    struct destination_soap soap;
     struct jdbc *jdbc; /* JDBC: jdbc.h; owned */
+    struct destination_smtp smtp;
+    struct destination_sftp sftp;
 
-    json_t *command; /* exec: array of strings, the first an absolute path; placeholders in the others */
+    json_t *command;    /* exec: array of strings, the first an absolute path; placeholders in the others */
+    const char *folder; /* exec: where it runs, absolute; default "/" */
+    json_t
+        *environment; /* exec: object of strings with placeholders, beside what all commands get; or NULL */
+    int64_t umask;    /* exec: default 0077 */
+    struct exec_limits limits;
 
     unsigned references; /* see destination_ref() */
 };

@@ -21,7 +21,8 @@
 static const struct form_kind *const kinds[PROTOCOL_COUNT] = {
     [PROTOCOL_REST] = &form_rest, [PROTOCOL_FILE] = &form_file, [PROTOCOL_EXEC] = &form_exec,
     [PROTOCOL_NULL] = &form_null, [PROTOCOL_AMQP] = &form_amqp, [PROTOCOL_JDBC] = &form_jdbc,
-    [PROTOCOL_S3] = &form_s3,     [PROTOCOL_HDFS] = &form_hdfs,
+    [PROTOCOL_S3] = &form_s3,     [PROTOCOL_HDFS] = &form_hdfs, [PROTOCOL_SOAP] = &form_soap,
+    [PROTOCOL_SMTP] = &form_smtp, [PROTOCOL_SFTP] = &form_sftp,
 };
 
 enum {

@@ -27,6 +27,7 @@ static void hdfs_fields(struct form *form, struct json_field out[FORM_FIELDS])
          .target = &destination->datanodes,
          .min = 1,
          .max = DATANODES_MAX},
+        {.name = "proxy", .kind = JSON_KIND_STRING, .target = &destination->proxy},
         FORM_FIELD_TLS(form),
         {.name = "allow_private", .kind = JSON_KIND_BOOL, .target = &destination->allow_private},
         {0},
@@ -70,6 +71,10 @@ static int hdfs_check(struct form *form, struct fault *fault)
         return fault_set(fault, FAULT_INPUT, "/permission: three octal digits as \"640\" are wanted");
     if (check_datanodes(destination->datanodes, fault))
         return -1;
+    if (form_check_proxy(destination, fault))
+        return -1;
+    if (!destination->proxy)
+        destination->proxy = "direct"; /* the setting is for the internet, where no cluster is */
     return form_check_tls(form, strncasecmp(destination->endpoint, "https:", 6) == 0, false, fault);
 }
 
@@ -85,6 +90,7 @@ static const struct form_help hdfs_help[] = {
     {"datanodes", NULL,
      "names of the hosts that a namenode may send the bytes to; default: any that the address guard lets "
      "pass"},
+    {"proxy", NULL, "\"http://host:port\", https or socks5h; default: none"},
     {"tls", NULL,
      "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},
     {"allow_private", NULL, "true: private addresses may be connected to; default: false"},

@@ -18,18 +18,24 @@ struct form_jdbc_members {
 /* A form while it is read: what struct destination does not keep is checked and stays in its `form`. */
 struct form {
     struct destination *destination;
-    const char *name, *rate; /* all */
-    json_t *tls;             /* protocols with a connection */
-    json_t *auth, *signing;  /* REST */
-    const char *on_gone;     /* REST */
-    const char *mode;        /* file */
-    const char *style;       /* S3 */
-    json_t *connection;      /* AMQP, JDBC */
+    const char *name, *rate;                 /* all */
+    json_t *tls;                             /* protocols with a connection */
+    json_t *auth;                            /* REST, SOAP */
+    json_t *signing;                         /* REST */
+    json_t *security;                        /* SOAP */
+    const char *on_gone;                     /* REST, SOAP */
+    const char *version;                     /* SOAP */
+    const char *mode, *sync, *folder_mode;   /* file */
+    const char *umask;                       /* exec */
+    json_t *limits;                          /* exec */
+    const char *style;                       /* S3 */
+    json_t *connection;                      /* AMQP, JDBC */
+    const char *encryption, *report, *login; /* SMTP */
     struct form_jdbc_members jdbc;
 };
 
 /* The most members of one protocol, and of all. */
-enum { FORM_FIELDS = 16, FORM_FIELDS_ALL = 40 };
+enum { FORM_FIELDS = 20, FORM_FIELDS_ALL = 40 };
 
 /* One protocol. */
 struct form_kind {
@@ -42,7 +48,7 @@ struct form_kind {
     const struct form_help *help;
 };
 extern const struct form_kind form_rest, form_file, form_exec, form_null, form_amqp, form_jdbc, form_s3,
-    form_hdfs;
+    form_hdfs, form_soap, form_smtp, form_sftp;
 
 /* The members of every protocol, as fields() of a kind writes its own; their count. */
 size_t form_common_fields(struct form *form, struct json_field *out);
@@ -63,7 +69,28 @@ int form_check_tls(const struct form *form, bool encrypted, bool named, struct f
  * password. NULL is fine.
  */
 int form_check_credentials(const json_t *credentials, const char **username, struct fault *fault);
-/* The members "auth" and "signing" of REST (form_auth.c); after the endpoint, method and headers. */
+/*
+ * What is HTTP's of a form (form_http.c): endpoint, headers, http_version, auth, proxy, on_gone, tls and
+ * allow_private; the check() of a protocol whose fields() adds them calls form_check_http() first.
+ */
+size_t form_add_http_fields(struct form *form, struct json_field *out);
+int form_check_http(struct form *form, struct fault *fault);
+/* The proxy is the operator's: what it connects to is out of the sight of the address guard. */
+int form_check_proxy(const struct destination *destination, struct fault *fault);
+/* The rows of those that are the same wherever they are. */
+#define FORM_HELP_HTTP                                                                                       \
+    {"http_version", NULL,                                                                                   \
+     "\"1.1\", \"2\" or \"2-prior-knowledge\"; default: \"2\" for https, \"1.1\" for http"},                 \
+        {"proxy", NULL, "\"http://host:port\", https or socks5h; \"direct\": none; default: DIST_PROXY"},    \
+        {"on_gone", NULL,                                                                                    \
+         "what the status 410 does: \"disable\" the destination or \"reject\" the report; default: "         \
+         "disable, and reject where the endpoint has placeholders"},                                         \
+        {"tls", NULL,                                                                                        \
+         "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},      \
+    {                                                                                                        \
+        "allow_private", NULL, "true: private addresses may be connected to; default: false"                 \
+    }
+/* The members "auth" and "signing" (form_auth.c); after the endpoint, method and headers. */
 int form_check_auth(const struct form *form, struct fault *fault);
 int form_check_signing(const struct form *form, struct fault *fault);
 /*
@@ -73,7 +100,10 @@ int form_check_signing(const struct form *form, struct fault *fault);
 int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
 /* It can be the name of a header field. */
 bool form_header_is_name(const char *text);
-/* An http or https URL; in path and query with placeholders, but for secrets. */
+/*
+ * An http or https URL; in path and query with placeholders, but for secrets. Not http where there are
+ * credentials, but on networks of the operator's own ("allow_private").
+ */
 int form_check_endpoint(const struct destination *destination, struct fault *fault);
 /* What is put in front of paths: the same without placeholders, query and a '/' at its end. */
 int form_check_base(const struct destination *destination, struct fault *fault);

@@ -61,6 +61,7 @@ static void s3_fields(struct form *form, struct json_field out[FORM_FIELDS])
          .target = &destination->part_size,
          .min = PART_MIN,
          .max = PART_MAX},
+        {.name = "proxy", .kind = JSON_KIND_STRING, .target = &destination->proxy},
         FORM_FIELD_TLS(form),
         {.name = "allow_private", .kind = JSON_KIND_BOOL, .target = &destination->allow_private},
         {0},
@@ -145,6 +146,8 @@ static int s3_check(struct form *form, struct fault *fault)
     if (check_style(form, encrypted, fault) || check_key(destination, fault) ||
         check_encryption(destination, fault))
         return -1;
+    if (form_check_proxy(destination, fault))
+        return -1;
     return form_check_tls(form, encrypted, false, fault);
 }
 
@@ -162,6 +165,7 @@ static const struct form_help s3_help[] = {
     {"kms_key_id", NULL, "the id or ARN of a key for aws:kms; default: the account's"},
     {"part_size", NULL,
      "bytes, 5242880 to 536870912: a larger body is sent in parts of that size; default: 16777216"},
+    {"proxy", NULL, "\"http://host:port\", https or socks5h; \"direct\": none; default: DIST_PROXY"},
     {"tls", NULL,
      "an object with \"ca_file\", \"cert_file\", \"key_file\"; default: the system's authorities"},
     {"allow_private", NULL, "true: private addresses may be connected to; default: false"},

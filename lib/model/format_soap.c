@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "format_parts.h"
+#include "formats.h"
 #include "xalloc.h"
 
 enum { ACTION_MAX = 1000 };
@@ -33,6 +34,11 @@ static int parse(struct format *format, const char *path, struct fault *fault)
         if (*c <= ' ' || *c >= 0x7f || *c == '"' || *c == '\\')
             return fault_set(fault, FAULT_INPUT, "%s/action: a URI is wanted", path);
     return format_xml_check(format, path, fault);
+}
+
+const char *format_soap_version(const struct format *format)
+{
+    return format->type == FORMAT_TYPE_SOAP ? version_words[format->soap.is_12] : NULL;
 }
 
 static void add_line(struct writing *writing, int depth, const char *text)

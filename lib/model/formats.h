@@ -26,6 +26,7 @@ struct format;
 struct format *format_parse(const json_t *form, const char *path, struct fault *fault);
 void format_free(struct format *format);
 enum format_type format_type(const struct format *format);
+const char *format_soap_version(const struct format *format); /* "1.1", "1.2"; NULL: it is no soap */
 
 /*
  * Writes `value` (borrowed) into `out`, which is initialised and is emptied first. -1, class INPUT: the value

@@ -7,6 +7,7 @@
 #include <strings.h>
 #include "clock.h"
 #include "json.h"
+#include "ceilings.h"
 #include "num.h"
 #include "text.h"
 
@@ -84,19 +85,37 @@ char *json_text(const json_t *value)
     return buf_steal(&text, NULL);
 }
 
-json_t *json_read(const char *text, size_t size, struct fault *fault)
+static json_t *read_tree(const char *text, size_t size, size_t flags, struct fault *fault)
 {
-    if (json_check(text, size, NULL, fault))
-        return NULL;
+    struct json_members members;
     json_error_t error;
-    json_t *value = json_loadb(text, size, JSON_DECODE_ANY, &error);
-    /* The check leaves it nothing to refuse but numbers that fit no int64_t or double. */
+
+    if (json_check(text, size, &members, fault))
+        return NULL;
+    if (members.values > LIMIT_JSON_VALUES) {
+        fault_set(fault, FAULT_INPUT, "more than %d values", LIMIT_JSON_VALUES);
+        return NULL;
+    }
+    json_t *value = json_loadb(text, size, JSON_DECODE_ANY | flags, &error);
+    /* The check leaves it nothing to refuse but numbers that do not fit. */
     if (!value) {
         fault_set(fault, FAULT_INPUT, "line %d, column %d: %s", error.line, error.column, error.text);
         if (fault)
             text_printable(fault->text);
     }
     return value;
+}
+
+json_t *json_read(const char *text, size_t size, struct fault *fault)
+{
+    return read_tree(text, size, 0, fault);
+}
+
+json_t *json_read_nearest(const char *text, size_t size, struct fault *fault)
+{
+    json_t *value = read_tree(text, size, 0, NULL);
+    /* Not at once: as doubles, whole numbers above 2^53 that fit would not be what they were. */
+    return value ? value : read_tree(text, size, JSON_DECODE_INT_AS_REAL, fault);
 }
 
 static const char *type_words(const json_t *value)

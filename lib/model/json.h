@@ -24,6 +24,7 @@ enum { JSON_MEMBERS_MAX = 64 };
 struct json_members {
     struct json_member items[JSON_MEMBERS_MAX]; /* further members are checked and not listed */
     size_t count;
+    size_t values; /* of the whole text, in all depths */
     bool is_object;
 };
 
@@ -35,10 +36,13 @@ struct json_members {
 int json_check(const char *text, size_t size, struct json_members *members, struct fault *fault);
 
 /*
- * json_check() and then the value; the caller's, for json_decref(). NULL with the fault set. A number that
- * fits no int64_t or double is refused here, though not by json_check(): none changes in silence.
+ * json_check() and then the value; the caller's, for json_decref(). NULL with the fault set. Refused here,
+ * though not by json_check(): a number that fits no int64_t or double, since none changes in silence, and
+ * more than LIMIT_JSON_VALUES values.
  */
 json_t *json_read(const char *text, size_t size, struct fault *fault);
+/* The same where it is only looked at: a whole number that does not fit becomes the nearest double. */
+json_t *json_read_nearest(const char *text, size_t size, struct fault *fault);
 
 /* The span of member `name`, or NULL. */
 const struct json_member *json_member(const char *text, const struct json_members *members, const char *name);

@@ -33,6 +33,7 @@ struct scan {
     const struct level *top;
     int depth;
     struct json_keys keys;
+    size_t values;
     struct json_members *members;
     struct fault *fault;
 };
@@ -329,6 +330,7 @@ static int scan_nested(struct scan *scan, bool is_object)
 static int scan_value(struct scan *scan)
 {
     unsigned char c = scan_peek(scan);
+    scan->values++;
     switch (c) {
     case '{':
     case '[':
@@ -352,7 +354,7 @@ int json_check(const char *text, size_t size, struct json_members *members, stru
         .text = (const unsigned char *)text, .size = size, .members = members, .fault = fault};
     scan.keys.text = scan.text;
     if (members) {
-        members->count = 0;
+        members->count = members->values = 0;
         members->is_object = false;
     }
     if (size > UINT32_MAX)
@@ -362,8 +364,10 @@ int json_check(const char *text, size_t size, struct json_members *members, stru
     unsigned char first = scan_skip_blanks(&scan);
     int result = scan_value(&scan);
     if (result == 0 && scan_skip_blanks(&scan) == 0 && scan.at == size) {
-        if (members)
+        if (members) {
             members->is_object = first == '{';
+            members->values = scan.values;
+        }
     } else if (result == 0) {
         result = scan_unexpected(&scan, "the end of the text");
     }

@@ -99,6 +99,16 @@ static int check(const char *pattern, bool is_public, const char *path, struct f
     return result ? fault_wrap(fault, "%s", path) : 0;
 }
 
+bool placeholders_present(const char *pattern)
+{
+    struct piece piece;
+
+    while (next_piece(&pattern, &piece, NULL) > 0)
+        if (piece.placeholder)
+            return true;
+    return false;
+}
+
 int placeholders_check(const char *pattern, const char *path, struct fault *fault)
 {
     return check(pattern, false, path, fault);

@@ -4,6 +4,7 @@
 #ifndef DIST_PLACEHOLDERS_H
 #define DIST_PLACEHOLDERS_H
 
+#include <stdbool.h>
 #include "buf.h"
 #include "fault.h"
 
@@ -28,6 +29,8 @@ int placeholders_check(const char *pattern, const char *path, struct fault *faul
 /* The same for what ends in logs and process lists (URLs, paths, arguments): {token}, {username}, {password}
  * and {secret} are refused too. */
 int placeholders_check_public(const char *pattern, const char *path, struct fault *fault);
+/* Whether the pattern, which was checked, has any. */
+bool placeholders_present(const char *pattern);
 /* Appends; where it fails `out` is as it was. {secret} is {password}. CONFIG; INPUT where `out` is full. */
 int placeholders_expand(const char *pattern, const struct placeholders *values,
                         enum placeholder_escape escape, struct buf *out, struct fault *fault);

@@ -384,16 +384,9 @@ static void set_time(json_t *event, const char *name, int64_t wall_us)
 
 static json_t *read_payload(const struct job *job)
 {
-    static const size_t flags[] = {JSON_DECODE_ANY, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL};
-    json_t *payload = NULL;
-
-    /* The check bounds the depth to which jansson goes down. */
-    if (!job->content_type || !job_content_is_json(job->content_type) || !job->body ||
-        json_check(job->body, job->body_size, NULL, NULL))
+    if (!job->content_type || !job_content_is_json(job->content_type) || !job->body)
         return NULL;
-    for (size_t i = 0; i < sizeof flags / sizeof *flags && !payload; i++)
-        payload = json_loadb(job->body, job->body_size, flags[i], NULL);
-    return payload;
+    return json_read_nearest(job->body, job->body_size, NULL);
 }
 
 json_t *rule_event(const struct job *job, bool with_payload)

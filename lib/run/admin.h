@@ -24,10 +24,11 @@ int admin_destination_list(const struct tool *tool, bool json, struct fault *fau
  */
 int admin_destination_check(const struct tool *tool, char **names, int count, struct fault *fault);
 /*
- * The same, and each is connected to; a row for each. 78 where one has a mistake, 69 where none can be
- * reached, 1 where some cannot.
+ * The same, and each is connected to, by the networks that this tenant may have (NULL: that all may who are
+ * not named); a row for each. 78 where one has a mistake, 69 where none can be reached, 1 where some cannot.
  */
-int admin_destination_reach(const struct tool *tool, char **names, int count, bool json, struct fault *fault);
+int admin_destination_reach(const struct tool *tool, char **names, int count, const char *tenant, bool json,
+                            struct fault *fault);
 /* A form of this protocol to start with, to standard output; its members are explained on standard error. */
 int admin_destination_new(const struct tool *tool, const char *protocol, struct fault *fault);
 

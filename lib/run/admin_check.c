@@ -12,6 +12,7 @@
 #include "form.h"
 #include "json.h"
 #include "msg.h"
+#include "networks.h"
 #include "num.h"
 #include "queue.h"
 #include "reach.h"
@@ -81,6 +82,7 @@ struct checking {
     const struct catalog *catalog;
     struct render *render;
     struct reach *reach; /* NULL: nothing is connected to */
+    const char *tenant;  /* whose networks hold; NULL: nobody's own */
     bool json;
     struct table *table;
     struct fault *fault; /* of the output */
@@ -184,6 +186,8 @@ static int check_all(struct checking *checking, char **names, int count, struct 
         return -1;
     checking->catalog = catalog;
     checking->render = tool_render(checking->tool);
+    if (checking->reach)
+        checking->reach->context.networks = networks_of(catalog->networks.set, checking->tenant);
     const char **all = catalog_names(catalog, &known);
     for (int i = 0; i < count; i++)
         check_named(checking, names[i]);
@@ -205,12 +209,14 @@ int admin_destination_check(const struct tool *tool, char **names, int count, st
     return check_all(&checking, names, count, fault);
 }
 
-int admin_destination_reach(const struct tool *tool, char **names, int count, bool json, struct fault *fault)
+int admin_destination_reach(const struct tool *tool, char **names, int count, const char *tenant, bool json,
+                            struct fault *fault)
 {
     static const char *const heading[] = {"DESTINATION", "PROTOCOL", "RESULT", "PLACE"};
     struct reach reach = {0};
     struct table table;
-    struct checking checking = {.tool = tool, .reach = &reach, .json = json, .table = &table, .fault = fault};
+    struct checking checking = {
+        .tool = tool, .reach = &reach, .tenant = tenant, .json = json, .table = &table, .fault = fault};
 
     table_init(&table, heading, 4);
     int result = reach_init(&reach, tool, fault);

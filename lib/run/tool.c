@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "config_files.h"
+#include "file_owner.h"
 #include "crash.h"
 #include "fdio.h"
 #include "ceilings.h"
@@ -268,6 +269,17 @@ static void read_form(void *arg, const struct config_file *file)
     free(origin);
 }
 
+/* Users and groups that destinations name. */
+static void find_owners(struct catalog *catalog)
+{
+    size_t count;
+    const char **names = catalog_names(catalog, &count);
+
+    for (size_t i = 0; i < count; i++)
+        file_owner_find(catalog_destination(catalog, names[i]));
+    free(names);
+}
+
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault)
 {
@@ -283,13 +295,16 @@ struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg,
         fault_wrap(&problem, "%s", folder);
         note_mistake(&reading, &problem);
     }
-    const size_t of_schemas = tool_schemas(tool, reading.catalog, mistake, arg);
-    reading.mistakes += of_schemas;
+    const size_t beside = tool_schemas(tool, reading.catalog, mistake, arg) +
+                          tool_networks(tool, reading.catalog, mistake, arg);
+    reading.mistakes += beside;
     if (reading.mistakes) {
-        refuse(of_schemas ? conf_dir(tool->conf) : folder, reading.mistakes, fault);
+        refuse(beside ? conf_dir(tool->conf) : folder, reading.mistakes, fault);
         catalog_free(reading.catalog);
         reading.catalog = NULL;
     }
+    if (reading.catalog)
+        find_owners(reading.catalog);
     free(folder);
     return reading.catalog;
 }

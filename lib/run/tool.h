@@ -61,10 +61,10 @@ struct queue *tool_queue(const struct tool *tool);
 struct queue *tool_queue_beside(const struct tool *tool, const struct queue *queue);
 
 /*
- * The forms in destinations.d below the configuration folder, the programs in transforms.d, and the schemas
- * in schemas.d with schemas.json, regular files all. Every mistake goes to `mistake` with its file; if there
- * was one, the result is NULL and the fault (CONFIG) says how many. So it is where DIST_CONFIG_DIR names a
- * folder that is not there (any more); no destinations.d is none.
+ * The forms in destinations.d below the configuration folder, the programs in transforms.d, the schemas in
+ * schemas.d with schemas.json, and networks.json, regular files all. Every mistake goes to `mistake` with its
+ * file; if there was one, the result is NULL and the fault (CONFIG) says how many. So it is where
+ * DIST_CONFIG_DIR names a folder that is not there (any more); no destinations.d is none.
  */
 struct catalog *tool_catalog(const struct tool *tool, void (*mistake)(void *arg, const char *text), void *arg,
                              struct fault *fault);
@@ -74,6 +74,9 @@ size_t tool_programs(const struct tool *tool, struct catalog *catalog,
 /* The schemas for the catalog, when its destinations have been read: they name some; likewise. */
 size_t tool_schemas(const struct tool *tool, struct catalog *catalog,
                     void (*mistake)(void *arg, const char *text), void *arg);
+/* networks.json for the catalog; likewise. */
+size_t tool_networks(const struct tool *tool, struct catalog *catalog,
+                     void (*mistake)(void *arg, const char *text), void *arg);
 /*
  * The rules of these sources, by the settings of routing; see rulebook.h. Every mistake goes to `mistake`; if
  * there was one, the result is NULL and the fault (CONFIG) says how many. Any other fault passes.

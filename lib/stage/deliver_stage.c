@@ -13,6 +13,7 @@
 #include "clock.h"
 #include "crash.h"
 #include "msg.h"
+#include "networks.h"
 #include "render.h"
 #include "rng.h"
 #include "route.h"
@@ -119,6 +120,7 @@ static void attempt_free(struct deliver_attempt *attempt)
         destination_unref(attempt->destination);
     }
     free(attempt->key);
+    guard_lists_unref((struct guard_lists *)attempt->attempt.networks);
     secret_release(&attempt->secret);
     signing_keys_wipe(&attempt->signing);
     if (attempt->later)
@@ -175,6 +177,21 @@ static enum gate_result judge(const struct outcome *outcome)
     return outcome->overload ? GATE_OVERLOAD : GATE_FAILURE;
 }
 
+/* This host lacked something: nobody was asked, so no attempt is spent. */
+static void spare(struct deliver_attempt *attempt, const struct outcome *outcome)
+{
+    static const struct verdict again = {.status = DELIVERY_WAITING, .delay_ms = SHORTAGE_WAIT_MS};
+    struct settlement settlement;
+
+    attempt->report.result = GATE_NOTHING;
+    settlement_init(&settlement, attempt->delivery, again, *outcome->text ? outcome->text : NULL);
+    settlement.kind = outcome->kind;
+    settlement.started_at_us = attempt->settlement.started_at_us;
+    settlement.completed_at_us = clock_wall_us();
+    log_attempt(attempt, outcome, &settlement);
+    finish(attempt, &settlement);
+}
+
 static void on_outcome(void *arg, struct outcome *outcome)
 {
     struct deliver_attempt *attempt = arg;
@@ -184,6 +201,10 @@ static void on_outcome(void *arg, struct outcome *outcome)
 
     crash_point("deliver:sent");
     attempt->handle = NULL;
+    if (outcome->local && outcome->kind == OUTCOME_DEFERRED) {
+        spare(attempt, outcome);
+        return;
+    }
     attempt->report.result = judge(outcome);
     attempt->report.retry_after_ms = outcome->retry_after_ms > 0 ? outcome->retry_after_ms : 0;
     attempt->report.gone = outcome->gone && attempt->stage->holds;
@@ -287,6 +308,8 @@ static void start_adapter(struct deliver_attempt *attempt, const struct adapter 
     attempt->attempt.headers = output ? output->headers : NULL;
     attempt->attempt.body = delivery_body(delivery, &attempt->attempt.body_size);
     attempt->attempt.number = delivery->attempts + 1;
+    attempt->attempt.networks = /* a reload may come while the attempt is under way */
+        guard_lists_ref(networks_of(attempt->stage->catalog->networks.set, job->tenant_id));
     attempt->settlement.started_at_us = clock_wall_us();
     attempt->started_ms = clock_mono_ms();
     crash_point("deliver:sending");

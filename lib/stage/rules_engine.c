@@ -312,7 +312,7 @@ static void start(struct question *item)
         .body = item->body,
         .body_size = strlen(item->body),
         .timeout_ms = engine->timeout_ms,
-        .allow_private = engine->allow_private,
+        .guard = {.allow_private = engine->allow_private},
         .max_response = ENGINE_ANSWER_MAX + 1,
     };
 

@@ -55,35 +55,42 @@ static int decode_method(struct broker *broker, struct broker_frame *frame, stru
     return 0;
 }
 
-int broker_frame_next(struct broker *broker, struct broker_frame *frame, struct fault *fault)
+/* What was taken goes when a whole frame is wanted: moving the rest for each small one would cost its square.
+ */
+static int wait_for_more(struct broker *broker)
 {
-    const struct buf *in = &broker->duplex->in;
-    const unsigned char *head;
-
     if (broker->taken > 0)
         duplex_take(broker->duplex, broker->taken);
     broker->taken = 0;
+    return 0;
+}
+
+int broker_frame_next(struct broker *broker, struct broker_frame *frame, struct fault *fault)
+{
+    const struct buf *in = &broker->duplex->in;
+    const unsigned char *head = (const unsigned char *)in->data + broker->taken;
+    size_t left = in->len - broker->taken;
+
     recycle_amqp_pool(&broker->pool);
-    head = (const unsigned char *)in->data;
-    if (in->len == 0)
-        return 0;
+    if (left == 0)
+        return wait_for_more(broker);
     if (head[0] == 'A') /* "AMQP" and the version that it wants instead */
         return fault_set(fault, FAULT_UNAVAILABLE, "the server does not speak AMQP 0-9-1");
     if (head[0] != AMQP_FRAME_METHOD && head[0] != AMQP_FRAME_HEADER && head[0] != AMQP_FRAME_BODY &&
         head[0] != AMQP_FRAME_HEARTBEAT)
         return not_amqp(fault);
-    if (in->len < HEAD)
-        return 0;
+    if (left < HEAD)
+        return wait_for_more(broker);
     *frame =
         (struct broker_frame){.type = head[0], .channel = head[1] << 8 | head[2], .size = get32(head + 3)};
     if (frame->size > broker->frame_max - OVERHEAD)
         return not_amqp(fault);
-    if (in->len < frame->size + OVERHEAD)
-        return 0;
+    if (left < frame->size + OVERHEAD)
+        return wait_for_more(broker);
     if (head[HEAD + frame->size] != AMQP_FRAME_END)
         return not_amqp(fault);
     frame->payload = head + HEAD;
-    broker->taken = frame->size + OVERHEAD;
+    broker->taken += frame->size + OVERHEAD;
     if (frame->type == AMQP_FRAME_METHOD && decode_method(broker, frame, fault) < 0)
         return -1;
     return 1;

@@ -11,6 +11,7 @@
 #include "broker_parts.h"
 
 #include <string.h>
+#include "clock.h"
 #include "version.h"
 
 enum { SASL_MAX = 4096 };
@@ -32,10 +33,11 @@ static int await(struct broker *broker, amqp_method_number_t method, int64_t dea
             return -1;
         if (broker->close_code)
             return broker_closed(broker, fault);
-        if (result == 0 && method == AMQP_CHANNEL_OPEN_OK_METHOD)
-            continue; /* confirms of a channel that is gone */
-        if (result == 0)
+        if (result == 0 &&
+            method != AMQP_CHANNEL_OPEN_OK_METHOD) /* there: confirms of a channel that is gone */
             return fault_set(fault, FAULT_UNAVAILABLE, "the server sent what AMQP does not allow here");
+        if (clock_mono_ms() >= deadline_ms)
+            return fault_set(fault, FAULT_UNAVAILABLE, "no answer in time, but other things");
     }
 }
 

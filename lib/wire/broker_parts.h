@@ -31,7 +31,7 @@ struct broker_return {
 struct broker {
     struct duplex *duplex;
     amqp_pool_t pool;   /* of the last frame */
-    size_t taken;       /* bytes of the last frame, to be taken from the duplex */
+    size_t taken;       /* bytes of the frames before, to be taken from the duplex */
     size_t frame_max;   /* as agreed */
     int heartbeat_s;    /* as agreed */
     bool open, channel; /* logged in; there is a channel */
@@ -64,7 +64,10 @@ void broker_copy(char *out, size_t size, amqp_bytes_t bytes);
 
 /* ---- broker_publish.c ---- */
 
-/* Waits for a frame: 1, 0: the time is over, -1. Heartbeats are kept. */
+/*
+ * Waits for a frame: 1, 0: the time is over, -1. Heartbeats are kept. Frames that came are handed out also
+ * after that time: who calls this in a loop looks at the clock.
+ */
 int broker_next(struct broker *broker, int64_t until_ms, struct broker_frame *frame, struct fault *fault);
 /* What may come at any time. 1: it was one of these; 0: it was not; -1: the connection is closed (fault). */
 int broker_take_notice(struct broker *broker, const struct broker_frame *frame, struct fault *fault);

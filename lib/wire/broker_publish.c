@@ -31,7 +31,7 @@ static void say_goodbye(struct broker *broker)
 
     if (broker_put_method(broker, 0, AMQP_CONNECTION_CLOSE_METHOD, &close, NULL) < 0)
         return;
-    while (broker_next(broker, until_ms, &frame, NULL) > 0)
+    while (clock_mono_ms() < until_ms && broker_next(broker, until_ms, &frame, NULL) > 0)
         if (frame.type == AMQP_FRAME_METHOD && frame.method == AMQP_CONNECTION_CLOSE_OK_METHOD)
             return;
 }
@@ -132,7 +132,8 @@ static int64_t keep_alive(struct broker *broker, int64_t until_ms, struct fault 
 
     if (period_ms == 0)
         return until_ms;
-    if (now_ms - duplex->received_ms >= HEARTBEATS_MISSED * period_ms)
+    if (now_ms - duplex->received_ms >= HEARTBEATS_MISSED * period_ms &&
+        duplex_turn(broker->duplex, 0, fault) <= 0) /* it may have been heard, but not listened to */
         return fault_set(fault, FAULT_UNAVAILABLE, "no heartbeat for %lld s",
                          (long long)(now_ms - duplex->received_ms) / 1000);
     if (duplex_unsent(duplex) == 0 && now_ms - duplex->sent_ms >= period_ms / 2)
@@ -165,6 +166,8 @@ int broker_next(struct broker *broker, int64_t until_ms, struct broker_frame *fr
             return 1;
         if (result <= 0)
             return result;
+        if (clock_mono_ms() >= until_ms) /* a frame that comes byte by byte */
+            return broker_frame_next(broker, frame, fault);
     }
 }
 
@@ -259,6 +262,7 @@ int broker_wait(struct broker *broker, bool want_room, int64_t until_ms, struct 
                 struct fault *fault)
 {
     struct broker_frame frame;
+    bool moved = false;
 
     *event = (struct broker_event){.kind = BROKER_NOTHING};
     for (;;) {
@@ -269,10 +273,13 @@ int broker_wait(struct broker *broker, bool want_room, int64_t until_ms, struct 
             event->kind = BROKER_ROOM;
             return 0;
         } else if (result == 0) {
+            if (moved && clock_mono_ms() >= until_ms) /* things come, but no events */
+                return 0;
             result = turn(broker, until_ms, fault);
-            if (result > 0)
-                continue;
-            return result;
+            if (result <= 0)
+                return result;
+            moved = true;
+            continue;
         }
         if (result != 0)
             return result < 0 ? -1 : 0;

@@ -19,7 +19,6 @@
 #include <unistd.h>
 #include "address.h"
 #include "clock.h"
-#include "guard.h"
 #include "xalloc.h"
 
 enum { KEEPALIVE_IDLE_S = 15, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_PROBES = 3, FULL_BACKLOG_MS = 5 };
@@ -234,7 +233,9 @@ static int dial_path(const char *path, int64_t deadline_ms, struct fault *fault)
     return open_socket((const struct sockaddr *)&address, sizeof address, deadline_ms, fault);
 }
 
-static int dial_name(const char *host, int port, bool guarded, int64_t deadline_ms, struct fault *fault)
+/* `guard` may be NULL: the address is our own. */
+static int dial_name(const char *host, int port, const struct guard *guard, int64_t deadline_ms,
+                     struct fault *fault)
 {
     struct fault problem = {0};
     struct lookup *lookup;
@@ -247,7 +248,7 @@ static int dial_name(const char *host, int port, bool guarded, int64_t deadline_
         left++;
     for (const struct addrinfo *at = lookup->found; at && fd < 0; at = at->ai_next, left--) {
         int64_t now_ms = clock_mono_ms();
-        const char *network = guarded ? guard_refuses(at->ai_addr) : NULL;
+        const char *network = guard ? guard_refuses(guard, at->ai_addr) : NULL;
 
         if (network && !problem.class)
             fault_set(&problem, FAULT_DENIED, "the address is refused: %s", network);
@@ -266,12 +267,15 @@ static int dial_name(const char *host, int port, bool guarded, int64_t deadline_
 int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault)
 {
     return host[0] == '/' ? dial_path(host, deadline_ms, fault)
-                          : dial_name(host, port, false, deadline_ms, fault);
+                          : dial_name(host, port, NULL, deadline_ms, fault);
 }
 
-int dial_guarded(const char *host, int port, int64_t deadline_ms, struct fault *fault)
+int dial_guarded(const char *host, int port, const struct guard *guard, int64_t deadline_ms,
+                 struct fault *fault)
 {
-    if (host[0] == '/')
+    if (host[0] != '/')
+        return dial_name(host, port, guard, deadline_ms, fault);
+    if (!guard->allow_private)
         return fault_set(fault, FAULT_DENIED, "the address is refused: a unix socket");
-    return dial_name(host, port, true, deadline_ms, fault);
+    return dial_path(host, deadline_ms, fault);
 }

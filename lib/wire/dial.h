@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include "fault.h"
+#include "guard.h"
 
 /*
  * Connects to host and port, or to the unix socket whose path `host` is where it starts with '/'. Each
@@ -21,8 +22,9 @@ int dial(const char *host, int port, int64_t deadline_ms, struct fault *fault);
 /*
  * The same for a destination's address: each one is shown to the address guard (guard.h) before it is
  * connected to, and passed over where that refuses. DENIED where it refused all that there were, with the
- * network; the path of a unix socket is refused too.
+ * network; the path of a unix socket is refused too, unless private addresses are allowed.
  */
-int dial_guarded(const char *host, int port, int64_t deadline_ms, struct fault *fault);
+int dial_guarded(const char *host, int port, const struct guard *guard, int64_t deadline_ms,
+                 struct fault *fault);
 
 #endif

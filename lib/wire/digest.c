@@ -33,3 +33,18 @@ void digest_hmac_sha256(const void *key, size_t key_size, const void *data, size
         digest_size != DIGEST_SIZE)
         abort();
 }
+
+void digest_sha1(const struct digest_part *parts, size_t count, unsigned char digest[DIGEST_SHA1_SIZE])
+{
+    EVP_MD_CTX *state = EVP_MD_CTX_new();
+    unsigned int digest_size = 0;
+
+    if (!state || EVP_DigestInit_ex(state, EVP_sha1(), NULL) != 1)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        if (EVP_DigestUpdate(state, parts[i].data, parts[i].size) != 1)
+            abort();
+    if (EVP_DigestFinal_ex(state, digest, &digest_size) != 1 || digest_size != DIGEST_SHA1_SIZE)
+        abort();
+    EVP_MD_CTX_free(state);
+}

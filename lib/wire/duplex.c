@@ -200,7 +200,7 @@ static int shake_hands(struct duplex *duplex, int64_t deadline_ms, struct fault 
         if (done)
             return done < 0 ? -1 : send_all(duplex, &broken, fault) < 0 ? -1 : 0;
         done = wait_ready(duplex, duplex->cipher.len > 0, deadline_ms, fault);
-        if (done == 0)
+        if (done == 0 || (done > 0 && clock_mono_ms() >= deadline_ms))
             return fault_set(fault, FAULT_UNAVAILABLE, "TLS: no handshake in time: does it speak TLS?");
         if (done < 0)
             return -1;

@@ -1,14 +1,13 @@
 /*
- * Two tables of networks, read from the top; the first that holds the address decides. A row of the second
- * table may say that its addresses carry an IPv4 address: then that one is judged instead. The one hard rule:
- * an address that no row knows must be one that routers of the internet carry, so the second table ends with
- * everything outside of 2000::/3.
+ * What the operator's lists decide is decided. For all else there are two tables of networks, read from the
+ * top; the first that holds the address decides. A row of the second table may say that its addresses carry
+ * an IPv4 address: then that one is judged instead. The one hard rule: an address that no row knows must be
+ * one that routers of the internet carry, so the second table ends with everything outside of 2000::/3.
  */
 #include "guard.h"
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <netinet/in.h>
 
@@ -40,11 +39,11 @@ static const struct network networks4[] = {
     {{240}, 4, "reserved (240.0.0.0/4)"},
 };
 
-enum carried { CARRIES_NONE, CARRIES_PLAIN, CARRIES_INVERTED };
+enum carries { CARRIES_NONE, CARRIES_PLAIN, CARRIES_INVERTED };
 
-static const struct {
+static const struct network6 {
     struct network network;
-    enum carried carried;
+    enum carries carried;
     int offset; /* of the IPv4 address */
 } networks6[] = {
     {{{0}, 128, "unspecified (::/128)"}, CARRIES_NONE, 0},
@@ -88,35 +87,79 @@ static const char *refuses4(const unsigned char address[4])
     return NULL;
 }
 
-static const char *refuses6(const unsigned char address[16])
+/* The row that holds the address; NULL: it is handed out. */
+static const struct network6 *row6(const unsigned char address[16])
 {
-    for (size_t i = 0; i < sizeof networks6 / sizeof *networks6; i++) {
-        unsigned char carried[4], flip = networks6[i].carried == CARRIES_INVERTED ? 0xff : 0;
-        if (!holds(&networks6[i].network, address))
-            continue;
-        if (networks6[i].carried == CARRIES_NONE)
-            return networks6[i].network.name;
-        for (int byte = 0; byte < 4; byte++)
-            carried[byte] = address[networks6[i].offset + byte] ^ flip;
-        return refuses4(carried);
-    }
+    for (size_t i = 0; i < sizeof networks6 / sizeof *networks6; i++)
+        if (holds(&networks6[i].network, address))
+            return &networks6[i];
     return NULL;
 }
 
-const char *guard_refuses(const struct sockaddr *address)
+/* The IPv4 address in it; false where it carries none. */
+static bool carried(const struct network6 *row, const unsigned char address[16], unsigned char v4[4])
+{
+    unsigned char flip = row && row->carried == CARRIES_INVERTED ? 0xff : 0;
+
+    if (!row || row->carried == CARRIES_NONE)
+        return false;
+    for (int byte = 0; byte < 4; byte++)
+        v4[byte] = address[row->offset + byte] ^ flip;
+    return true;
+}
+
+static const char *judge(const struct guard *guard, const struct guard_address *address, const char *by_table)
+{
+    const char *network = NULL;
+
+    switch (guard_lists_judge(guard->lists, address, &network)) {
+    case GUARD_REFUSED:
+        return network;
+    case GUARD_ALLOWED:
+        return NULL;
+    case GUARD_UNDECIDED:
+        break;
+    }
+    return guard->allow_private ? NULL : by_table;
+}
+
+static const char *judge4(const struct guard *guard, const struct sockaddr_in *in)
+{
+    unsigned char bytes[4];
+
+    memcpy(bytes, &in->sin_addr, sizeof bytes);
+    return judge(guard, &(struct guard_address){.v4 = bytes, .port = ntohs(in->sin_port)}, refuses4(bytes));
+}
+
+static const char *judge6(const struct guard *guard, const struct sockaddr_in6 *in6)
+{
+    const unsigned char *bytes = in6->sin6_addr.s6_addr;
+    const struct network6 *row = row6(bytes);
+    unsigned char v4[4];
+    bool carries = carried(row, bytes, v4);
+    const struct guard_address address = {
+        .v4 = carries ? v4 : NULL, .v6 = bytes, .port = ntohs(in6->sin6_port)};
+
+    return judge(guard, &address, carries ? refuses4(v4) : row ? row->network.name : NULL);
+}
+
+const char *guard_refuses(const struct guard *guard, const struct sockaddr *address)
 {
     /* Copied out: a sockaddr may be less aligned than what it holds. */
     if (address->sa_family == AF_INET) {
         struct sockaddr_in in;
-        unsigned char bytes[4];
         memcpy(&in, address, sizeof in);
-        memcpy(bytes, &in.sin_addr, sizeof bytes);
-        return refuses4(bytes);
+        return judge4(guard, &in);
     }
     if (address->sa_family == AF_INET6) {
         struct sockaddr_in6 in6;
         memcpy(&in6, address, sizeof in6);
-        return refuses6(in6.sin6_addr.s6_addr);
+        return judge6(guard, &in6);
     }
     return "not an internet address";
+}
+
+bool guard_equal(const struct guard *a, const struct guard *b)
+{
+    return a->allow_private == b->allow_private && guard_lists_equal(a->lists, b->lists);
 }

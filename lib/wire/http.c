@@ -5,9 +5,11 @@
  *   starting (http_start, in the multi) --> running --> finished (its message is read) --> done is called
  *   starting --> spoilt (`later` is active) ------------------------------------------> done is called
  *
- * There are two pools of connections, because libcurl reuses a connection by host and port and asks nobody:
- * what was opened for a request that may reach private addresses must not carry one that may not. The one
- * hard rule: a final status line that came is the answer, whatever happens to the rest.
+ * libcurl reuses a connection by host and port. What was opened for a request that may reach an address must
+ * not carry one that may not: so the guard is asked when a socket is opened (on_open_socket) and once more
+ * before each request is written to its connection (on_request). Where that one was another request's, and is
+ * refused, the transfer starts again over a connection of its own. There are two pools, so that this is rare.
+ * The one hard rule: a final status line that came is the answer, whatever happens to the rest.
  */
 #include "http.h"
 
@@ -17,12 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <curl/curl.h>
 #include <event2/event.h>
 #include "clock.h"
-#include "guard.h"
 #include "http_head.h"
 #include "http_proxy.h"
 #include "text.h"
@@ -51,15 +55,18 @@ struct http_transfer {
     struct pool *pool; /* NULL while the handle is in no multi */
     CURL *easy;
     struct curl_slist *headers;
-    struct event *later; /* reports what http_start() found */
+    struct event *later;    /* reports what http_start() found */
+    struct event *deadline; /* ends it: libcurl forgets the time of one that waits for another's connection */
     http_done done;
     void *arg;
     struct http_response response;
     const char *field;   /* of the head: what is handed over, or NULL */
+    struct guard guard;  /* with a reference to its lists */
     const char *refused; /* the network of the last address that the guard refused */
     bool guarded, opened, connect_only;
-    int shortage; /* errno of a socket that this system refused, or 0 */
-    int status;   /* of the final status line, 0: not yet */
+    bool borrowed; /* the refused address was that of another request's connection */
+    int shortage;  /* errno of a socket that this system refused, or 0 */
+    int status;    /* of the final status line, 0: not yet */
     size_t head_bytes, body_bytes, body_max;
     int64_t started_ms;
     char error[CURL_ERROR_SIZE];
@@ -85,6 +92,9 @@ static void transfer_free(struct http_transfer *transfer)
     curl_slist_free_all(transfer->headers);
     if (transfer->later)
         event_free(transfer->later);
+    guard_lists_unref((struct guard_lists *)transfer->guard.lists);
+    if (transfer->deadline)
+        event_free(transfer->deadline);
     buf_release(&transfer->response.field);
     buf_release(&transfer->response.body);
     free(transfer);
@@ -151,6 +161,8 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
         return HTTP_SHORTAGE;
     if (code == CURLE_COULDNT_CONNECT && transfer->refused && !transfer->opened)
         return HTTP_REFUSED_ADDRESS;
+    if (code == CURLE_ABORTED_BY_CALLBACK && transfer->refused)
+        return HTTP_REFUSED_ADDRESS;
     curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
     if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
         return HTTP_BROKEN; /* what the server spoke, not what we were asked to */
@@ -158,6 +170,19 @@ static enum http_result result_of(const struct http_transfer *transfer, CURLcode
         if (results[i].code == code)
             return results[i].result;
     return HTTP_BROKEN;
+}
+
+/* Nothing was sent over the connection that the guard refused: again, over one that is opened for it. */
+static bool start_again(struct http_transfer *transfer, CURLcode code)
+{
+    if (code != CURLE_ABORTED_BY_CALLBACK || !transfer->borrowed)
+        return false;
+    transfer->borrowed = false;
+    transfer->refused = NULL;
+    transfer->error[0] = '\0';
+    curl_multi_remove_handle(transfer->pool->multi, transfer->easy);
+    return curl_easy_setopt(transfer->easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK &&
+           curl_multi_add_handle(transfer->pool->multi, transfer->easy) == CURLM_OK;
 }
 
 static void transfer_finish(struct http_transfer *transfer, CURLcode code)
@@ -201,6 +226,33 @@ static void transfer_finish(struct http_transfer *transfer, CURLcode code)
     transfer_report(transfer);
 }
 
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    struct http_transfer *transfer = arg;
+    curl_off_t connected_us = 0;
+
+    (void)fd;
+    (void)what;
+    curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &connected_us);
+    snprintf(transfer->error, sizeof transfer->error, "no %s within %lld ms",
+             transfer->status   ? "end"
+             : connected_us > 0 ? "answer"
+                                : "connection",
+             (long long)(clock_mono_ms() - transfer->started_ms));
+    /* Else libcurl keeps a connection of HTTP/2, on which the next request may wait in vain too. */
+    curl_easy_setopt(transfer->easy, CURLOPT_FORBID_REUSE, 1L);
+    transfer_finish(transfer, CURLE_OPERATION_TIMEDOUT);
+}
+
+static void transfer_set_deadline(struct http_transfer *transfer, int64_t timeout_ms)
+{
+    struct timeval when = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+    transfer->deadline = evtimer_new(transfer->http->base, on_deadline, transfer);
+    if (!transfer->deadline || evtimer_add(transfer->deadline, &when) < 0)
+        abort(); /* libevent is out of memory, as in xalloc */
+}
+
 static void pool_collect(struct pool *pool)
 {
     CURLMsg *message;
@@ -212,7 +264,8 @@ static void pool_collect(struct pool *pool)
         if (message->msg != CURLMSG_DONE)
             continue;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&transfer);
-        transfer_finish(transfer, code);
+        if (!start_again(transfer, code))
+            transfer_finish(transfer, code);
     }
 }
 
@@ -272,10 +325,29 @@ static int on_socket_wanted(CURL *easy, curl_socket_t fd, int what, void *arg, v
     return 0;
 }
 
+/*
+ * A host that went away acknowledges nothing, and HTTP/2 would send it request after request for the quarter
+ * of an hour that the kernel takes to give up. What the kernel does not take of this does no harm.
+ */
+static void notice_silence(int fd)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, 25 * 1000}, /* ms without an acknowledgement */
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, 20}, /* s */
+        {IPPROTO_TCP, TCP_KEEPINTVL, 5},
+    };
+
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        (void)setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct http_transfer *transfer = arg;
-    const char *network = transfer->guarded ? guard_refuses(&address->addr) : NULL;
+    const char *network = transfer->guarded ? guard_refuses(&transfer->guard, &address->addr) : NULL;
 
     (void)purpose;
     if (network) {
@@ -287,7 +359,34 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
         transfer->shortage = errno;
     else
         transfer->opened = true;
+    if (fd >= 0)
+        notice_silence(fd);
     return fd; /* -1 is CURL_SOCKET_BAD */
+}
+
+/* The connection is there, and the request about to be written to it: it may be one that was kept. */
+static int on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct http_transfer *transfer = arg;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((in_port_t)remote_port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((in_port_t)remote_port)};
+    const struct sockaddr *address = NULL;
+
+    (void)local;
+    (void)local_port;
+    if (!transfer->guarded)
+        return CURL_PREREQFUNC_OK;
+    if (remote && inet_pton(AF_INET, remote, &v4.sin_addr) == 1)
+        address = (const struct sockaddr *)&v4;
+    else if (remote && inet_pton(AF_INET6, remote, &v6.sin6_addr) == 1)
+        address = (const struct sockaddr *)&v6;
+    const char *network =
+        address ? guard_refuses(&transfer->guard, address) : "an address that cannot be read";
+    if (!network)
+        return CURL_PREREQFUNC_OK;
+    transfer->refused = network;
+    transfer->borrowed = !transfer->opened;
+    return CURL_PREREQFUNC_ABORT;
 }
 
 /* The response */
@@ -412,7 +511,7 @@ static void transfer_set_headers(struct http_transfer *transfer, const char *con
  */
 static void transfer_set_proxy(struct http_transfer *transfer, const char *url)
 {
-    const char *network = transfer->guarded ? http_proxy_refused_host(url) : NULL;
+    const char *network = transfer->guarded ? http_proxy_refused_host(url, &transfer->guard) : NULL;
     char text[200];
 
     transfer->guarded = false;
@@ -454,8 +553,10 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     failed |= curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* else the end waits for a hung look-up */
     failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     failed |= curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    failed |= curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* as it was signed, or looked at */
     failed |= curl_easy_setopt(easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     failed |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L); /* not the answer's */
+    failed |= curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* not $NO_PROXY: the guard relies on the proxy */
     failed |= curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     failed |= curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
@@ -463,6 +564,8 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     failed |= curl_easy_setopt(easy, CURLOPT_USERAGENT, "dist/" DIST_VERSION);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
     failed |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
     failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -488,8 +591,7 @@ static bool set_request(CURL *easy, const struct http_request *request, struct h
     failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
     failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
     failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
-    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
-                               (long)(request->timeout_ms > 0 ? request->timeout_ms : 1)); /* 0 is for ever */
+    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MAX_MS);
     if (head) {
         failed |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (carries) {
@@ -525,10 +627,11 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
                                  void *arg)
 {
     struct http_transfer *transfer = xcalloc(1, sizeof *transfer);
-    struct pool *pool = &http->pools[request->allow_private ? POOL_OPEN : POOL_GUARDED];
+    struct pool *pool = &http->pools[request->guard.allow_private ? POOL_OPEN : POOL_GUARDED];
 
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
-    transfer->guarded = !request->allow_private;
+    transfer->guard = (struct guard){request->guard.allow_private, guard_lists_ref(request->guard.lists)};
+    transfer->guarded = !request->guard.allow_private || request->guard.lists;
     transfer->connect_only = request->connect_only;
     transfer->body_max = request->max_response > HTTP_READ_MAX ? request->max_response : HTTP_READ_MAX;
     transfer->started_ms = clock_mono_ms();
@@ -550,6 +653,7 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
         transfer_spoil(transfer, HTTP_BROKEN, "libcurl does not start the request");
     } else {
         transfer->pool = pool;
+        transfer_set_deadline(transfer, request->timeout_ms > 0 ? request->timeout_ms : 1);
     }
     return transfer;
 }

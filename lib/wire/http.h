@@ -1,14 +1,15 @@
 /*
  * http - an HTTP client on an event loop (libcurl's multi interface, libevent)
  *
- * One deadline covers everything from the name look-up to the last byte. Redirects are not followed. The
- * response's body is read up to a ceiling and then left; a failure while reading the body of a response
- * whose status arrived is not a failure of the request. No proxy is taken from the environment, no cookie is
- * kept, no .netrc read, only http and https, TLS 1.2 and up (a request with files of its own never
- * uses a connection that was made with others), nothing is asked
- * to be compressed. Connections are kept and reused; one that was made for a request that may use private
- * addresses never serves one that may not. Nothing blocks: names are looked up in threads of libcurl, and a
- * look-up that outlives its request is left to its thread.
+ * One deadline covers everything from the name look-up to the last byte, and the wait for a connection that
+ * another request is making. Redirects are not followed. The response's body is read up to a ceiling and then
+ * left; a failure while reading the body of a response whose status arrived is not a failure of the request.
+ * No proxy is taken from the environment, nor taken away by it, no cookie is kept, no .netrc read, only http
+ * and https, TLS 1.2 and up (a request with files of its own never uses a connection that was made with
+ * others), nothing is asked to be compressed. Connections are kept and reused; one that was made for a
+ * request whose guard let it pass never serves one whose guard does not: that one gets a connection of its
+ * own, or none. Nothing blocks: names are looked up in threads of libcurl, and a look-up that outlives its
+ * request is left to its thread.
  *
  * A kept connection that turns out closed before one byte of the answer came is replaced by libcurl, which
  * sends the request once more, whatever its method (at most 5 times, within the same deadline). The server
@@ -24,6 +25,7 @@
 #include <stdint.h>
 #include "buf.h"
 #include "fault.h"
+#include "guard.h"
 
 enum {
     /* Bytes of a body that are read (or max_response, if that is more) before the rest is left. */
@@ -31,14 +33,16 @@ enum {
     /* Bytes of all status and header lines; more is HTTP_BROKEN, unless a final status was among them. */
     HTTP_HEAD_MAX = 64 * 1024,
     HTTP_FIELD_MAX = 16 * 1024,
+    /* For look-up, connection, proxy and TLS, of any longer timeout: others may be waiting to share it. */
+    HTTP_CONNECT_MAX_MS = 10 * 1000,
 };
 
 struct event_base;
 struct http;
 
 /*
- * max_connections: idle ones that are kept, of each of the two kinds (private addresses allowed or not). NULL
- * with the fault (SYSTEM). The base is borrowed until http_free().
+ * max_connections: idle ones that are kept, of each of the two kinds (private addresses allowed by the guard
+ * or not). NULL with the fault (SYSTEM). The base is borrowed until http_free().
  */
 struct http *http_new(struct event_base *base, int max_connections, struct fault *fault);
 /* Requests under way are cancelled without a call. NULL is fine. Not from inside of a http_done. */
@@ -53,9 +57,9 @@ enum http_version {
 };
 
 /*
- * Everything is borrowed until the request is done or cancelled; url and headers only until http_start()
- * returns. A header that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is
- * no header or holds a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL.
+ * `body` is borrowed until the request is done or cancelled, all else until http_start() returns. A header
+ * that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is no header or holds
+ * a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL.
  * Content-Type is sent where `headers` has it, User-Agent is "dist/VERSION" where they have none.
  */
 struct http_request {
@@ -64,15 +68,16 @@ struct http_request {
     const char *const *headers; /* "Name: value", ended by NULL; may itself be NULL */
     const void *body;           /* NULL: none */
     size_t body_size;
-    int64_t timeout_ms; /* at least 1 */
-    bool allow_private; /* the address guard is off */
+    int64_t timeout_ms; /* less than 1 is 1 */
+    struct guard guard; /* of every address that is connected to */
     enum http_version version;
     /* PEM files, as of struct tls_config (tls.h); NULL: the system's authorities, no certificate to show */
     const char *ca_file, *cert_file, *key_file;
     /*
      * "http://host:port", https or socks5h: what connects in our place; NULL: nobody. The proxy is trusted to
-     * keep away from private networks, since it looks the name up; of a URL whose host is an address the
-     * guard is asked all the same. The proxy's own address is the operator's choice and is not guarded.
+     * keep away from networks that the guard refuses, since it looks the name up; of a URL whose host is an
+     * address the guard is asked all the same. The proxy's own address is the operator's choice and is not
+     * guarded.
      */
     const char *proxy;
     /* Nothing is sent: the connection is made, with its TLS, and closed. ANSWERED with the status 0. */

@@ -5,14 +5,16 @@
 #define DIST_HTTP_PROXY_H
 
 #include "fault.h"
+#include "guard.h"
 
 /* CONFIG where it is no URL that `proxy` of struct http_request takes. */
 int http_check_proxy(const char *url, struct fault *fault);
 
 /*
  * The network of a URL whose host is an address that the guard refuses, in whatever way it is spelt, or is
- * "localhost" (RFC 6761 6.3); NULL for all others. Static text.
+ * "localhost" (RFC 6761 6.3) and private addresses are not allowed; NULL for all others. Borrowed as of
+ * guard_refuses().
  */
-const char *http_proxy_refused_host(const char *url);
+const char *http_proxy_refused_host(const char *url, const struct guard *guard);
 
 #endif

@@ -7,7 +7,8 @@
  * the session, so that poolers which hand it on after each transaction are fine.
  *
  * Every call blocks, at most until its deadline (clock_mono_ms()), but for the look-up of a name, which is
- * the system resolver's. Values go as parameters or by COPY only; names by pg_sink_add_name().
+ * the system resolver's. A server that says more to a call than any answer has is BROKEN. Values go as
+ * parameters or by COPY only; names by pg_sink_add_name().
  */
 #ifndef DIST_PG_SINK_H
 #define DIST_PG_SINK_H
@@ -16,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "buf.h"
+#include "guard.h"
 #include "pg_message.h"
 
 enum pg_sink_cause {
@@ -44,7 +46,7 @@ struct pg_sink_config {
     const char *tls_name; /* what the certificate must carry; NULL: the name that is connected to */
     const char *ca_file, *cert_file, *key_file; /* PEM; NULL: the system's authorities, none, in cert_file */
     const char *application;
-    bool allow_private; /* the guard is off */
+    struct guard guard; /* of every address; the path of a unix socket is the caller's choice */
     int64_t deadline_ms;
     void (*on_socket)(void *arg, int fd); /* as soon as there is one, and when it is another one */
     void *arg;
@@ -55,6 +57,8 @@ struct pg_sink *pg_sink_open(const struct pg_sink_config *config, struct pg_sink
 void pg_sink_close(struct pg_sink *sink); /* NULL is fine */
 /* Whether an idle connection still is one, as far as it can be seen without asking. */
 bool pg_sink_is_alive(struct pg_sink *sink);
+
+enum { PG_SINK_COLUMNS_MAX = 1600 }; /* MaxHeapAttributeNumber */
 
 /* A table as it is now. */
 struct pg_sink_column {

@@ -9,16 +9,27 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "text.h"
 #include "xalloc.h"
 
-enum { COPY_CHUNK = 64 * 1024 };
+enum {
+    COPY_CHUNK = 64 * 1024,
+    ANSWER_MAX =
+        4 * 1024 * 1024, /* bytes that a server may say to one call; a table of 1600 columns has 300 KB */
+};
+
+/* libpq keeps all that comes, so it is stopped before it reads. */
+static bool is_flooded(struct pg_sink *sink)
+{
+    return pg_sink_received(sink->connection) - sink->received > ANSWER_MAX;
+}
 
 bool pg_sink_is_alive(struct pg_sink *sink)
 {
     struct pollfd socket = {.fd = PQsocket(sink->connection), .events = POLLIN};
 
-    if (poll(&socket, 1, 0) > 0 && !PQconsumeInput(sink->connection))
+    if (poll(&socket, 1, 0) > 0 && (is_flooded(sink) || !PQconsumeInput(sink->connection)))
         return false;
     return PQstatus(sink->connection) == CONNECTION_OK;
 }
@@ -35,6 +46,13 @@ static int late(struct pg_sink_error *error)
     return pg_sink_fail(error, PG_SINK_TIMEOUT, "no answer in time");
 }
 
+static int consume(struct pg_sink *sink, struct pg_sink_error *error)
+{
+    if (is_flooded(sink))
+        return pg_sink_fail(error, PG_SINK_BROKEN, "the server says more than anybody asked for");
+    return PQconsumeInput(sink->connection) ? 0 : broken(sink, error);
+}
+
 /* Hands everything to the kernel, and reads meanwhile: else both sides could wait for ever. */
 static int flush(struct pg_sink *sink, int64_t deadline_ms, struct pg_sink_error *error)
 {
@@ -48,8 +66,8 @@ static int flush(struct pg_sink *sink, int64_t deadline_ms, struct pg_sink_error
             return broken(sink, error);
         if (pg_sink_wait(sink->connection, POLLIN | POLLOUT, deadline_ms, &got))
             return late(error);
-        if ((got & ~POLLOUT) && !PQconsumeInput(sink->connection))
-            return broken(sink, error);
+        if ((got & ~POLLOUT) && consume(sink, error))
+            return -1;
     }
 }
 
@@ -60,13 +78,15 @@ static int next_result(struct pg_sink *sink, int64_t deadline_ms, PGresult **res
     *result = NULL;
     if (flush(sink, deadline_ms, error))
         return -1;
+    if (clock_mono_ms() >= deadline_ms) /* also of a server that never lets us wait */
+        return late(error);
     while (PQisBusy(sink->connection)) {
         short got;
 
         if (pg_sink_wait(sink->connection, POLLIN, deadline_ms, &got))
             return late(error);
-        if (!PQconsumeInput(sink->connection))
-            return broken(sink, error);
+        if (consume(sink, error))
+            return -1;
     }
     *result = PQgetResult(sink->connection);
     return 0;
@@ -92,8 +112,18 @@ static int said_no(struct pg_sink *sink, const PGresult *result, struct pg_sink_
     return -1;
 }
 
-/* All results of what was sent; the last good one, for PQclear(), or NULL. */
-static PGresult *collect(struct pg_sink *sink, int64_t deadline_ms, struct pg_sink_error *error)
+static bool is_copy(const PGresult *result)
+{
+    ExecStatusType status = PQresultStatus(result);
+
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
+/*
+ * All results of what was sent; the last good one, for PQclear(), or NULL. A copy ends where it begins: it
+ * has the same result for ever. `copying`: one to the server was asked for, and its end is awaited later.
+ */
+static PGresult *collect(struct pg_sink *sink, bool copying, int64_t deadline_ms, struct pg_sink_error *error)
 {
     PGresult *last = NULL, *bad = NULL, *result;
 
@@ -102,10 +132,15 @@ static PGresult *collect(struct pg_sink *sink, int64_t deadline_ms, struct pg_si
             goto lost;
         if (!result)
             break;
-        if (PQresultStatus(result) == PGRES_COPY_IN) { /* its end is awaited where it was begun */
+        if (is_copy(result)) {
+            bool asked = copying && !bad && PQresultStatus(result) == PGRES_COPY_IN;
             PQclear(bad);
             PQclear(last);
-            return result;
+            if (asked)
+                return result;
+            PQclear(result);
+            pg_sink_fail(error, PG_SINK_BROKEN, "the server began a COPY that nobody asked for");
+            return NULL;
         }
         PGresult **place = is_good(result) || bad ? &last : &bad;
         PQclear(*place);
@@ -125,16 +160,23 @@ lost:
 
 /* Statements */
 
-static PGresult *ask(struct pg_sink *sink, const char *sql, const char *value, int64_t deadline_ms,
-                     struct pg_sink_error *error)
+static PGresult *ask_for(struct pg_sink *sink, bool copying, const char *sql, const char *value,
+                         int64_t deadline_ms, struct pg_sink_error *error)
 {
+    sink->received = pg_sink_received(sink->connection);
     int sent = value ? PQsendQueryParams(sink->connection, sql, 1, NULL, &value, NULL, NULL, 0)
                      : PQsendQuery(sink->connection, sql);
 
     if (sent)
-        return collect(sink, deadline_ms, error);
+        return collect(sink, copying, deadline_ms, error);
     broken(sink, error);
     return NULL;
+}
+
+static PGresult *ask(struct pg_sink *sink, const char *sql, const char *value, int64_t deadline_ms,
+                     struct pg_sink_error *error)
+{
+    return ask_for(sink, false, sql, value, deadline_ms, error);
 }
 
 int pg_sink_run(struct pg_sink *sink, const char *sql, int64_t deadline_ms, struct pg_sink_error *error)
@@ -208,6 +250,10 @@ int pg_sink_describe(struct pg_sink *sink, const char *schema, const char *table
     *description = (struct pg_sink_table){0};
     if (!result)
         return -1;
+    if (PQnfields(result) != 3 || PQntuples(result) > PG_SINK_COLUMNS_MAX) {
+        PQclear(result);
+        return pg_sink_fail(error, PG_SINK_BROKEN, "what the server says of the table is no answer");
+    }
     description->count = (size_t)PQntuples(result);
     description->columns = xcalloc(description->count, sizeof *description->columns);
     for (size_t i = 0; i < description->count; i++) {
@@ -234,7 +280,7 @@ void pg_sink_table_release(struct pg_sink_table *table)
 int pg_sink_copy_begin(struct pg_sink *sink, const char *sql, int64_t deadline_ms,
                        struct pg_sink_error *error)
 {
-    PGresult *result = ask(sink, sql, NULL, deadline_ms, error);
+    PGresult *result = ask_for(sink, true, sql, NULL, deadline_ms, error);
     bool begun = PQresultStatus(result) == PGRES_COPY_IN;
 
     PQclear(result);
@@ -280,7 +326,7 @@ static int refuse_line(struct pg_sink *sink, int64_t deadline_ms, struct pg_sink
     buf_clear(&sink->line);
     if (PQputCopyEnd(sink->connection, "too large") < 0)
         return broken(sink, error);
-    PQclear(collect(sink, deadline_ms, error));
+    PQclear(collect(sink, false, deadline_ms, error));
     if (error->cause != PG_SINK_STATE)
         return -1;
     pg_sink_fail(error, PG_SINK_STATE, "a row of more than 1 GiB");
@@ -311,7 +357,7 @@ int pg_sink_copy_end(struct pg_sink *sink, int64_t deadline_ms, struct pg_sink_e
         if (flush(sink, deadline_ms, error))
             return -1;
     }
-    PGresult *result = collect(sink, deadline_ms, error);
+    PGresult *result = collect(sink, false, deadline_ms, error);
     PQclear(result);
     return result ? 0 : -1;
 }

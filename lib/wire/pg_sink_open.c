@@ -7,13 +7,14 @@
  */
 #include "pg_sink_parts.h"
 
+#include <linux/tcp.h> /* which has more than netinet/tcp.h */
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include "address.h"
 #include "clock.h"
-#include "guard.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -23,7 +24,13 @@
 /* What libpq 15 lacks a word for. */
 #define SYSTEM_AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 
-enum { KEYWORDS_MAX = 32, TRIES_MAX = 64, ADDRESS_SIZE = 100 };
+enum {
+    KEYWORDS_MAX = 32,
+    TRIES_MAX = 64,
+    ADDRESS_SIZE = 100,
+    RECEIVE_BUFFER = 32 * 1024,
+    GREETING_MAX = 1024 * 1024, /* bytes that a server may say before it has let us in */
+};
 
 struct keywords {
     const char *names[KEYWORDS_MAX + 1], *values[KEYWORDS_MAX + 1];
@@ -93,6 +100,16 @@ int pg_sink_fail(struct pg_sink_error *error, enum pg_sink_cause cause, const ch
     return -1;
 }
 
+uint64_t pg_sink_received(PGconn *connection)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+
+    if (getsockopt(PQsocket(connection), IPPROTO_TCP, TCP_INFO, &info, &size))
+        return 0;
+    return info.tcpi_bytes_received;
+}
+
 int pg_sink_wait(PGconn *connection, short events, int64_t deadline_ms, short *got)
 {
     struct pollfd socket = {.fd = PQsocket(connection), .events = events};
@@ -102,10 +119,10 @@ int pg_sink_wait(PGconn *connection, short events, int64_t deadline_ms, short *g
         int ready = poll(&socket, 1, left_ms <= 0 ? 0 : left_ms > 1000000 ? 1000000 : (int)left_ms);
 
         *got = socket.revents;
+        if (left_ms <= 0) /* whatever came: a server that never falls silent is late too */
+            return -1;
         if (ready > 0)
             return 0;
-        if (left_ms <= 0)
-            return -1;
     }
 }
 
@@ -136,6 +153,15 @@ static int refused(PGconn *connection, struct pg_sink_error *error)
     return -1;
 }
 
+/*
+ * libpq reads for as long as something is there, into as much memory as the server says a message has: so
+ * little may be there at once. Answers are short, and what we send has another buffer.
+ */
+static void listen_little(int fd)
+{
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){RECEIVE_BUFFER}, sizeof(int));
+}
+
 static int shake_hands(PGconn *connection, const struct pg_sink_config *config, int64_t deadline_ms,
                        struct pg_sink_error *error)
 {
@@ -149,10 +175,13 @@ static int shake_hands(PGconn *connection, const struct pg_sink_config *config, 
     while (state != PGRES_POLLING_OK) {
         if (state == PGRES_POLLING_FAILED)
             return refused(connection, error);
+        listen_little(PQsocket(connection));
         if (PQsocket(connection) >= 0) /* it is another one where TLS is not spoken, by the same number */
             config->on_socket(config->arg, PQsocket(connection));
         if (pg_sink_wait(connection, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_ms, &got))
             return pg_sink_fail(error, PG_SINK_TIMEOUT, "no connection in time");
+        if (pg_sink_received(connection) > GREETING_MAX)
+            return pg_sink_fail(error, PG_SINK_CONNECT, "the server says more than a greeting has");
         state = PQconnectPoll(connection);
     }
     PQsetErrorVerbosity(connection, PQERRORS_DEFAULT);
@@ -203,7 +232,7 @@ static int64_t share(int64_t deadline_ms, size_t parts)
 static struct pg_sink *try_address(struct search *search, const struct pg_sink_host *host,
                                    const struct addrinfo *at, int64_t deadline_ms)
 {
-    const char *network = search->config->allow_private ? NULL : guard_refuses(at->ai_addr);
+    const char *network = guard_refuses(&search->config->guard, at->ai_addr);
     char address[ADDRESS_SIZE], text[PG_LINE_SIZE];
 
     if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST)) {
@@ -211,7 +240,7 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
         return NULL;
     }
     if (network) {
-        snprintf(text, sizeof text, "%s is %s: refused", address, network);
+        snprintf(text, sizeof text, "%s is refused: %s", address, network);
         if (search->was_refused_only)
             pg_sink_fail(search->error, PG_SINK_REFUSED_ADDRESS, text);
         return NULL;
@@ -223,13 +252,16 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
 static struct pg_sink *try_name(struct search *search, const struct pg_sink_host *host)
 {
     const struct addrinfo want = {.ai_socktype = SOCK_STREAM,
-                                  .ai_flags = address_is_numeric(host->host) ? AI_NUMERICHOST : 0};
+                                  .ai_flags =
+                                      AI_NUMERICSERV | (address_is_numeric(host->host) ? AI_NUMERICHOST : 0)};
     int64_t deadline_ms = share(search->config->deadline_ms, search->hosts_left);
     struct addrinfo *found = NULL;
     struct pg_sink *sink = NULL;
     size_t left = 0;
+    char port[12];
 
-    int error = getaddrinfo(host->host, NULL, &want, &found);
+    snprintf(port, sizeof port, "%d", host->port);
+    int error = getaddrinfo(host->host, port, &want, &found);
     if (error) {
         if (!search->was_refused_only || search->error->cause != PG_SINK_REFUSED_ADDRESS)
             pg_sink_fail(search->error, PG_SINK_CONNECT, gai_strerror(error));

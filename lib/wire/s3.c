@@ -116,7 +116,7 @@ static void on_response(void *arg, struct http_response *response)
 
     call->transfer = NULL;
     s3_answer_read(response->body.data, response->body.len, &answer);
-    if (response->field.len && !answer.etag[0])
+    if (response->field.len)
         text_copy(answer.etag, sizeof answer.etag, response->field.data);
     call->done(call->arg, &answer, response);
     free(call);
@@ -140,10 +140,11 @@ struct s3_call *s3_start(struct http *http, const struct s3_bucket *bucket, cons
         .body = request->body_size ? request->body : NULL,
         .body_size = request->body_size,
         .timeout_ms = request->timeout_ms,
-        .allow_private = bucket->allow_private,
+        .guard = bucket->guard,
         .ca_file = bucket->ca_file,
         .cert_file = bucket->cert_file,
         .key_file = bucket->key_file,
+        .proxy = bucket->proxy,
         .field = "ETag:",
         .max_response = RESPONSE_MAX,
     };

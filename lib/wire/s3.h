@@ -36,7 +36,8 @@ struct s3_bucket {
     const char *access_key, *secret_key;
     const char *session_token; /* or NULL */
     const char *ca_file, *cert_file, *key_file;
-    bool allow_private;
+    const char *proxy; /* as of struct http_request */
+    struct guard guard;
 };
 
 struct s3_request {
@@ -56,7 +57,8 @@ struct s3_answer {
     char code[S3_CODE_SIZE];       /* of its error, "NoSuchBucket"; "" where there is none */
     char message[S3_MESSAGE_SIZE]; /* for people; "" */
     char upload_id[S3_ID_SIZE];    /* of a new upload in parts; "" */
-    char etag[200];                /* as it came, with its quotes; "" */
+    char etag[200];                /* of the head as it came, with its quotes; "" */
+    bool completed;                /* the body is the whole answer to CompleteMultipartUpload */
 };
 
 /* The request's answer is borrowed, and so is the response. */

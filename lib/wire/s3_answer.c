@@ -43,6 +43,7 @@ void s3_answer_read(const char *body, size_t size, struct s3_answer *answer)
 {
     xmlDoc *document = size ? xml_document(body, size, NULL, &limits, NULL) : NULL;
     const xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
+    char etag[sizeof answer->etag] = "";
 
     if (root && is_named(root, "Error")) {
         copy_text(root, "Code", answer->code, sizeof answer->code);
@@ -51,8 +52,8 @@ void s3_answer_read(const char *body, size_t size, struct s3_answer *answer)
             text_copy(answer->code, sizeof answer->code, "Error");
     } else if (root) {
         copy_text(root, "UploadId", answer->upload_id, sizeof answer->upload_id);
-        if (is_named(root, "CompleteMultipartUploadResult"))
-            copy_text(root, "ETag", answer->etag, sizeof answer->etag);
+        copy_text(root, "ETag", etag, sizeof etag);
+        answer->completed = is_named(root, "CompleteMultipartUploadResult") && etag[0];
     }
     xmlFreeDoc(document);
 }

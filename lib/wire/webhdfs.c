@@ -40,6 +40,23 @@ static bool is_datanode(const json_t *datanodes, const char *host, size_t size)
     return datanodes == NULL;
 }
 
+/* "." or "..", also with "%2e": what a server resolves may lead out of WebHDFS. */
+static bool has_dot_segment(const char *path, size_t size)
+{
+    for (size_t i = 0; i < size;) {
+        size_t dots = 0;
+        if (path[i] != '/') {
+            i++;
+            continue;
+        }
+        for (i++; i < size && (path[i] == '.' || (size - i >= 3 && strncasecmp(path + i, "%2e", 3) == 0)); dots++)
+            i += path[i] == '.' ? 1 : 3;
+        if ((dots == 1 || dots == 2) && (i == size || path[i] == '/'))
+            return true;
+    }
+    return false;
+}
+
 const char *webhdfs_target_mistake(const struct webhdfs *server, const char *target)
 {
     bool tls = strncasecmp(target, "https://", 8) == 0;
@@ -60,9 +77,13 @@ const char *webhdfs_target_mistake(const struct webhdfs *server, const char *tar
         return "its target has no host";
     if (!is_datanode(server->datanodes, host, size))
         return "its target is none of \"datanodes\"";
-    const char *root = strstr(host + authority, ROOT "/");
-    const char *query = strchr(host + authority, '?');
-    if (!root || (query && query < root))
+    if (strchr(target, '#'))
+        return "its target has a fragment";
+    const char *path = host + authority;
+    size_t path_size = strcspn(path, "?");
+    if (has_dot_segment(path, path_size))
+        return "its target has a dot segment";
+    if (!memmem(path, path_size, ROOT "/", sizeof ROOT))
         return "its target is no path of WebHDFS";
     return NULL;
 }
@@ -81,10 +102,11 @@ static void send_to(struct webhdfs_call *call, const char *url, const void *body
         .body = body,
         .body_size = size,
         .timeout_ms = left_ms > 0 ? left_ms : 1,
-        .allow_private = server->allow_private,
+        .guard = server->guard,
         .ca_file = server->ca_file,
         .cert_file = server->cert_file,
         .key_file = server->key_file,
+        .proxy = server->proxy,
         .field = "Location:",
         .max_response = call->request.max_response > ANSWER_MAX ? call->request.max_response : ANSWER_MAX,
     };

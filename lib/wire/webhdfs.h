@@ -8,8 +8,8 @@
  *
  * Source: the page "WebHDFS REST API" of Apache Hadoop. This is the one place where a redirect is followed,
  * once, and only with `redirected`. Its target must be http or https, and https where the namenode is; have
- * no user in it; lead to a path of WebHDFS; be one of `datanodes` where these are named; and pass the
- * address guard as any address does. A body is sent to the target alone.
+ * no user and no fragment in it; lead to a path of WebHDFS without "." and ".."; be one of `datanodes` where
+ * these are named; and pass the address guard as any address does. A body is sent to the target alone.
  *
  * What http.h says of deadlines, TLS, the address guard and connections holds here.
  */
@@ -30,7 +30,8 @@ struct webhdfs {
     const char *delegation;  /* a token, in place of the user; or NULL. No text of ours repeats it */
     const json_t *datanodes; /* array of host names, or NULL */
     const char *ca_file, *cert_file, *key_file;
-    bool allow_private;
+    const char *proxy; /* as of struct http_request */
+    struct guard guard;
 };
 
 struct webhdfs_request {

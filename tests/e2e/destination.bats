@@ -99,7 +99,7 @@ tls_server() {
 
 @test "destination new prints a form that passes the check of forms, and explains its members beside it" {
     local protocol
-    for protocol in rest file exec null amqp jdbc s3 hdfs; do
+    for protocol in rest file exec null amqp jdbc s3 hdfs soap smtp sftp; do
         run -0 --separate-stderr dist-admin destination new "$protocol"
         jq -e --arg protocol "$protocol" '.protocol | ascii_downcase == $protocol' <<<"$output"
         [[ $stderr == *timeout:*'default: 30'* ]]
@@ -108,6 +108,6 @@ tls_server() {
     done
     DIST_CONFIG_DIR=$BATS_TEST_TMPDIR/absent run -0 dist-admin destination new rest
     run -64 --separate-stderr dist-admin destination new ftp
-    [[ ! $output && $stderr == *'REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted, not "ftp"'* ]]
+    [[ ! $output && $stderr == *'REST, file, exec, null, AMQP, JDBC, S3, HDFS, SOAP, SMTP or SFTP is wanted, not "ftp"'* ]]
     run -64 dist-admin destination new
 }

@@ -47,7 +47,7 @@ s3_start() {
 # lake NAME JSON: an S3 destination of the server; what stands in JSON is added
 lake() {
     destination "$1" "$(jq -cn --argjson port "$port" --argjson more "$2" '{protocol: "S3", region: "eu-south-1",
-        endpoint: "http://127.0.0.1:\($port)", bucket: "reports", credentials: "s3", timeout: 10} + $more')"
+        endpoint: "http://127.0.0.1:\($port)", bucket: "reports", credentials: "s3", allow_private: true, timeout: 10} + $more')"
     credentials s3 '{"access_key": "S3RVER", "secret_key": "S3RVER"}'
 }
 

@@ -223,7 +223,7 @@ says() {
     destination both '{"group": ["hook", "command"]}'
     DIST_RETRY_POLICY=standard_webhooks run -0 --separate-stderr dist-deliver --explain-policy -j
     says '.destination == null and .retry.policy == "standard_webhooks" and (.retry.attempts | length) == 10
-        and ([.outcomes[].protocol] | unique) == ["AMQP", "HDFS", "JDBC", "REST", "S3", "exec", "file", "null"]'
+        and ([.outcomes[].protocol] | unique) == ["AMQP", "HDFS", "JDBC", "REST", "S3", "SFTP", "SMTP", "SOAP", "exec", "file", "null"]'
     run -0 --separate-stderr dist-deliver --explain-policy
     grep -q '^exec, by exit code$' <<<"$output"
     grep -qE '^ENOSPC +deferred +full ' <<<"$output"

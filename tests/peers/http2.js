@@ -1,6 +1,7 @@
 /*
  * http2 - a server that speaks HTTP/2 over TLS: node http2.js PORT-FILE KEY CERTIFICATE
  * Each answer comes 100 ms after its request and is "SESSIONS VERSION": how many connections there have been.
+ * "/hang" gets none.
  */
 const fs = require("fs");
 const http2 = require("http2");
@@ -11,6 +12,7 @@ const server = http2.createSecureServer({ key: fs.readFileSync(key), cert: fs.re
 server.on("session", () => sessions++);
 server.on("request", (request, response) => {
     request.resume();
+    if (request.url === "/hang") return;
     setTimeout(() => response.end(`${sessions} ${request.httpVersion}`), 100);
 });
 server.listen(0, "127.0.0.1", () => {

@@ -15,7 +15,7 @@
 #include "little_http.h"
 #include "xalloc.h"
 
-enum { LOG_MAX = 1024 * 1024, FILE_MAX = 64 * 1024 * 1024 };
+enum { LOG_MAX = 1024 * 1024, FILE_MAX = 64 * 1024 * 1024, COMPONENT_MAX = 255 };
 
 static void refuse(struct little_answer *answer, int status, const char *exception, const char *message)
 {
@@ -104,8 +104,19 @@ static void rename_file(struct operation *operation, struct little_answer *answe
 {
     char *path = little_parameter(operation->request->query, "destination");
     char *local = xasprintf("%s%s", operation->namenode->folder, path ? path : "");
+    const char *name = path ? strrchr(path, '/') : NULL;
+    struct stat stat_;
 
-    say_boolean(answer, access(local, F_OK) < 0 && rename(operation->local, local) == 0);
+    if (name && strlen(name + 1) > COMPONENT_MAX) {
+        refuse(answer, 403, "PathComponentTooLongException", "The maximum path component name limit");
+    } else {
+        if (stat(local, &stat_) == 0 && S_ISDIR(stat_.st_mode)) { /* into it, as mv does */
+            char *inside = xasprintf("%s%s", local, strrchr(operation->local, '/'));
+            free(local);
+            local = inside;
+        }
+        say_boolean(answer, access(local, F_OK) < 0 && rename(operation->local, local) == 0);
+    }
     free(path);
     free(local);
 }

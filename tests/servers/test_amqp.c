@@ -14,6 +14,7 @@
 #include <event2/event.h>
 #include <jansson.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,8 +44,9 @@ struct peer {
 struct script {
     const char *greeting; /* instead of AMQP */
     size_t greeting_size;
-    bool mute;     /* says nothing at all */
-    int heartbeat; /* seconds that it asks for */
+    bool mute;                          /* says nothing at all */
+    void (*greeted)(struct peer *peer); /* what it says instead */
+    int heartbeat;                      /* seconds that it asks for */
     void (*published)(struct peer *peer);
 };
 
@@ -204,7 +206,9 @@ static void serve(struct peer *peer)
         put_all(peer->fd, broker.script->greeting, broker.script->greeting_size);
         return;
     }
-    if (!broker.script->mute)
+    if (broker.script->greeted)
+        broker.script->greeted(peer);
+    else if (!broker.script->mute)
         put_method(peer, 0, ID(10, 10), start, sizeof start - 1);
     while (peer->fd >= 0 && take_frame(peer))
         ;
@@ -767,6 +771,93 @@ static void a_check_publishes_nothing(void **state)
     end();
 }
 
+/* Until there is room; false: the adapter has hung up, and takes nothing (TCP asks again for minutes). */
+static bool has_room(int fd)
+{
+    struct pollfd socket = {.fd = fd, .events = POLLOUT | POLLRDHUP};
+
+    if (poll(&socket, 1, -1) > 0 && !(socket.revents & POLLOUT)) {
+        socket.events = POLLOUT;
+        return poll(&socket, 1, 1000) > 0;
+    }
+    return true;
+}
+
+/* A frame of this type again and again, as fast as they go, until the adapter hangs up. */
+static void flood(struct peer *peer, int type, const char *payload, size_t size)
+{
+    enum { FRAMES = 500, FRAME_MAX = 40 };
+    char frames[FRAMES * FRAME_MAX];
+    size_t whole = 0;
+
+    for (int i = 0; i < FRAMES; i++) {
+        const char head[] = {(char)type, 0, type == METHOD, 0, 0, 0, (char)size};
+        memcpy(frames + whole, head, sizeof head);
+        memcpy(frames + whole + sizeof head, payload, size);
+        whole += sizeof head + size;
+        frames[whole++] = (char)FRAME_END;
+    }
+    while (has_room(peer->fd) && send(peer->fd, frames, whole, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+        ;
+}
+
+static void ack_and_flood_heartbeats(struct peer *peer)
+{
+    ack(peer, (uint64_t)peer->published, false);
+    flood(peer, 8, "", 0);
+}
+
+static void ack_and_flood_acks(struct peer *peer)
+{
+    ack(peer, (uint64_t)peer->published, false);
+    flood(peer, METHOD, "\0\74\0\120\0\0\0\0\0\0\377\377", 13);
+}
+
+/* While the connection is idle, before the next message, and in the goodbye. */
+static void a_broker_that_talks_without_end_keeps_no_thread(void **state)
+{
+    static const struct script scripts[] = {{.published = ack_and_flood_heartbeats},
+                                            {.published = ack_and_flood_acks}};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        begin(&scripts[i], "10s", "2500ms");
+        send_messages(0, 1);
+        assert_result(0, OUTCOME_DELIVERED, "confirmed");
+        usleep(1200 * 1000); /* so long that the connection is looked at before it is used */
+        int64_t began_ms = clock_mono_ms();
+        send_messages(1, 1);
+        if (i == 0)
+            assert_result(1, OUTCOME_DEFERRED, "timeout"); /* it is not confirmed */
+        else
+            assert_result(1, OUTCOME_DELIVERED, "confirmed"); /* over a connection that is new */
+        await_count(&broker.ended, 1);
+        assert_in_range(clock_mono_ms() - began_ms, 0, 9000);
+        began_ms = clock_mono_ms();
+        end();
+        assert_in_range(clock_mono_ms() - began_ms, 0, 3500);
+    }
+}
+
+static void flood_heartbeats(struct peer *peer)
+{
+    flood(peer, 8, "", 0);
+}
+
+static void heartbeats_are_no_login(void **state)
+{
+    static const struct script script = {.greeted = flood_heartbeats};
+    int64_t began_ms = clock_mono_ms();
+
+    (void)state;
+    begin(&script, "200ms", "20s");
+    send_messages(0, 1);
+    assert_result(0, OUTCOME_DEFERRED, "broken");
+    assert_in_range(clock_mono_ms() - began_ms, 200, 2000);
+    assert_non_null(strstr(results[0].text, "in time"));
+    end();
+}
+
 static void every_row_was_seen(void **state)
 {
     (void)state;
@@ -791,6 +882,8 @@ int main(void)
         cmocka_unit_test(each_code_has_its_row),
         cmocka_unit_test(what_comes_before_the_message_is_told_apart),
         cmocka_unit_test(a_check_publishes_nothing),
+        cmocka_unit_test(a_broker_that_talks_without_end_keeps_no_thread),
+        cmocka_unit_test(heartbeats_are_no_login),
         cmocka_unit_test(every_row_was_seen),
     };
 

@@ -136,21 +136,49 @@ static void a_connection_that_is_not_answered_has_a_deadline(void **state)
 static void the_guard_sees_each_address(void **state)
 {
     static const char *const hosts[] = {"127.0.0.1", "::ffff:127.0.0.1", "two.test", "/tmp/socket"};
+    const struct guard strict = {0};
     struct fault fault;
     int port = 0, fd = listen_at("127.0.0.1", &port, 8);
     (void)state;
 
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         fault = (struct fault){0};
-        assert_int_equal(dial_guarded(hosts[i], port, clock_mono_ms() + 5000, &fault), -1);
+        assert_int_equal(dial_guarded(hosts[i], port, &strict, clock_mono_ms() + 5000, &fault), -1);
         assert_int_equal(fault.class, FAULT_DENIED);
         assert_non_null(strstr(fault.text, "the address is refused: "));
     }
     fcntl(fd, F_SETFL, O_NONBLOCK);
     assert_int_equal(accept(fd, NULL, NULL), -1); /* nobody came */
-    assert_int_equal(dial_guarded("missing.test", port, clock_mono_ms() + 5000, &fault), -1);
+    assert_int_equal(dial_guarded("missing.test", port, &strict, clock_mono_ms() + 5000, &fault), -1);
     assert_int_equal(fault.class, FAULT_UNAVAILABLE);
     close(fd);
+}
+
+static void the_operators_lists_choose_among_the_addresses_of_a_name(void **state)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+    const struct guard guard = {false, lists}, open = {true, lists};
+    struct fault fault = {0};
+    int port = 0, first = listen_at("127.0.0.2", &port, 8), second = listen_at("127.0.0.1", &port, 8), fd;
+    char network[40];
+    (void)state;
+
+    fcntl(first, F_SETFL, O_NONBLOCK);
+    snprintf(network, sizeof network, "127.0.0.1:%d", port);
+    assert_int_equal(guard_lists_add(lists, GUARD_ALLOW, network, &fault), 0);
+    assert_true((fd = dial_guarded("two.test", port, &guard, clock_mono_ms() + 5000, &fault)) >= 0);
+    assert_int_equal(accept(first, NULL, NULL), -1); /* it was passed over */
+    close(fd);
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, network, &fault), 0);
+    assert_int_equal(dial_guarded("two.test", port, &guard, clock_mono_ms() + 5000, &fault), -1);
+    assert_int_equal(fault.class, FAULT_DENIED);
+    assert_int_equal(dial_guarded("127.0.0.1", port, &open, clock_mono_ms() + 5000, &fault), -1);
+    assert_non_null(strstr(fault.text, "denied by networks.json (127.0.0.1:"));
+    assert_true((fd = dial_guarded("two.test", port, &open, clock_mono_ms() + 5000, &fault)) >= 0);
+    close(fd);
+    guard_lists_unref(lists);
+    close(first);
+    close(second);
 }
 
 static void each_address_of_a_name_has_its_turn(void **state)
@@ -181,6 +209,7 @@ int main(void)
         cmocka_unit_test(a_connection_that_is_not_answered_has_a_deadline),
         cmocka_unit_test(each_address_of_a_name_has_its_turn),
         cmocka_unit_test(the_guard_sees_each_address),
+        cmocka_unit_test(the_operators_lists_choose_among_the_addresses_of_a_name),
     };
 
     sem_init(&go_on, 0, 0);

@@ -21,8 +21,8 @@
 #include "xalloc.h"
 
 #define NAME "/in/acme/0190b2c4-0000-7000-8000-000000000001.json"
-#define TEMPORARY                                                                                            \
-    "/in/acme/.0190b2c4-0000-7000-8000-000000000001.json.0190b2c4-0000-7000-8000-000000000001.tmp"
+#define TEMPORARY "/in/acme/.0190b2c4-0000-7000-8000-000000000001.1.tmp"
+#define SECOND_TEMPORARY "/in/acme/.0190b2c4-0000-7000-8000-000000000001.2.tmp"
 #define LINE(op, path) op " " path " user=dist\n"
 
 static char folder[] = "/tmp/dist-hdfs-XXXXXX";
@@ -108,7 +108,8 @@ static void a_file_is_written_under_a_temporary_name_and_renamed(void **state)
     assert_content(NAME, "{\"a\":1}");
     assert_content(TEMPORARY, NULL);
     assert_string_equal(namenode.log.data,
-                        LINE("CREATE", TEMPORARY) LINE("DATA CREATE", TEMPORARY) LINE("RENAME", TEMPORARY));
+                        LINE("CREATE", TEMPORARY) LINE("DATA CREATE", TEMPORARY) LINE("RENAME", TEMPORARY)
+                            LINE("GETFILESTATUS", NAME));
     assert_int_equal(stat(local, &stat_), 0);
     assert_int_equal(stat_.st_mode & 0777, 0640);
     free(local);
@@ -119,14 +120,106 @@ static void a_later_attempt_looks_first_and_writes_what_is_not_there(void **stat
     struct attempts *attempts = *state;
 
     attempts->attempt.number = 2;
-    put_file(TEMPORARY, "half of an earlier attempt, and more than that");
+    put_file(TEMPORARY, "half of an earlier attempt");
+    put_file(SECOND_TEMPORARY, "half of this one before it was killed, and more than that");
     attempts_expect(attempts, OUTCOME_DELIVERED, "written");
     assert_content(NAME, "{\"a\":1}");
-    assert_memory_equal(namenode.log.data, LINE("GETFILESTATUS", NAME), strlen(LINE("GETFILESTATUS", NAME)));
+    assert_content(TEMPORARY, NULL);
+    assert_content(SECOND_TEMPORARY, NULL);
+    assert_string_equal(namenode.log.data,
+                        LINE("GETFILESTATUS", NAME) LINE("CREATE", SECOND_TEMPORARY)
+                            LINE("DATA CREATE", SECOND_TEMPORARY) LINE("RENAME", SECOND_TEMPORARY)
+                                LINE("GETFILESTATUS", NAME) LINE("DELETE", TEMPORARY));
     buf_clear(&namenode.log);
     attempts_expect(attempts, OUTCOME_DELIVERED, "there_already");
     assert_string_equal(namenode.log.data,
-                        LINE("GETFILESTATUS", NAME) LINE("OPEN", NAME) LINE("DATA OPEN", NAME));
+                        LINE("GETFILESTATUS", NAME) LINE("OPEN", NAME) LINE("DATA OPEN", NAME)
+                            LINE("DELETE", TEMPORARY));
+}
+
+/* Of a hundred attempts no more than the last ones are looked after, and none where nobody answers. */
+static void what_earlier_attempts_left_is_deleted_in_the_time_there_is(void **state)
+{
+    struct attempts *attempts = *state;
+    size_t deletes = 0;
+
+    attempts->attempt.number = 100;
+    attempts_expect(attempts, OUTCOME_DELIVERED, "written");
+    for (const char *at = namenode.log.data; (at = strstr(at, "DELETE ")); at++)
+        deletes++;
+    assert_int_equal(deletes, 9);
+    fail_at("DELETE", 0, NULL);
+    namenode.hang = true;
+    destination->timeout_ms = 1000;
+    buf_clear(&namenode.log);
+    attempts_expect(attempts, OUTCOME_DELIVERED, "there_already");
+    assert_null(strstr(strstr(namenode.log.data, "DELETE ") + 1, "DELETE "));
+}
+
+/* A folder of the file's name: the file system moves the temporary file into it, and says yes. */
+static void a_file_that_was_moved_into_a_folder_is_no_success_and_is_deleted(void **state)
+{
+    struct attempts *attempts = *state;
+    char *command = xasprintf("mkdir -p %s" NAME "/mine", folder);
+    char *empty = xasprintf("rmdir %s" NAME "/mine && rmdir %s" NAME, folder, folder);
+
+    assert_int_equal(system(command), 0);
+    attempts_expect(attempts, OUTCOME_REJECTED, "exists");
+    assert_string_equal(attempts->outcome.text, "a folder or link of 0 bytes is there");
+    assert_non_null(strstr(namenode.log.data, LINE("RENAME", TEMPORARY)));
+    put_file(NAME "/.0190b2c4-0000-7000-8000-000000000001.1.tmp", "of an attempt that was killed there");
+    attempts->attempt.number = 2;
+    attempts_expect(attempts, OUTCOME_REJECTED, "exists");
+    assert_int_equal(system(empty), 0); /* nothing else is in it */
+    assert_content(TEMPORARY, NULL);
+    free(command);
+    free(empty);
+}
+
+static void what_the_name_is_then_decides(void **state)
+{
+    static const struct {
+        const char *status;
+        int http;
+        enum outcome_kind kind;
+        const char *reason;
+    } cases[] = {
+        {"{\"FileStatus\":{\"type\":\"FILE\",\"length\":3}}", 200, OUTCOME_DEFERRED, "broken"},
+        {"{}", 200, OUTCOME_DEFERRED, "broken"},
+        {"", 500, OUTCOME_DEFERRED, "http_5xx"},
+        /* It was there, since the renaming says so, and somebody has taken it. */
+        {"{\"RemoteException\":{\"exception\":\"FileNotFoundException\"}}", 404, OUTCOME_DELIVERED, "written"},
+    };
+    struct attempts *attempts = *state;
+    char *local = xasprintf("%s%s", folder, NAME);
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fail_at("GETFILESTATUS", cases[i].http, NULL);
+        namenode.body = cases[i].status;
+        attempts_expect(attempts, cases[i].kind, cases[i].reason);
+        assert_int_equal(unlink(local), 0); /* it is not taken away by what is not sure */
+    }
+    free(local);
+}
+
+static void a_name_may_be_as_long_as_the_file_system_allows(void **state)
+{
+    struct attempts *attempts = *state;
+    char name[257];
+
+    for (int size = 255; size <= 256; size++) {
+        memset(name, 'n', sizeof name);
+        name[size] = '\0';
+        struct destination *to = attempts_destination(
+            "{'protocol':'HDFS','endpoint':'http://127.0.0.1:%d','user':'dist','path':'/in/%s'}",
+            namenode_port(&namenode), name);
+        attempts->attempt.destination = to;
+        attempts_expect(attempts, size == 255 ? OUTCOME_DELIVERED : OUTCOME_REJECTED,
+                        size == 255 ? "written" : "PathComponentTooLongException");
+        destination_unref(to);
+    }
+    assert_non_null(strstr(attempts->outcome.text, "The maximum path component name limit"));
+    assert_content("/in/.0190b2c4-0000-7000-8000-000000000001.1.tmp", NULL);
 }
 
 static void a_file_that_is_there_is_ours_by_its_bytes_and_never_replaced(void **state)
@@ -167,6 +260,24 @@ static void empty_bodies_and_folders_in_the_way(void **state)
     assert_non_null(strstr(attempts->outcome.text, "folder"));
     assert_content(TEMPORARY, NULL);
     free(path);
+}
+
+/* The setting is for what is on the internet; a cluster that is behind a proxy names it. */
+static void the_cluster_is_reached_through_a_proxy_only_where_the_form_names_one(void **state)
+{
+    struct attempts *attempts = *state;
+    char *proxy = xasprintf("http://127.0.0.1:%d", namenode_port(&namenode));
+    struct destination *far = attempts_destination(
+        "{'protocol':'HDFS','endpoint':'http://cluster.invalid','path':'/x','proxy':'%s'}", proxy);
+
+    attempts->context.proxy = (char *)"http://127.0.0.1:1";
+    attempts_expect(attempts, OUTCOME_DELIVERED, "written");
+    attempts->attempt.destination = far;
+    attempts_try(attempts);
+    assert_non_null(strstr(namenode.log.data, "CREATE ? user=-\n")); /* a whole URL, which it does not know */
+    attempts->context.proxy = NULL;
+    destination_unref(far);
+    free(proxy);
 }
 
 static void every_exception_of_the_table_is_judged_by_its_row(void **state)
@@ -295,6 +406,14 @@ static void targets_of_redirects_are_looked_at(void **state)
         {"http://n", "http://u:p@d/webhdfs/v1/a", "a user"},
         {"http://n", "http:///webhdfs/v1/a", "no host"},
         {"http://n", "http://d/admin?x=/webhdfs/v1/a", "no path of WebHDFS"},
+        {"http://n", "http://d/admin#/webhdfs/v1/a", "fragment"},
+        {"http://n", "http://d/webhdfs/v1/a?op=CREATE#x", "fragment"},
+        {"http://n", "http://d#/webhdfs/v1/a", "fragment"},
+        {"http://n", "http://d/webhdfs/v1/../../admin", "dot segment"},
+        {"http://n", "http://d/webhdfs/v1/..", "dot segment"},
+        {"http://n", "http://d/webhdfs/v1/%2e%2E/%2e./admin?op=CREATE", "dot segment"},
+        {"http://n", "http://d/./webhdfs/v1/a", "dot segment"},
+        {"http://n", "http://d/webhdfs/v1/a/.b/..c/d..?x=/../y", NULL},
         {"http://n", "http://d/webhdfs/v1/a b", "no URL"},
         {"http://n", "http://d\\@e/webhdfs/v1/a", "no URL"},
     };
@@ -385,8 +504,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_file_is_written_under_a_temporary_name_and_renamed),
         TEST(a_later_attempt_looks_first_and_writes_what_is_not_there),
+        TEST(what_earlier_attempts_left_is_deleted_in_the_time_there_is),
+        TEST(a_file_that_was_moved_into_a_folder_is_no_success_and_is_deleted),
+        TEST(what_the_name_is_then_decides),
+        TEST(a_name_may_be_as_long_as_the_file_system_allows),
         TEST(a_file_that_is_there_is_ours_by_its_bytes_and_never_replaced),
         TEST(empty_bodies_and_folders_in_the_way),
+        TEST(the_cluster_is_reached_through_a_proxy_only_where_the_form_names_one),
         TEST(every_exception_of_the_table_is_judged_by_its_row),
         TEST(a_failure_at_any_step_is_deferred_and_leaves_no_temporary_file),
         TEST(answers_that_make_no_sense_are_no_success),

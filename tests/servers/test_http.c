@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -40,6 +41,9 @@ static const struct {
     {"absent.test", NULL},
 };
 
+static int
+    changes; /* how often "changes.test" was looked up: the first time it is 127.0.0.1, then 127.0.0.2 */
+
 int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **result)
 {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
@@ -48,6 +52,12 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
     if (name && strcmp(name, "hung.test") == 0) {
         sleep(2);
         return EAI_AGAIN;
+    }
+    if (name && strcmp(name, "changes.test") == 0)
+        return real(changes++ ? "127.0.0.2" : "127.0.0.1", service, hints, result);
+    if (name && strcmp(name, "several.test") == 0) { /* 127.0.0.2 and 127.0.0.1, where nobody and we listen */
+        int error = real("127.0.0.2", service, hints, result);
+        return error ? error : real("127.0.0.1", service, hints, &(*result)->ai_next);
     }
     for (size_t i = 0; name && i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i].name) == 0)
@@ -184,8 +194,11 @@ static enum http_result ask(const struct http_request *request)
 
 static struct http_request request_of(const char *method, const char *url)
 {
-    return (struct http_request){
-        .method = method, .url = url, .timeout_ms = 5000, .allow_private = true, .max_response = 20000};
+    return (struct http_request){.method = method,
+                                 .url = url,
+                                 .timeout_ms = 5000,
+                                 .guard = {.allow_private = true},
+                                 .max_response = 20000};
 }
 
 static char *url_of(const char *path)
@@ -424,6 +437,18 @@ static void each_method_is_sent_with_and_without_a_body(void **state)
         free(path);
         free(url);
     }
+}
+
+/* Who signed a path, or looked at it, must find it as it was. */
+static void a_path_is_sent_as_it_is(void **state)
+{
+    (void)state;
+    assert_int_equal(ask_path("POST", "/in/dots/../as/./is", 5000), HTTP_ANSWERED);
+    json_t *records = recorded("/in/dots/");
+    assert_int_equal(json_array_size(records), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(records, 0), "path")),
+                        "/in/dots/../as/./is");
+    json_decref(records);
 }
 
 static void a_bad_request_is_not_sent(void **state)
@@ -730,7 +755,7 @@ static void private_addresses_are_refused_in_every_form(void **state)
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
         char *url = xasprintf("http://%s:%d/in/guarded", hosts[i], port);
         struct http_request request = request_of("POST", url);
-        request.allow_private = false;
+        request.guard.allow_private = false;
         enum http_result result = ask(&request);
         if (result != HTTP_REFUSED_ADDRESS)
             fail_msg("%s: result %d: %s", url, (int)result, reply.response.text);
@@ -749,11 +774,142 @@ static void a_connection_that_may_be_private_is_not_lent_to_a_request_that_may_n
 
     (void)state;
     assert_int_equal(ask(&request), HTTP_ANSWERED);
-    request.allow_private = false;
+    request.guard.allow_private = false;
     assert_int_equal(ask(&request), HTTP_REFUSED_ADDRESS);
-    request.allow_private = true;
+    request.guard.allow_private = true;
     assert_int_equal(ask(&request), HTTP_ANSWERED);
     assert_true(reply.response.reused);
+    free(url);
+}
+
+static struct guard_lists *lists_of(enum guard_list list, const char *network)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+
+    assert_int_equal(guard_lists_add(lists, list, network, NULL), 0);
+    return lists;
+}
+
+static void the_operators_lists_hold_for_every_address(void **state)
+{
+    static const struct {
+        enum guard_list list;
+        const char *network, *host;
+        bool allow_private;
+        enum http_result result;
+    } cases[] = {
+        {GUARD_ALLOW, "127.0.0.1", "127.0.0.1", false, HTTP_ANSWERED},
+        {GUARD_ALLOW, "127.0.0.1", "2130706433", false, HTTP_ANSWERED},
+        {GUARD_ALLOW, "127.0.0.1", "127.0.0.2", false, HTTP_REFUSED_ADDRESS},
+        {GUARD_ALLOW, "127.0.0.1", "several.test", false, HTTP_ANSWERED}, /* the other one is passed over */
+        {GUARD_ALLOW, "127.0.0.1:1", "127.0.0.1", false, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "127.0.0.1", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "rebound.test", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "[::ffff:127.0.0.1]", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.1", "mapped.test", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_DENY, "127.0.0.2", "several.test", true, HTTP_ANSWERED},
+        {GUARD_DENY, "127.0.0.1:1", "127.0.0.1", true, HTTP_ANSWERED},
+        {GUARD_ONLY, "127.0.0.2", "127.0.0.1", true, HTTP_REFUSED_ADDRESS},
+        {GUARD_ONLY, "127.0.0.0/8", "127.0.0.1", true, HTTP_ANSWERED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *url = xasprintf("http://%s:%d/in/lists", cases[i].host, port);
+        struct http_request request = request_of("POST", url);
+        struct guard_lists *lists = lists_of(cases[i].list, cases[i].network);
+        request.guard = (struct guard){cases[i].allow_private, lists};
+        enum http_result result = ask(&request);
+        if (result != cases[i].result)
+            fail_msg("case %zu: result %d: %s", i, (int)result, reply.response.text);
+        guard_lists_unref(lists);
+        free(url);
+    }
+    json_t *records = recorded("/in/lists");
+    assert_int_equal(json_array_size(records), 6);
+    json_decref(records);
+}
+
+static void a_name_that_changes_is_judged_by_what_it_is_now(void **state)
+{
+    char *url = xasprintf("http://changes.test:%d/in/changes", port);
+    struct http_request request = request_of("POST", url);
+    struct guard_lists *lists = lists_of(GUARD_DENY, "127.0.0.2");
+
+    request.guard.lists = lists;
+    changes = 0;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    free_client(state); /* and what it remembers of names */
+    assert_int_equal(make_client(state), 0);
+    assert_int_equal(ask(&request), HTTP_REFUSED_ADDRESS);
+    assert_int_equal(changes, 2);
+    guard_lists_unref(lists);
+    free(url);
+}
+
+/* Each request has the guard of its own delivery, whoever opened the connection. */
+static void check_not_lent(enum http_version version, const char *url, const struct guard *may,
+                           const struct guard *may_not)
+{
+    struct http_request request = request_of("POST", url);
+
+    request.version = version;
+    request.guard = *may;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_true(reply.response.reused);
+    request.guard = *may_not;
+    assert_int_equal(ask(&request), HTTP_REFUSED_ADDRESS);
+    assert_non_null(strstr(reply.response.text, "the address is refused: "));
+    request.guard = *may;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+}
+
+static void a_kept_connection_is_lent_to_nobody_whose_guard_refuses_it(void **state)
+{
+    struct guard_lists *allow = lists_of(GUARD_ALLOW, "127.0.0.0/8"),
+                       *deny = lists_of(GUARD_DENY, "127.0.0.1");
+    char *url = url_of("/in/unlent");
+
+    (void)state;
+    check_not_lent(HTTP_VERSION_AUTO, url, &(struct guard){false, allow}, &(struct guard){false, NULL});
+    check_not_lent(HTTP_VERSION_AUTO, url, &(struct guard){false, allow}, &(struct guard){false, deny});
+    check_not_lent(HTTP_VERSION_AUTO, url, &(struct guard){true, NULL}, &(struct guard){true, deny});
+    json_t *records = recorded("/in/unlent");
+    assert_int_equal(json_array_size(records), 9);
+    json_decref(records);
+    guard_lists_unref(allow);
+    guard_lists_unref(deny);
+    free(url);
+}
+
+static void who_may_not_have_a_kept_connection_gets_one_of_its_own(void **state)
+{
+    struct guard_lists *allow = lists_of(GUARD_ALLOW, "127.0.0.0/8"),
+                       *other = lists_of(GUARD_ALLOW, "127.0.0.1");
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    char *url = xasprintf("http://several.test:%d/in/own", port);
+    struct http_request request = request_of("POST", url);
+    struct canned canned = {.answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", .then = THEN_HOLD};
+
+    (void)state;
+    address.sin_addr.s_addr = htonl(0x7F000002);
+    canned.listener = evconnlistener_new_bind(base, on_peer, &canned, LEV_OPT_CLOSE_ON_FREE, 4,
+                                              (struct sockaddr *)&address, sizeof address);
+    assert_non_null(canned.listener);
+    request.guard.allow_private = false;
+    request.guard.lists = allow;
+    assert_int_equal(ask(&request), HTTP_ANSWERED); /* by 127.0.0.2, which is first */
+    assert_int_equal(canned.requests, 1);
+    request.guard.lists = other;
+    assert_int_equal(ask(&request), HTTP_ANSWERED); /* by 127.0.0.1 */
+    assert_int_equal(canned.requests, 1);
+    json_t *records = recorded("/in/own");
+    assert_int_equal(json_array_size(records), 1);
+    json_decref(records);
+    evconnlistener_free(canned.listener);
+    guard_lists_unref(allow);
+    guard_lists_unref(other);
     free(url);
 }
 
@@ -784,6 +940,26 @@ static void no_proxy_is_taken_from_the_environment(void **state)
     unsetenv("http_proxy");
     unsetenv("ALL_PROXY");
     assert_int_equal(result, HTTP_ANSWERED);
+}
+
+static void the_environment_takes_no_proxy_away(void **state)
+{
+    char *proxy = url_of("");
+    struct http_request request = request_of("GET", "http://never.invalid/in/proxied");
+
+    (void)state;
+    request.proxy = proxy;
+    request.guard.allow_private = false;
+    setenv("no_proxy", "*", 1);
+    setenv("NO_PROXY", "*", 1);
+    enum http_result proxied = ask(&request);
+    request.url = "http://rebound.test/"; /* what nobody but the proxy may look up */
+    enum http_result guarded = ask(&request);
+    unsetenv("no_proxy");
+    unsetenv("NO_PROXY");
+    assert_int_equal(proxied, HTTP_ANSWERED);
+    assert_int_equal(guarded, HTTP_ANSWERED);
+    free(proxy);
 }
 
 static void a_server_without_http2_fails_cleanly(void **state)
@@ -934,6 +1110,10 @@ static int start_http2(pid_t *server)
     char *cert = xasprintf("%s/server.crt", folder);
     struct buf text;
 
+    certificate_make(folder, &(struct certificate){.name = "ca"});
+    certificate_make(folder,
+                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
+    unlink(port_file); /* of another one */
     buf_init(&text, 100);
     *server = fork();
     if (*server == 0) {
@@ -958,13 +1138,10 @@ static void over_tls_requests_side_by_side_share_one_connection(void **state)
     static struct reply replies[TOGETHER];
     char *ca = xasprintf("%s/ca.crt", folder);
     struct http_request request = request_of("POST", NULL);
-    int64_t began_ms = clock_mono_ms();
+    int64_t began_ms;
     pid_t server;
 
     (void)state;
-    certificate_make(folder, &(struct certificate){.name = "ca"});
-    certificate_make(folder,
-                     &(struct certificate){.name = "server", .issuer = "ca", .names = "IP:127.0.0.1"});
     char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server));
     request.url = url;
     request.ca_file = ca;
@@ -987,6 +1164,58 @@ static void over_tls_requests_side_by_side_share_one_connection(void **state)
     waitpid(server, NULL, 0);
     free(url);
     free(ca);
+}
+
+static void a_shared_connection_that_did_not_answer_is_not_used_again(void **state)
+{
+    char *ca = xasprintf("%s/ca.crt", folder);
+    struct http_request request = request_of("POST", NULL);
+    pid_t server;
+
+    (void)state;
+    char *url = xasprintf("https://127.0.0.1:%d/", start_http2(&server)), *hang = xasprintf("%shang", url);
+    request.ca_file = ca;
+    request.url = url;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body, "1 2.0");
+    request.url = hang;
+    request.timeout_ms = 300;
+    assert_int_equal(ask(&request), HTTP_TIMEOUT);
+    assert_true(strstr(reply.response.text, "no answer within 3") != NULL);
+    request.url = url;
+    request.timeout_ms = 5000;
+    assert_int_equal(ask(&request), HTTP_ANSWERED);
+    assert_string_equal(reply.body, "2 2.0");
+    kill(server, SIGKILL);
+    waitpid(server, NULL, 0);
+    free(hang);
+    free(url);
+    free(ca);
+}
+
+/* A host that went away is noticed by the kernel, whose answer to silence would be a quarter of an hour. */
+static void a_kept_connection_to_a_host_that_went_away_is_noticed(void **state)
+{
+    int found = 0;
+
+    (void)state;
+    assert_int_equal(ask_path("POST", "/in/alive", 5000), HTTP_ANSWERED);
+    for (int fd = 3; fd < 200; fd++) {
+        struct sockaddr_in peer = {0};
+        socklen_t size = sizeof peer, int_size = sizeof(int);
+        unsigned unacknowledged_ms = 0;
+        int keepalive = 0, idle_s = 0;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) < 0 || ntohs(peer.sin_port) != port)
+            continue;
+        found++;
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, &int_size), 0);
+        assert_in_range(unacknowledged_ms, 20000, 30000);
+        assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &keepalive, &int_size), 0);
+        assert_true(keepalive);
+        assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, &int_size), 0);
+        assert_in_range(idle_s, 1, 30);
+    }
+    assert_int_equal(found, 1);
 }
 
 static void a_connection_alone_sends_nothing(void **state)
@@ -1014,6 +1243,49 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     ++*(int *)arg;
+}
+
+/* Who waits for a connection that another makes, in the hope of HTTP/2, keeps to his own time. */
+static void a_server_that_never_speaks_tls_holds_each_for_its_own_time(void **state)
+{
+    static const int64_t timeouts_ms[] = {1500, 300, 600, 300};
+    enum { COUNT = sizeof timeouts_ms / sizeof *timeouts_ms };
+    static struct reply replies[COUNT];
+    struct canned canned = {.answer = ""};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xasprintf("https%s", strchr(canned.url, ':'));
+    struct http_request request = request_of("POST", url);
+    for (size_t i = 0; i < COUNT; i++) {
+        replies[i] = (struct reply){0};
+        request.timeout_ms = timeouts_ms[i];
+        http_start(http, &request, on_done, &replies[i]);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        wait_for(&replies[i].done);
+        assert_int_equal(replies[i].response.result, HTTP_TIMEOUT);
+        assert_in_range(replies[i].response.elapsed_ms, timeouts_ms[i] - 5, timeouts_ms[i] + 250);
+        assert_non_null(strstr(replies[i].response.text, "no connection within "));
+        free(replies[i].body);
+    }
+    canned_close(&canned);
+    free(url);
+}
+
+static void a_connection_is_made_within_its_own_time(void **state)
+{
+    struct canned canned = {.answer = ""};
+
+    (void)state;
+    canned_open(&canned);
+    char *url = xasprintf("https%s", strchr(canned.url, ':'));
+    struct http_request request = request_of("POST", url);
+    request.timeout_ms = 60000;
+    assert_int_equal(ask(&request), HTTP_TIMEOUT);
+    assert_in_range(reply.response.elapsed_ms, HTTP_CONNECT_MAX_MS - 5, HTTP_CONNECT_MAX_MS + 2000);
+    canned_close(&canned);
+    free(url);
 }
 
 static void a_hung_look_up_holds_neither_the_deadline_nor_the_loop(void **state)
@@ -1113,6 +1385,7 @@ int main(void)
         TEST(a_binary_body_arrives_byte_for_byte),
         TEST(only_the_headers_that_belong_there_are_sent),
         TEST(each_method_is_sent_with_and_without_a_body),
+        TEST(a_path_is_sent_as_it_is),
         TEST(a_bad_request_is_not_sent),
         TEST(a_hundred_requests_use_one_connection),
         TEST(requests_side_by_side_all_end),
@@ -1124,14 +1397,23 @@ int main(void)
         TEST(strange_answers_are_judged_by_their_final_status),
         TEST(private_addresses_are_refused_in_every_form),
         TEST(a_connection_that_may_be_private_is_not_lent_to_a_request_that_may_not),
+        TEST(the_operators_lists_hold_for_every_address),
+        TEST(a_name_that_changes_is_judged_by_what_it_is_now),
+        TEST(a_kept_connection_is_lent_to_nobody_whose_guard_refuses_it),
+        TEST(who_may_not_have_a_kept_connection_gets_one_of_its_own),
         TEST(what_cannot_be_connected_says_so),
         TEST(no_proxy_is_taken_from_the_environment),
+        TEST(the_environment_takes_no_proxy_away),
         TEST(a_server_without_http2_fails_cleanly),
         TEST(tls_to_a_server_that_has_none_is_a_tls_failure),
         TEST(an_untrusted_certificate_is_a_tls_failure),
         TEST(files_say_whom_to_trust_and_who_we_are),
         TEST(over_tls_requests_side_by_side_share_one_connection),
+        TEST(a_shared_connection_that_did_not_answer_is_not_used_again),
+        TEST(a_kept_connection_to_a_host_that_went_away_is_noticed),
         TEST(a_connection_alone_sends_nothing),
+        TEST(a_server_that_never_speaks_tls_holds_each_for_its_own_time),
+        TEST(a_connection_is_made_within_its_own_time),
         TEST(a_hung_look_up_holds_neither_the_deadline_nor_the_loop),
         TEST(a_cancelled_request_is_silent),
         TEST(done_may_cancel_another_request),

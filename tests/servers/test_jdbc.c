@@ -464,6 +464,38 @@ static void a_bad_row_rejects_its_own_delivery_alone(void **state)
     destination_unref(destination);
 }
 
+static void a_row_that_an_operator_has_to_mend_holds_up_no_other(void **state)
+{
+    enum { MANY = 60 };
+    static struct result results[MANY];
+    static const struct {
+        const char *body, *state;
+    } bad[] = {{"{\"g\": 1}", "428C9"}, {"{\"n\": 7}", "XX000"}, {"{\"n\": 8}", "57014"}};
+    struct destination *destination = destination_of(",'table':'half','timeout':4");
+    int64_t began_ms = clock_mono_ms();
+
+    (void)state;
+    run("CREATE TABLE half (n integer, g integer GENERATED ALWAYS AS IDENTITY); "
+        "CREATE FUNCTION half() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.n = 7 THEN RAISE 'no' USING ERRCODE = 'XX000'; END IF; "
+        "IF NEW.n = 8 THEN PERFORM pg_sleep(60); END IF; RETURN NEW; END $$; "
+        "CREATE TRIGGER half BEFORE INSERT ON half FOR EACH ROW EXECUTE FUNCTION half()");
+    for (int i = 0; i < MANY; i++) {
+        const char *body = i % 25 == 9 ? bad[i / 25].body : "{\"n\": 1}";
+        begin(destination, "m", body, strlen(body), &results[i]);
+    }
+    finish();
+    for (int i = 0; i < MANY; i++) {
+        if (i % 25 == 9)
+            assert_outcome(&results[i], OUTCOME_DEFERRED, results[i].reason, bad[i / 25].state);
+        else
+            assert_outcome(&results[i], OUTCOME_DELIVERED, "written", "");
+    }
+    assert_int_equal(number("SELECT count(*) FROM half"), MANY - 3);
+    assert_true(clock_mono_ms() - began_ms < 4000);
+    destination_unref(destination);
+}
+
 static void what_waits_together_is_written_together(void **state)
 {
     enum { MANY = 100 };
@@ -777,12 +809,32 @@ static void a_private_address_is_refused_before_it_is_connected_to(void **state)
     (void)state;
     context.allow_private = false;
     struct result result = attempt_at(url, "");
-    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "127.0.0.1 is loopback");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "127.0.0.1 is refused: loopback");
     assert_true(result.local);
     result = attempt_at("postgresql://[::ffff:127.0.0.1]:1,localhost:1/d", "");
     assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "loopback");
     result = attempt_at(url, ",'allow_private':true");
     assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    free(url);
+}
+
+static void the_operators_lists_hold_with_their_ports(void **state)
+{
+    struct guard_lists *lists = guard_lists_new(NULL);
+    char *url = tcp_url(""), *network = xasprintf("127.0.0.1:%d", server.port);
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, network, NULL), 0);
+    context.networks = lists;
+    struct result result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_REJECTED, "refused_address", "denied by networks.json (127.0.0.1:");
+    result = attempt_at("postgresql://127.0.0.1:1/d", "");
+    assert_outcome(&result, OUTCOME_DEFERRED, "connect", "Connection refused");
+    context.networks = NULL;
+    result = attempt_at(url, "");
+    assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    guard_lists_unref(lists);
+    free(network);
     free(url);
 }
 
@@ -873,7 +925,8 @@ static void a_deadlock_is_tried_again_at_once(void **state)
     begin(destination, "m1", body, strlen(body), &result);
     while (number("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") == 0)
         event_base_loop(base, EVLOOP_NONBLOCK);
-    assert_int_equal(pg_script(other, "INSERT INTO crossed VALUES ('a')", NULL), 0);
+    /* Of a table's lock the first to wait is the next: the second try cannot be in front of it. */
+    assert_int_equal(pg_script(other, "LOCK TABLE crossed IN SHARE ROW EXCLUSIVE MODE", NULL), 0);
     assert_int_equal(pg_commit(other, NULL), 0);
     finish();
     assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
@@ -984,6 +1037,7 @@ int main(void)
         TEST(a_body_that_is_no_rows_is_rejected),
         TEST(a_second_attempt_writes_nothing_twice),
         TEST(a_bad_row_rejects_its_own_delivery_alone),
+        TEST(a_row_that_an_operator_has_to_mend_holds_up_no_other),
         TEST(what_waits_together_is_written_together),
         TEST(a_transaction_is_as_the_form_has_it),
         TEST(a_constraint_that_waits_for_commit_rejects_its_own_delivery_alone),
@@ -994,6 +1048,7 @@ int main(void)
         TEST(a_wrong_password_is_deferred_and_shown_nowhere),
         TEST(only_a_trusted_server_is_spoken_to),
         TEST(a_private_address_is_refused_before_it_is_connected_to),
+        TEST(the_operators_lists_hold_with_their_ports),
         TEST(the_first_host_that_takes_rows_is_taken),
         TEST(a_table_that_is_locked_ends_by_the_deadline),
         TEST(a_server_that_says_nothing_ends_by_the_deadline),

@@ -45,6 +45,7 @@ static struct evconnlistener *listener;
 static int port;
 static struct bufferevent *peers[64];
 static size_t peer_count;
+static struct bufferevent *hung; /* the last peer that got no answer */
 
 static struct script *script_for(const char *request)
 {
@@ -55,6 +56,14 @@ static struct script *script_for(const char *request)
     return strncmp(request, "POST /token", 11) == 0 ? &token_script : &hook_script;
 }
 
+static void send_text(struct bufferevent *bev, const char *text)
+{
+    const char *body = strstr(text, "\r\n\r\n") + 4;
+
+    evbuffer_add_printf(bufferevent_get_output(bev), "%.*sContent-Length: %zu\r\n\r\n%s",
+                        (int)(body - text - 2), text, strlen(body), body);
+}
+
 static void answer(struct bufferevent *bev, const char *request)
 {
     struct script *script = script_for(request);
@@ -63,11 +72,10 @@ static void answer(struct bufferevent *bev, const char *request)
     script->asked++;
     free(script->last);
     script->last = xstrdup(request);
-    if (!text)
-        return;
-    const char *body = strstr(text, "\r\n\r\n") + 4;
-    evbuffer_add_printf(bufferevent_get_output(bev), "%.*sContent-Length: %zu\r\n\r\n%s",
-                        (int)(body - text - 2), text, strlen(body), body);
+    if (text)
+        send_text(bev, text);
+    else
+        hung = bev;
 }
 
 static void on_readable(struct bufferevent *bev, void *arg)
@@ -122,6 +130,7 @@ static int begin(void **state)
     if (!listener || getsockname(evconnlistener_get_fd(listener), (struct sockaddr *)&address, &size) < 0)
         return -1;
     port = ntohs(address.sin_port);
+    hung = NULL;
     token_script = script_of(TOKEN("first"));
     hook_script = script_of(OK);
     proxy_script = script_of(OK);
@@ -378,6 +387,60 @@ static void other_clients_and_scopes_have_other_tokens(void **state)
     assert_int_equal(token_script.asked, 4);
 }
 
+static void on_token(void *arg, const struct token_answer *answer)
+{
+    assert_non_null(answer->token);
+    *(bool *)arg = true;
+}
+
+static void get_token(const char *tenant, const char *scope)
+{
+    struct destination destination = guarded_by_tokens();
+    const struct token_request request = {.destination = &destination,
+                                          .secret = &client,
+                                          .guard = {.allow_private = true},
+                                          .deadline_ms = clock_mono_ms() + 10000};
+    bool done = false;
+
+    destination.tenant = (char *)tenant;
+    destination.scope = scope;
+    tokens_ask(context.tokens, &request, on_token, &done);
+    while (!done)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+/* Whoever asks for ever new scopes pushes out his own. */
+static void tokens_of_one_tenant_make_no_room_for_anothers(void **state)
+{
+    enum { OTHERS = 200 };
+    char name[40];
+
+    (void)state;
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(name, sizeof name, "tenant-%d", i);
+        get_token(name, "reports");
+    }
+    for (int i = 0; i < TOKENS_MAX; i++) {
+        snprintf(name, sizeof name, "scope-%d", i);
+        get_token("greedy", name);
+    }
+    size_t asked = token_script.asked;
+    for (int i = 0; i < OTHERS; i++) {
+        snprintf(name, sizeof name, "tenant-%d", i);
+        get_token(name, "reports");
+    }
+    assert_int_equal(token_script.asked, asked);
+    get_token("greedy", "scope-999"); /* of his own the oldest went */
+    assert_int_equal(token_script.asked, asked);
+    get_token("greedy", "scope-0");
+    assert_int_equal(token_script.asked, asked + 1);
+    /* One who has none yet gets the place of what was not used for longest, which is one of the greedy's. */
+    get_token("new", "reports");
+    assert_int_equal(token_script.asked, asked + 2);
+    get_token("tenant-0", "reports");
+    assert_int_equal(token_script.asked, asked + 2);
+}
+
 static void what_the_token_endpoint_says_wrongly_defers(void **state)
 {
     static const struct {
@@ -437,6 +500,28 @@ static void a_token_endpoint_that_hangs_ends_each_wait_by_its_deadline(void **st
     assert_string_equal(results[1].reason, "timeout");
     assert_in_range(clock_mono_ms() - began_ms, 990, 5000);
     assert_int_equal(token_script.asked, 1);
+}
+
+/* What the first one asked for comes when he has given up, and is there for all others. */
+static void a_shared_request_outlives_who_asked_first(void **state)
+{
+    struct destination destination = guarded_by_tokens(), hasty = guarded_by_tokens();
+    struct attempt attempt = attempt_of(&destination), soon = attempt_of(&hasty);
+
+    (void)state;
+    token_script = script_of(NULL);
+    hasty.timeout_ms = 200;
+    start(&soon, 0);
+    wait_for(1);
+    assert_string_equal(results[0].reason, "timeout");
+    start(&attempt, 1);
+    while (!hung)
+        event_base_loop(base, EVLOOP_ONCE);
+    send_text(hung, TOKEN("late"));
+    wait_for(2);
+    assert_int_equal(results[1].kind, OUTCOME_DELIVERED);
+    assert_int_equal(token_script.asked, 1);
+    assert_has(&hook_script, "Authorization: Bearer late\r\n");
 }
 
 static void cancelled_attempts_wait_for_no_token(void **state)
@@ -657,6 +742,7 @@ static void addresses_are_guarded_before_the_proxy_gets_them(void **state)
         "http://127.0.0.1/", "http://2130706433/",   "http://0x7f.1/",
         "http://[::1]/",     "https://10.0.0.1/",    "http://[::ffff:10.0.0.1]/",
         "http://localhost/", "http://x.LOCALHOST./", "http://169.254.169.254/latest",
+        "http://127.0.0.1./", "http://169.254.169.254../", "http://0x7f.1./",
     };
 
     (void)state;
@@ -671,6 +757,53 @@ static void addresses_are_guarded_before_the_proxy_gets_them(void **state)
     struct attempt attempt = attempt_of(&public);
     assert_delivers(&attempt);
     assert_int_equal(proxy_script.asked, 1);
+}
+
+static void the_operators_lists_are_asked_before_the_proxy_is(void **state)
+{
+    static const struct {
+        const char *url;
+        bool open;
+    } cases[] = {
+        {"http://8.8.8.8/", false},      {"http://134744072/", false}, {"http://[::ffff:8.8.8.8]/", false},
+        {"http://8.8.8.8:8080/", true},  {"http://10.1.2.3/", true},   {"http://10.1.2.3:81/", false},
+        {"http://never.invalid/", true}, /* which the proxy looks up */
+    };
+    struct guard_lists *lists = guard_lists_new(NULL);
+    int asked = 0;
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, "8.8.8.8:80", NULL), 0);
+    assert_int_equal(guard_lists_add(lists, GUARD_ALLOW, "10.1.0.0/16:80", NULL), 0);
+    context.allow_private = false;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct destination destination = through_proxy(cases[i].url);
+        struct attempt attempt = attempt_of(&destination);
+        attempt.networks = lists;
+        if (cases[i].open)
+            assert_delivers(&attempt);
+        else
+            assert_ends(&attempt, OUTCOME_REJECTED, "refused_address");
+        asked += cases[i].open;
+        assert_int_equal(proxy_script.asked, asked);
+    }
+    guard_lists_unref(lists);
+}
+
+static void what_is_refused_to_one_tenant_fails_no_other(void **state)
+{
+    struct destination destination = guarded_by_tokens();
+    struct attempt open = attempt_of(&destination), closed = attempt_of(&destination);
+    struct guard_lists *lists = guard_lists_new(NULL);
+
+    (void)state;
+    assert_int_equal(guard_lists_add(lists, GUARD_DENY, "127.0.0.0/8", NULL), 0);
+    closed.networks = lists;
+    assert_ends(&closed, OUTCOME_REJECTED, "refused_address");
+    assert_delivers(&open);
+    assert_ends(&closed, OUTCOME_REJECTED, "refused_address"); /* another's token is not its own */
+    assert_int_equal(token_script.asked, 1);
+    guard_lists_unref(lists);
 }
 
 static void tls_goes_through_the_proxy_as_a_tunnel(void **state)
@@ -740,9 +873,11 @@ int main(void)
         TEST(a_401_without_tokens_is_no_reason_to_ask_again),
         TEST(a_token_is_given_up_before_its_end),
         TEST(other_clients_and_scopes_have_other_tokens),
+        TEST(tokens_of_one_tenant_make_no_room_for_anothers),
         TEST(what_the_token_endpoint_says_wrongly_defers),
         TEST(a_busy_token_endpoint_says_when_to_come_back),
         TEST(a_token_endpoint_that_hangs_ends_each_wait_by_its_deadline),
+        TEST(a_shared_request_outlives_who_asked_first),
         TEST(cancelled_attempts_wait_for_no_token),
         TEST(the_token_endpoint_is_under_the_address_guard),
         TEST(a_token_endpoint_that_is_away_defers),
@@ -753,6 +888,8 @@ int main(void)
         TEST(attempts_of_a_distribution_are_in_one_trace),
         TEST(a_proxy_is_asked_for_a_name_that_nobody_looks_up_here),
         TEST(addresses_are_guarded_before_the_proxy_gets_them),
+        TEST(the_operators_lists_are_asked_before_the_proxy_is),
+        TEST(what_is_refused_to_one_tenant_fails_no_other),
         TEST(tls_goes_through_the_proxy_as_a_tunnel),
         TEST(a_proxy_that_is_away_defers),
         TEST(the_setting_holds_unless_the_destination_says_otherwise),

@@ -29,7 +29,7 @@ struct trick {
     int status;
     const char *code; /* of an error; NULL: no body */
     bool drop, hang;
-    const char *body;
+    const char *head, *body; /* lines with their ends */
 };
 
 static struct store {
@@ -60,6 +60,8 @@ static bool is_tricked(const char *line, struct trick *trick, struct little_answ
                  "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code><Message>it says so "
                  "wJalrXUtn</Message></Error>",
                  trick->code);
+    if (trick->head)
+        buf_adds(&answer->head, trick->head);
     if (trick->body)
         buf_adds(&answer->body, trick->body);
     return true;
@@ -252,6 +254,35 @@ static void encryption_and_session_tokens_are_sent_and_signed(void **state)
     assert_null(strcasestr(store.head, "x-amz-checksum"));
 }
 
+/* The proxy is the store's server, which sees whole URLs then. */
+static void the_store_is_reached_through_a_proxy(void **state)
+{
+    struct attempts *attempts = *state;
+    char *proxy = xasprintf("http://127.0.0.1:%d", little_http_port(store.server));
+    struct destination *far = attempts_destination("{'protocol':'S3','endpoint':'http://store.invalid','region':"
+                                                   "'eu-south-1','bucket':'reports','key':'k'}");
+    struct destination *direct = attempts_destination("{'protocol':'S3','endpoint':'http://store.invalid','region'"
+                                                      ":'eu-south-1','bucket':'reports','proxy':'direct'}");
+    struct destination *own = attempts_destination("{'protocol':'S3','endpoint':'http://store.invalid','region':"
+                                                   "'eu-south-1','bucket':'reports','key':'o','proxy':'%s'}",
+                                                   proxy);
+
+    attempts->attempt.destination = own;
+    attempts_expect(attempts, OUTCOME_DELIVERED, "http_2xx");
+    attempts->context.proxy = proxy;
+    attempts->attempt.destination = far;
+    attempts_expect(attempts, OUTCOME_DELIVERED, "http_2xx");
+    assert_string_equal(store.log.data, "PUT http://store.invalid/reports/o?\n"
+                                        "PUT http://store.invalid/reports/k?\n");
+    attempts->attempt.destination = direct;
+    attempts_expect(attempts, OUTCOME_DEFERRED, "connect");
+    attempts->context.proxy = NULL;
+    destination_unref(far);
+    destination_unref(direct);
+    destination_unref(own);
+    free(proxy);
+}
+
 static void every_error_code_of_the_table_is_judged_by_its_row(void **state)
 {
     struct attempts *attempts = *state;
@@ -369,6 +400,12 @@ static void an_upload_that_fails_anywhere_leaves_no_parts(void **state)
         {{.part = "POST /reports/big.json?uploadId", .status = 200, .body = "<CompleteMultip"},
          "broken",
          "the answer broke off"},
+        {{.part = "POST /reports/big.json?uploadId",
+          .status = 200,
+          .head = "ETag: \"e-2\"\r\n",
+          .body = "<CompleteMultip"},
+         "broken",
+         "the answer broke off"},
     };
     struct attempts *attempts = *state;
 
@@ -479,6 +516,7 @@ int main(void)
         TEST(the_body_is_put_under_its_key_with_its_headers),
         cmocka_unit_test_setup_teardown(encryption_and_session_tokens_are_sent_and_signed, setup_encrypted,
                                         teardown),
+        TEST(the_store_is_reached_through_a_proxy),
         TEST(every_error_code_of_the_table_is_judged_by_its_row),
         TEST(what_is_no_answer_is_told_apart),
         TEST(a_check_asks_for_the_bucket_and_changes_nothing),

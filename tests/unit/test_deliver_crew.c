@@ -44,7 +44,7 @@ static const struct outcome_table table = {"code", NULL, codes, events};
 
 static struct {
     atomic_int opens, closes, works, items, biggest, running, tended;
-    atomic_bool refuse, hang_in_open, stale;
+    atomic_bool refuse, hang_in_open, stale, holds;
     sem_t begun, go;
 } toy;
 
@@ -83,7 +83,7 @@ static int toy_tend(void *arg, struct fault *fault)
 {
     (void)arg;
     atomic_fetch_add(&toy.tended, 1);
-    return toy.stale ? fault_set(fault, FAULT_UNAVAILABLE, "closed") : 0;
+    return toy.stale ? fault_set(fault, FAULT_UNAVAILABLE, "closed") : toy.holds;
 }
 
 static void toy_close(void *arg)
@@ -207,15 +207,20 @@ static int teardown(void **state)
     return count_descriptors() == descriptors ? 0 : -1;
 }
 
-static struct destination *destination_of(const char *name, int timeout_ms)
+static struct destination *destination_by(const char *tenant, const char *name, int timeout_ms)
 {
     struct fault fault = {0};
     json_t *form = json_pack("{s:s, s:f}", "protocol", "null", "timeout", timeout_ms / 1000.0);
-    struct destination *destination = form_destination(name, form, NULL, "test", &fault);
+    struct destination *destination = form_destination(name, form, tenant, "test", &fault);
 
     json_decref(form);
     assert_non_null(destination);
     return destination;
+}
+
+static struct destination *destination_of(const char *name, int timeout_ms)
+{
+    return destination_by(NULL, name, timeout_ms);
 }
 
 struct result {
@@ -360,6 +365,28 @@ static void equal_forms_share_a_connection_and_a_changed_one_gets_its_own(void *
     destination_unref(changed);
 }
 
+static void a_connection_is_shared_only_where_the_guard_judges_alike(void **state)
+{
+    static const char *const networks[] = {NULL, "10.0.0.0/8", "10.0.0.0/8", "11.0.0.0/8", NULL};
+    static const int opens[] = {1, 2, 2, 3, 3};
+    struct destination *destination = destination_of("one", 20000);
+    struct result result;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof opens / sizeof *opens; i++) {
+        struct guard_lists *lists = networks[i] ? guard_lists_new(NULL) : NULL;
+        if (lists)
+            assert_int_equal(guard_lists_add(lists, GUARD_DENY, networks[i], NULL), 0);
+        context.networks = lists;
+        begin(destination, "yes", &result);
+        run_until(&result, 1);
+        assert_int_equal(toy.opens, opens[i]);
+        guard_lists_unref(lists);
+    }
+    context.networks = NULL;
+    destination_unref(destination);
+}
+
 static void a_refused_connection_is_the_outcome_of_all_that_wait(void **state)
 {
     struct secret secret = {.password = (char[]){"hunter2"}};
@@ -498,34 +525,143 @@ static void a_deadline_holds_while_the_connection_is_opened(void **state)
     destination_unref(destination);
 }
 
-static void a_library_that_does_not_come_back_holds_up_nobody(void **state)
+static void pass(int64_t since_ms, int ms)
+{
+    while (clock_mono_ms() - since_ms < ms)
+        usleep(10000);
+}
+
+static void a_library_that_does_not_come_back_costs_its_destination_the_thread(void **state)
 {
     struct destination *slow = destination_of("slow", 300), *good = destination_of("good", 20000);
-    struct result results[4], other;
+    struct result result, other;
+    int64_t since_ms;
     (void)state;
 
-    for (int i = 0; i < 2; i++) { /* as many threads as may hang */
-        begin(slow, "wait", &results[i]);
-        wait_begun();
-        run_until(&results[i], 1);
-        assert_string_equal(results[i].reason, "timeout");
-    }
-    begin(slow, "yes", &results[2]); /* gets no third one */
+    begin(slow, "wait", &result);
+    wait_begun();
+    run_until(&result, 1);
+    assert_string_equal(result.reason, "timeout");
+    since_ms = clock_mono_ms();
+    begin(slow, "yes", &result); /* it may end still */
     begin(good, "yes", &other);
     run_until(&other, 1);
     assert_string_equal(other.reason, "taken");
-    run_until(&results[2], 1);
-    assert_string_equal(results[2].reason, "timeout");
+    run_until(&result, 1);
+    assert_string_equal(result.reason, "timeout");
+    pass(since_ms, CREW_STUCK_MS + 10);
+    begin(slow, "yes", &result);
+    run_until(&result, 1);
+    assert_string_equal(result.reason, "timeout");
+    assert_non_null(strstr(result.text, "does not end"));
     sem_post(&toy.go);
-    sem_post(&toy.go);
-    begin(slow, "yes", &results[3]);
-    run_until(&results[3], 1); /* served when one of them has ended, or out of time */
-    do {
-        begin(slow, "yes", &results[3]);
-        run_until(&results[3], 1);
-    } while (strcmp(results[3].reason, "taken") != 0);
+    while (toy.closes < 1)
+        usleep(1000);
+    begin(good, "yes", &other);
+    run_until(&other, 1);
+    begin(slow, "yes", &result);
+    run_until(&result, 1);
+    assert_non_null(strstr(result.text, "did not end for long: none for it for"));
+    assert_int_equal(toy.opens, 2);
     destination_unref(slow);
     destination_unref(good);
+}
+
+/* Those of the operator get theirs for ever. */
+static void a_tenant_whose_threads_do_not_end_gets_no_more(void **state)
+{
+    struct destination *bad[CREW_STUCK_TENANT], *more = destination_by("a", "more", 300);
+    struct destination *others[] = {destination_by("b", "more", 300), destination_of("more", 300)};
+    struct result result;
+    (void)state;
+
+    for (size_t i = 0; i < CREW_STUCK_TENANT; i++) {
+        bad[i] = destination_by("a", i ? "one" : "two", 100);
+        begin(bad[i], "wait", &result);
+        wait_begun();
+        run_until(&result, 1);
+    }
+    pass(clock_mono_ms(), CREW_STUCK_MS + 10);
+    begin(more, "yes", &result);
+    run_until(&result, 1);
+    assert_string_equal(result.reason, "timeout");
+    assert_non_null(strstr(result.text, "of this tenant"));
+    for (size_t i = 0; i < 2; i++) {
+        begin(others[i], "yes", &result);
+        run_until(&result, 1);
+        assert_string_equal(result.reason, "taken");
+        destination_unref(others[i]);
+    }
+    for (size_t i = 0; i < CREW_STUCK_TENANT; i++) {
+        sem_post(&toy.go);
+        destination_unref(bad[i]);
+    }
+    destination_unref(more);
+}
+
+static void a_tenant_leaves_threads_to_others(void **state)
+{
+    enum { COUNT = CREW_THREADS + 6 };
+    static struct result results[COUNT];
+    struct destination *destinations[COUNT], *late = destination_by("a", "late", 200);
+    struct destination *other = destination_by("b", "one", 20000);
+    struct result result;
+    (void)state;
+
+    for (size_t i = 0; i < COUNT; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "d%zu", i);
+        destinations[i] = destination_by("a", name, 20000);
+        begin(destinations[i], "hang", &results[i]);
+    }
+    for (size_t i = 0; i < CREW_THREADS / 2; i++)
+        wait_begun();
+    begin(late, "yes", &result); /* has none, and is not the destination's fault */
+    run_until(&result, 1);
+    assert_string_equal(result.reason, "system");
+    begin(other, "yes", &result);
+    run_until(&result, 1);
+    assert_string_equal(result.reason, "taken");
+    assert_int_equal(toy.opens, CREW_THREADS / 2 + 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        assert_int_equal(results[i].done, 0);
+        crew_cancel(results[i].handle);
+        destination_unref(destinations[i]);
+    }
+    destination_unref(late);
+    destination_unref(other);
+}
+
+static void a_connection_that_knows_something_gives_way_last(void **state)
+{
+    enum { COUNT = CREW_THREADS };
+    struct destination *holder = destination_of("holder", 20000), *destinations[COUNT];
+    static struct result results[COUNT];
+    struct result result;
+    (void)state;
+
+    begin(holder, "yes", &result);
+    run_until(&result, 1);
+    pass(clock_mono_ms(), 1200);
+    toy.holds = true;
+    begin(holder, "yes", &result);
+    run_until(&result, 1);
+    assert_int_equal(toy.tended, 1);
+    toy.holds = false;
+    for (size_t i = 0; i < COUNT; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "d%zu", i);
+        destinations[i] = destination_of(name, 20000);
+        begin(destinations[i], "yes", &results[i]);
+    }
+    run_until(results, COUNT);
+    assert_true(toy.closes > 0);
+    begin(holder, "yes", &result);
+    run_until(&result, 1);
+    assert_int_equal(toy.opens, COUNT + 1);
+    for (size_t i = 0; i < COUNT; i++)
+        destination_unref(destinations[i]);
+    destination_unref(holder);
 }
 
 static void mail_behind_a_hanging_one_goes_to_another_thread(void **state)
@@ -577,8 +713,11 @@ static void a_cancel_before_during_and_after_the_work(void **state)
     crew_cancel(results[1].handle); /* in the mailbox */
     crew_cancel(results[0].handle); /* at work: its connection goes */
     sem_post(&toy.go);
-    begin(destination, "wait", &results[2]);
-    wait_begun();
+    begin(destination, "wait", &results[2]); /* begins when the loop has seen the end of the first thread */
+    for (int64_t until_ms = clock_mono_ms() + LIMIT_S * 1000; sem_trywait(&toy.begun) < 0; usleep(1000)) {
+        assert_true(clock_mono_ms() < until_ms);
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
     sem_post(&toy.go);
     begin(destination, "yes", &last);
     run_until(&last, 1);
@@ -695,6 +834,7 @@ int main(void)
         test(attempts_are_worked_on_in_batches_over_one_connection),
         test(what_a_destination_repeats_of_a_secret_is_masked),
         test(equal_forms_share_a_connection_and_a_changed_one_gets_its_own),
+        test(a_connection_is_shared_only_where_the_guard_judges_alike),
         test(a_refused_connection_is_the_outcome_of_all_that_wait),
         test(a_broken_connection_defers_and_the_next_one_is_new),
         test(a_used_connection_that_broke_costs_no_attempt),
@@ -703,7 +843,10 @@ int main(void)
         test(an_adapter_that_forgets_one_is_told_by_its_outcome),
         test(a_deadline_holds_and_the_socket_is_shut_down),
         test(a_deadline_holds_while_the_connection_is_opened),
-        test(a_library_that_does_not_come_back_holds_up_nobody),
+        test(a_library_that_does_not_come_back_costs_its_destination_the_thread),
+        test(a_tenant_whose_threads_do_not_end_gets_no_more),
+        test(a_tenant_leaves_threads_to_others),
+        test(a_connection_that_knows_something_gives_way_last),
         test(mail_behind_a_hanging_one_goes_to_another_thread),
         test(an_outcome_that_is_there_beats_the_deadline),
         test(a_cancel_before_during_and_after_the_work),

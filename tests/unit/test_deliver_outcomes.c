@@ -12,9 +12,9 @@
 #include "outcomes.h"
 #include "sqlstate.h"
 
-static const struct outcome_table *const tables[] = {&outcomes_rest, &outcomes_exec, &outcomes_file,
-                                                     &outcomes_null, &outcomes_amqp, &outcomes_jdbc,
-                                                     &outcomes_s3,   &outcomes_hdfs};
+static const struct outcome_table *const tables[] = {
+    &outcomes_rest, &outcomes_exec, &outcomes_file, &outcomes_null, &outcomes_amqp, &outcomes_jdbc,
+    &outcomes_s3,   &outcomes_hdfs, &outcomes_soap, &outcomes_smtp, &outcomes_sftp};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static void every_status_has_the_kind_of_the_contract(void **state)
@@ -117,6 +117,31 @@ static void of_amqp_only_what_is_about_the_message_is_rejected(void **state)
     assert_int_equal(outcomes_by_event(&outcomes_amqp, EVENT_CONFIRMED)->kind, OUTCOME_DELIVERED);
 }
 
+static void of_smtp_what_lasts_is_rejected_but_for_the_login(void **state)
+{
+    (void)state;
+    for (int code = 400; code <= 599; code++) {
+        bool login = code == 530 || code == 534 || code == 535 || code == 538;
+        const struct answer *row = outcomes_by_code(&outcomes_smtp, code);
+        assert_int_equal(row->kind, code < 500 || login ? OUTCOME_DEFERRED : OUTCOME_REJECTED);
+        assert_string_not_equal(row->reason, "unknown");
+    }
+    assert_string_equal(outcomes_by_code(&outcomes_smtp, 535)->reason, "smtp_535");
+    assert_string_equal(outcomes_by_code(&outcomes_smtp, 499)->reason, "smtp_4xx");
+}
+
+static void of_sftp_only_what_no_operator_mends_is_rejected(void **state)
+{
+    (void)state;
+    for (int code = 0; code <= 30; code++) {
+        bool lasting = code == 8 || (code >= 19 && code <= 21);
+        assert_int_equal(outcomes_by_code(&outcomes_sftp, code)->kind,
+                         lasting ? OUTCOME_REJECTED : OUTCOME_DEFERRED);
+    }
+    assert_string_equal(outcomes_sftp.code_text(3), "permission_denied");
+    assert_null(outcomes_sftp.code_text(99));
+}
+
 static void a_named_error_is_found_by_its_name(void **state)
 {
     (void)state;
@@ -131,6 +156,44 @@ static void a_named_error_is_found_by_its_name(void **state)
         if (status >= 300)
             assert_string_not_equal(outcomes_by_code(&outcomes_hdfs, status)->reason, "unknown");
     }
+}
+
+static void a_fault_is_found_by_its_code_and_that_of_security_by_its_subcode(void **state)
+{
+    static const struct {
+        const char *code, *subcode, *reason;
+        enum outcome_kind kind;
+    } cases[] = {
+        {"Server", "", "Server", OUTCOME_DEFERRED},
+        {"Server.Busy", "", "Server", OUTCOME_DEFERRED},
+        {"Client", "", "Client", OUTCOME_REJECTED},
+        {"Client.Auth", "", "Client", OUTCOME_REJECTED},
+        {"Client.Authentication", "", "Client.Authentication", OUTCOME_DEFERRED},
+        {"Client", "Server", "Client", OUTCOME_REJECTED},
+        {"Receiver", "InternalError", "Receiver", OUTCOME_DEFERRED},
+        {"Sender", "BadArguments", "Sender", OUTCOME_REJECTED},
+        {"Sender", "FailedAuthentication", "FailedAuthentication", OUTCOME_DEFERRED},
+        {"MessageExpired", "", "MessageExpired", OUTCOME_DEFERRED},
+        {"MustUnderstand", "", "MustUnderstand", OUTCOME_REJECTED},
+        {"VersionMismatch", "", "VersionMismatch", OUTCOME_REJECTED},
+        {"DataEncodingUnknown", "", "DataEncodingUnknown", OUTCOME_REJECTED},
+        {"E42", "", "Fault", OUTCOME_REJECTED},
+        {"", "", "Fault", OUTCOME_REJECTED},
+        {"http_503", "", "Fault", OUTCOME_REJECTED},
+        {"server", "", "Fault", OUTCOME_REJECTED},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        int code = outcomes_soap_code(cases[i].code, cases[i].subcode);
+        const struct answer *row = outcomes_by_code(&outcomes_soap, code);
+        if (strcmp(row->reason, cases[i].reason) != 0 || row->kind != cases[i].kind)
+            fail_msg("%s (%s) is %s", cases[i].code, cases[i].subcode, row->reason);
+        assert_non_null(outcomes_soap.code_text(code));
+    }
+    for (int status = 200; status <= 599; status++)
+        assert_string_equal(outcomes_by_code(&outcomes_soap, status)->reason,
+                            outcomes_by_code(&outcomes_rest, status)->reason);
 }
 
 static void what_no_row_is_for_is_deferred_as_unknown(void **state)
@@ -247,7 +310,10 @@ int main(void)
         cmocka_unit_test(every_exit_code_and_errno_has_its_row),
         cmocka_unit_test(every_class_of_sqlstates_has_its_kind),
         cmocka_unit_test(of_amqp_only_what_is_about_the_message_is_rejected),
+        cmocka_unit_test(of_smtp_what_lasts_is_rejected_but_for_the_login),
+        cmocka_unit_test(of_sftp_only_what_no_operator_mends_is_rejected),
         cmocka_unit_test(a_named_error_is_found_by_its_name),
+        cmocka_unit_test(a_fault_is_found_by_its_code_and_that_of_security_by_its_subcode),
         cmocka_unit_test(what_no_row_is_for_is_deferred_as_unknown),
         cmocka_unit_test(no_row_is_hidden_by_one_before_it),
         cmocka_unit_test(every_adapter_has_a_table),

@@ -253,7 +253,12 @@ static void assert_refused(const struct refusal *cases, size_t count, const char
 #define HEADER(header) REST "'headers':{" header "}}"
 #define AMQP(connection) "{'protocol':'AMQP','connection':{" connection "},'exchange':'e','routing_key':'r'}"
 #define S3(more) "{'protocol':'S3','region':'eu-south-1'" more "}"
+#define SOAP(members) "{'protocol':'SOAP','endpoint':'https://h/'," members "}"
 #define HDFS(members) "{'protocol':'HDFS'," members "}"
+#define MAIL(members) "{'protocol':'SMTP','host':'h','from':'a@h.x','to':['b@h.x']" members "}"
+#define SMTP(members) "{'protocol':'SMTP','host':'h'," members "}"
+#define KEY "SHA256:xjRMRTqqrsnAsxdeSUXNfqxfTlsQ0JLY7K5OW7TzSMs"
+#define SFTP(members) "{'protocol':'SFTP','host':'h'," members "}"
 #define JDBC(connection, table) "{'protocol':'JDBC','connection':{" connection "},'table':'" table "'}"
 
 static void wrong_common_members_are_refused(void **state)
@@ -261,9 +266,10 @@ static void wrong_common_members_are_refused(void **state)
     static const struct refusal cases[] = {
         {"5", "an object is wanted"},
         {"{}", "'protocol' is missing"},
-        {"{'protocol':5}", "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted"},
+        {"{'protocol':5}",
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS, SOAP, SMTP or SFTP is wanted"},
         {"{'protocol':'ftp'}",
-         "/protocol: REST, file, exec, null, AMQP, JDBC, S3 or HDFS is wanted, not 'ftp'"},
+         "/protocol: REST, file, exec, null, AMQP, JDBC, S3, HDFS, SOAP, SMTP or SFTP is wanted, not 'ftp'"},
         {"{'protocol':'REST'}", "'endpoint' is missing"},
         {"{'protocol':'null','schema':{}}", "/schema: a string is wanted, not an object"},
         {"{'protocol':'null','schema':'order'}", "/schema: the name of a file of schemas.d is wanted"},
@@ -442,6 +448,31 @@ static void the_sender_of_a_request_is_read(void **state)
     destination_unref(hook);
 }
 
+/* Its 410 may be about the tenant or the day in the URL: it holds not everybody's deliveries. */
+static void a_410_disables_only_an_endpoint_that_is_the_same_for_all(void **state)
+{
+    static const struct {
+        const char *endpoint, *more;
+        bool rejects;
+    } cases[] = {
+        {"https://h/hook", "", false},
+        {"https://h/{{x}", "", false},
+        {"https://h/{tenant_id}/hook", "", true},
+        {"https://h/{{?day={date}", "", true},
+        {"https://h/{tenant_id}/hook", ",'on_gone':'disable'", false},
+        {"https://h/hook", ",'on_gone':'reject'", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char *form = xasprintf("{'protocol':'REST','endpoint':'%s'%s}", cases[i].endpoint, cases[i].more);
+        struct destination *hook = must_make(form, NULL);
+        assert_int_equal(hook->gone_rejects, cases[i].rejects);
+        destination_unref(hook);
+        free(form);
+    }
+}
+
 #define AUTH(auth) REST "'credentials':'c','auth':{" auth "}}"
 
 static void wrong_senders_are_refused(void **state)
@@ -483,6 +514,35 @@ static void wrong_senders_are_refused(void **state)
     };
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
+#define CLEAR(protocol, more)                                                                                \
+    "{'protocol':'" protocol "','endpoint':'http://h.example.com','credentials':'c'" more "}"
+
+/* What lets us in is as good as public on such a way, unless the network is the operator's own. */
+static void secrets_cross_no_network_in_clear_but_the_operators(void **state)
+{
+    static const char refusal[] = "/endpoint: 'credentials' would be sent in clear";
+    static const struct refusal cases[] = {
+        {CLEAR("REST", ""), refusal},
+        {CLEAR("REST", ",'auth':{'scheme':'bearer'}"), refusal},
+        {CLEAR("REST", ",'headers':{'X-Key':'{token}'}"), refusal},
+        {CLEAR("S3", ",'region':'eu','bucket':'b1c'"), refusal},
+        {CLEAR("HDFS", ",'path':'/a'"), refusal},
+    };
+    static const char *const taken[] = {
+        CLEAR("REST", ",'allow_private':true"),
+        CLEAR("S3", ",'region':'eu','bucket':'b1c','allow_private':true"),
+        CLEAR("HDFS", ",'path':'/a','allow_private':true"),
+        "{'protocol':'REST','endpoint':'HTTPS://h','credentials':'c'}",
+        "{'protocol':'REST','endpoint':'http://h','signing':{'credentials':'c'}}", /* shows no key */
+    };
+
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+    assert_refused(cases, COUNT(cases), "acme", FAULT_INPUT);
+    for (size_t i = 0; i < COUNT(taken); i++)
+        destination_unref(must_make(taken[i], NULL));
 }
 
 static void wrong_local_members_are_refused(void **state)
@@ -600,11 +660,137 @@ static void wrong_connections_are_refused(void **state)
         {HDFS("'endpoint':'http://n','path':'/a','user':'a b'"), "/user: the name of a user"},
         {HDFS("'endpoint':'http://n','path':'/a','permission':'0999'"), "/permission: three octal digits"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':[]"), "/datanodes: "},
+        {HDFS("'endpoint':'http://n','path':'/a','proxy':'ftp://p'"), "/proxy: a URL with"},
+        {S3(",'bucket':'b1c','proxy':'http://p/x'"), "/proxy: nothing may stand behind the port"},
         {HDFS("'endpoint':'http://n','path':'/a','datanodes':['a/b']"), "/datanodes/0: the name of a host"},
+        {SMTP("'to':['b@h.x']"), "'from' is missing"},
+        {SMTP("'from':'a@h.x'"), "'to' is missing"},
+        {SMTP("'from':'a@h.x','to':[]"), "/to: "},
+        {SMTP("'from':'a@h.x','to':'b@h.x'"), "/to: an array of 1 to 100 elements is wanted"},
+        {SMTP("'from':'a','to':['b@h.x']"), "/from: \"user@example.com\" or"},
+        {SMTP("'from':'a@h.x','to':['b@h.x','c']"), "/to/1: \"user@example.com\" or"},
+        {SMTP("'from':'a@h.x','to':[5]"), "/to/0: a string is wanted"},
+        {SMTP("'from':'a@h.x\\r\\nBcc: c@h.x','to':['b@h.x']"),
+         "/from: longer than 754 bytes, or with a control"},
+        {SMTP("'from':'a@h.x','to':['{tenant_id}@h.x\\nx']"), "/to/0: a control character"},
+        {SMTP("'from':'a@h.x','to':['{token}@h.x']"), "/to/0: {token} is not taken here"},
+        {MAIL(",'cc':['b']"), "/cc/0: \"user@example.com\" or"},
+        {MAIL(",'reply_to':'b'"), "/reply_to: \"user@example.com\" or"},
+        {MAIL(",'subject':'a\\nb'"), "/subject: a control character"},
+        {MAIL(",'subject':'{password}'"), "/subject: {password} is not taken here"},
+        {MAIL(",'report':'both'"), "/report: "},
+        {MAIL(",'filename':'a.json'"), "/filename: the report is the body of the mail"},
+        {MAIL(",'text':'a'"), "/text: the report is the body of the mail"},
+        {MAIL(",'report':'attachment','text':'{x}'"), "/text: unknown placeholder {x}"},
+        {MAIL(",'report':'attachment','text':'a\\u0001'"), "/text: a control character"},
+        {MAIL(",'report':'attachment','filename':'a\\n'"), "/filename: a control character"},
+        {MAIL(",'security':'maybe'"), "/security: "},
+        {MAIL(",'security':'none','credentials':'c'"), "/credentials: they are not sent over a connection"},
+        {MAIL(",'security':'none','tls':{'ca_file':'/a'}"), "/tls: the connection is not encrypted"},
+        {MAIL(",'username':'u'"), "/username: there is no login without"},
+        {MAIL(",'login':'bearer'"), "/login: there is no login without"},
+        {MAIL(",'ehlo':'a b'"), "/ehlo: the name of a host"},
+        {MAIL(",'port':0"), "/port: a whole number from 1 to 65535"},
+        {SFTP("'host_key':'" KEY "'"), "'path' is missing"},
+        {SFTP("'path':'/a'"), "/host_key: either it or \"known_hosts\" is wanted"},
+        {SFTP("'path':'/a','host_key':'" KEY "','known_hosts':'/k'"), "/host_key: either it or"},
+        {SFTP("'path':'/a','known_hosts':'k'"), "/known_hosts: the absolute path of a file"},
+        {SFTP("'path':'/a','host_key':'" KEY "x'"), "/host_key: \"SHA256:...\" is wanted"},
+        {SFTP("'path':'/a','host_key':'MD5:00'"), "/host_key: \"SHA256:...\" is wanted"},
+        {SFTP("'path':'/a','host_key':[]"), "/host_key: 1 to 10 keys are wanted"},
+        {SFTP("'path':'/a','host_key':['" KEY "',1]"), "/host_key/1: \"SHA256:...\" is wanted"},
+        {SFTP("'path':'ab','host_key':'" KEY "'"), "/path: an absolute path"},
+        {SFTP("'path':'/~/a','host_key':'" KEY "'"), "/path: an absolute path"},
+        {SFTP("'path':'/../a','host_key':'" KEY "'"), "/path: an absolute path"},
+        {SFTP("'path':'/{secret}','host_key':'" KEY "'"), "/path: {secret} is not taken here"},
+        {SFTP("'path':'/a','host_key':'" KEY "','mode':'640'"), "/mode: permission bits as"},
+        {"{'protocol':'SFTP','host':'a/b','path':'/a','host_key':'" KEY "'}", "/host: the name of a host"},
         {"{'protocol':'JDBC','connection':{'url':'jdbc:postgresql:x'},'table':'t','isolation_level':'"
          "SNAPSHOT'}",
          "/isolation_level: 'READ_UNCOMMITTED'"},
     };
+    (void)state;
+    assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
+}
+
+static void soap_speaks_the_version_that_its_form_or_format_says(void **state)
+{
+    static const struct {
+        const char *form;
+        bool is_12;
+    } cases[] = {
+        {SOAP("'action':'a'"), true},
+        {SOAP("'version':'1.1'"), false},
+        {SOAP("'format':'soap'"), false},
+        {SOAP("'format':{'type':'soap','version':'1.2'}"), true},
+        {SOAP("'version':'1.1','format':'soap'"), false},
+        {SOAP("'format':'xml'"), true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct destination *destination = must_make(cases[i].form, NULL);
+        assert_int_equal(destination->soap.is_12, cases[i].is_12);
+        assert_int_equal(destination->soap.password, SOAP_PASSWORD_NONE);
+        assert_int_equal(destination->auth, AUTH_PLAIN);
+        assert_string_equal(destination->method, "POST");
+        destination_unref(destination);
+    }
+}
+
+static void soap_security_takes_the_place_of_basic(void **state)
+{
+    struct destination *destination =
+        must_make(SOAP("'credentials':'c','security':{'password':'digest'}"), NULL);
+
+    (void)state;
+    assert_int_equal(destination->soap.password, SOAP_PASSWORD_DIGEST);
+    assert_true(destination->soap.timestamp);
+    assert_int_equal(destination->soap.lifetime_ms, 300000);
+    assert_int_equal(destination->auth, AUTH_NONE);
+    destination_unref(destination);
+    destination = must_make(
+        SOAP("'credentials':'c','auth':{'scheme':'bearer'},'addressing':true,'action':'urn:{data_type}',"
+             "'security':{'password':'text','lifetime':60}"),
+        NULL);
+    assert_int_equal(destination->soap.password, SOAP_PASSWORD_TEXT);
+    assert_int_equal(destination->soap.lifetime_ms, 60000);
+    assert_int_equal(destination->auth, AUTH_BEARER);
+    assert_true(destination->soap.addressing);
+    destination_unref(destination);
+    destination = must_make("{'protocol':'SOAP','endpoint':'http://h','allow_private':true,'credentials':'c',"
+                            "'security':{'password':'text','timestamp':false}}",
+                            NULL);
+    assert_false(destination->soap.timestamp);
+    destination_unref(destination);
+}
+
+static void wrong_soap_members_are_refused(void **state)
+{
+    static const struct refusal cases[] = {
+        {"{'protocol':'SOAP'}", "'endpoint' is missing"},
+        {SOAP("'method':'POST'"), "unknown member 'method'"},
+        {SOAP("'signing':{}"), "unknown member 'signing'"},
+        {SOAP("'version':'2'"), "/version: "},
+        {SOAP("'version':'1.2','format':'soap'"), "/version: the format makes an envelope of SOAP 1.1"},
+        {SOAP("'format':'json'"), "/format: it makes no XML"},
+        {SOAP("'format':'csv'"), "/format: it makes no XML"},
+        {SOAP("'compress':'gzip'"), "/compress: the envelope is made after that"},
+        {SOAP("'action':'a b'"), "/action: a URI is wanted"},
+        {SOAP("'action':'{token}'"), "/action: {token} is not taken here"},
+        {SOAP("'addressing':true"), "/addressing: it needs an 'action'"},
+        {SOAP("'headers':{'soapaction':'x'}"), "/headers/soapaction: 'version' and 'action' set this field"},
+        {SOAP("'headers':{'Content-Type':'x'}"), "/headers/Content-Type: 'version' and 'action'"},
+        {SOAP("'security':{'password':'digest'}"), "/security: it takes user name and password from"},
+        {SOAP("'credentials':'c','security':{}"), "/security: 'password' is missing"},
+        {SOAP("'credentials':'c','security':{'password':'sha'}"), "/security/password: "},
+        {SOAP("'credentials':'c','security':{'password':'text','lifetime':0.5}"), "/security/lifetime: "},
+        {SOAP("'credentials':'c','security':{'password':'text','timestamp':false,'lifetime':5}"),
+         "/security/lifetime: it is that of the timestamp"},
+        {"{'protocol':'SOAP','endpoint':'http://h','credentials':'c','security':{'password':'text'}}",
+         "/endpoint: 'credentials' would be sent in clear"},
+    };
+
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
 }
@@ -630,7 +816,8 @@ static void assert_explained(const struct json_field *fields, const struct form_
 static void every_protocol_has_a_form_to_start_with_and_explains_its_members(void **state)
 {
     static const struct form_kind *const all[] = {&form_rest, &form_file, &form_exec, &form_null,
-                                                  &form_amqp, &form_jdbc, &form_s3,   &form_hdfs};
+                                                  &form_amqp, &form_jdbc, &form_s3,   &form_hdfs,
+                                                  &form_soap, &form_smtp, &form_sftp};
     (void)state;
     assert_int_equal(COUNT(all), PROTOCOL_COUNT);
     for (int i = 0; i < PROTOCOL_COUNT; i++) {
@@ -663,7 +850,11 @@ static void a_request_may_not_name_what_is_the_operators(void **state)
         {REST "'transform':{'file':'x.jq'}}", "/transform: only the operator names programs"},
         {REST "'proxy':'http://p'}", "/proxy: only the operator names a proxy"},
         {REST "'proxy':'direct'}", "/proxy: only the operator names a proxy"},
+        {"{'protocol':'S3','region':'eu','bucket':'b1c','proxy':'http://p'}", "/proxy: only the operator"},
+        {"{'protocol':'HDFS','endpoint':'http://n','path':'/a','proxy':'http://p'}",
+         "/proxy: only the operator"},
         {REST "'tls':{'ca_file':'/etc/ca.pem'}}", "/tls: only the operator names files"},
+        {SFTP("'path':'/a','known_hosts':'/k'"), "/known_hosts: only the operator names files"},
         {REST "'input':{'type':'xml','max_nodes':500001}}",
          "/input/max_nodes: only the operator allows more than 500000"},
         {REST "'input':{'type':'csv','max_rows':1000001}}",
@@ -880,9 +1071,14 @@ int main(void)
         cmocka_unit_test(wrong_endpoints_are_refused),
         cmocka_unit_test(wrong_rest_members_are_refused),
         cmocka_unit_test(the_sender_of_a_request_is_read),
+        cmocka_unit_test(a_410_disables_only_an_endpoint_that_is_the_same_for_all),
         cmocka_unit_test(wrong_senders_are_refused),
+        cmocka_unit_test(secrets_cross_no_network_in_clear_but_the_operators),
         cmocka_unit_test(wrong_local_members_are_refused),
         cmocka_unit_test(wrong_connections_are_refused),
+        cmocka_unit_test(soap_speaks_the_version_that_its_form_or_format_says),
+        cmocka_unit_test(soap_security_takes_the_place_of_basic),
+        cmocka_unit_test(wrong_soap_members_are_refused),
         cmocka_unit_test(every_protocol_has_a_form_to_start_with_and_explains_its_members),
         cmocka_unit_test(a_request_may_not_name_what_is_the_operators),
         cmocka_unit_test(placeholders_are_filled_safe_for_their_place),

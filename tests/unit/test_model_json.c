@@ -141,6 +141,38 @@ static void nesting_has_a_ceiling(void **state)
     assert_non_null(strstr(fault.text, "nested deeper than 100 levels"));
 }
 
+/* "[1,1,1]" */
+static char *ones(size_t count, size_t *size)
+{
+    *size = 2 * count + 1;
+    char *text = xmalloc(*size);
+
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + 2 * i, ",1", 2);
+    text[0] = '[';
+    text[*size - 1] = ']';
+    return text;
+}
+
+static void a_tree_has_a_ceiling_of_values_and_the_check_has_none(void **state)
+{
+    struct json_members members;
+    struct fault fault;
+    size_t size;
+
+    (void)state;
+    for (size_t count = LIMIT_JSON_VALUES - 1; count <= LIMIT_JSON_VALUES; count++) {
+        char *text = ones(count, &size);
+        assert_int_equal(json_check(text, size, &members, NULL), 0);
+        assert_int_equal(members.values, count + 1);
+        json_t *value = json_read(text, size, &fault);
+        assert_int_equal(value != NULL, count < LIMIT_JSON_VALUES);
+        json_decref(value);
+        free(text);
+    }
+    assert_string_equal(fault.text, "more than 2000000 values");
+}
+
 static void a_long_pointer_is_cut_and_the_message_stays(void **state)
 {
     struct buf text;
@@ -430,6 +462,7 @@ int main(void)
         cmocka_unit_test(each_mistake_is_named_with_its_place),
         cmocka_unit_test(every_truncation_of_a_text_is_refused_and_read_no_further),
         cmocka_unit_test(nesting_has_a_ceiling),
+        cmocka_unit_test(a_tree_has_a_ceiling_of_values_and_the_check_has_none),
         cmocka_unit_test(a_long_pointer_is_cut_and_the_message_stays),
         cmocka_unit_test(the_same_key_is_found_among_many),
         cmocka_unit_test(hostile_texts_take_no_quadratic_time),

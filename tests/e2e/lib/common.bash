@@ -80,7 +80,7 @@ destination() {
 # rest_destination NAME PATH [JSON]: to the receiver; what stands in JSON is added to the form
 rest_destination() {
     destination "$1" "$(jq -cn --arg url "$RECEIVER_URL$2" --argjson more "${3:-"{}"}" \
-        '{protocol: "REST", endpoint: $url} + $more')"
+        '{protocol: "REST", endpoint: $url} + if $more.credentials then {allow_private: true} else {} end + $more')"
 }
 
 # --- the sandbox ---

@@ -1,10 +1,10 @@
 /*
- * rest_headers - see rest_headers.h
+ * exchange_headers - see exchange_headers.h
  *
  * The destination's own headers win over everything but "auth" and "signing", which no form has together with
  * headers of the same names.
  */
-#include "rest_headers.h"
+#include "exchange_headers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #include "xalloc.h"
 
 enum {
-    OWN_HEADERS = 8,              /* those at the head of rest.c that are not the body's */
+    OWN_HEADERS = 8,              /* those of the header's list that are not the body's */
     HEADER_MAX = 4 * LIMIT_SECRET /* Basic: a user name and a password in base64 */
 };
 
@@ -97,6 +97,8 @@ static int add_authorization(struct header_list *list, const struct attempt *att
         if (!pair)
             return fault_set(fault, FAULT_CONFIG, "auth: the credentials have no 'username' with 'password'");
         break;
+    case AUTH_NONE:
+        return 0;
     case AUTH_PLAIN:
     case AUTH_SCHEME_COUNT:
         break;

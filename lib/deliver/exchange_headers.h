@@ -1,8 +1,12 @@
 /*
- * rest_headers - the header fields of a request; inside of rest.c, at whose head they are told
+ * exchange_headers - the header fields of a request; inside of exchange.c
+ *
+ * Those of the destination's form, and where it has none of the name: Content-Type and the fields that belong
+ * to the body, with a body; Idempotency-Key, X-Distribution-ID, traceparent; Authorization, or the key, that
+ * "auth" says; and those of Standard Webhooks.
  */
-#ifndef DIST_REST_HEADERS_H
-#define DIST_REST_HEADERS_H
+#ifndef DIST_EXCHANGE_HEADERS_H
+#define DIST_EXCHANGE_HEADERS_H
 
 #include <stdbool.h>
 #include "adapter.h"
