@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include "ceilings.h"
 #include "little_http.h"
+#include "rows.h"
 #include "secret.h"
 #include "xalloc.h"
 
@@ -482,6 +483,47 @@ static void an_attempt_can_be_cancelled(void **state)
     adapter_soap.cancel(handle);
 }
 
+static void every_code_and_every_status_has_its_row(void **state)
+{
+    struct attempts *attempts = *state;
+
+    use(attempts, "");
+    for (const struct answer *row = outcomes_soap.codes; row->reason; row++) {
+        int code = rows_code(&outcomes_soap, row);
+        bool fault = outcomes_soap.code_text(code) != NULL;
+        char *answer =
+            xasprintf("<e:Envelope xmlns:e='" NS11 "'><e:Body><e:Fault><faultcode>e:%s</faultcode></e:Fault>"
+                      "</e:Body></e:Envelope>",
+                      row->reason);
+        service.answer = fault ? answer : NULL;
+        service.status = fault ? 500 : code;
+        attempts_expect(attempts, row->kind, row->reason);
+        assert_int_equal(attempts->outcome.code, service.status);
+        free(answer);
+    }
+}
+
+static void without_a_token_nothing_is_sent(void **state)
+{
+    static const struct secret client = {.client_id = (char *)"dist", .client_secret = (char *)"hunter2"};
+    struct attempts *attempts = *state;
+    char *auth = xasprintf("'credentials':'c','auth':{'scheme':'oauth2','token_url':'http://127.0.0.1:%d/'}",
+                           little_http_port(service.server));
+
+    service.status = 400;
+    attempts->attempt.secret = &client;
+    use(attempts, auth);
+    attempts_expect(attempts, OUTCOME_DEFERRED, "token");
+    assert_int_equal(service.count, 1);
+    free(auth);
+}
+
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_soap);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -501,6 +543,9 @@ int main(void)
         TEST(what_is_no_answer_is_told_apart),
         TEST(a_check_connects_and_sends_nothing),
         TEST(an_attempt_can_be_cancelled),
+        TEST(every_code_and_every_status_has_its_row),
+        TEST(without_a_token_nothing_is_sent),
+        cmocka_unit_test(every_row_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
