@@ -107,9 +107,9 @@ static bool find_login(const struct crew_call *call, struct broker_login *login)
     login->username = !stored ? amqp->username : call->secret ? call->secret->username : NULL;
     login->password = call->secret ? call->secret->password : NULL;
     if (!login->username)
-        crew_refuse(call, EVENT_CONFIGURATION, "no user name, neither in connection nor in the credentials");
+        crew_refuse(call, EVENT_CREDENTIALS, "no user name, neither in connection nor in the credentials");
     else if (!login->password)
-        crew_refuse(call, EVENT_CONFIGURATION, "no password: \"credentials\" names none");
+        crew_refuse(call, EVENT_CREDENTIALS, "no password: \"credentials\" names none");
     return login->username && login->password;
 }
 

@@ -122,7 +122,7 @@ static void *jdbc_open(const struct crew_call *call)
 
     if (jdbc->username && strcmp(jdbc->username, "{username}") == 0 &&
         !(call->secret && call->secret->username)) {
-        crew_refuse(call, EVENT_CONFIGURATION, "%s", "/connection/credentials/username: no value");
+        crew_refuse(call, EVENT_CREDENTIALS, "%s", "/connection/credentials/username: no value");
         return NULL;
     }
     int64_t deadline_ms = clock_mono_ms() + OPEN_MS;

@@ -368,13 +368,13 @@ static void credentials_that_are_not_whole_are_a_mistake(void **state)
     struct attempts *attempts = *state;
 
     attempts->attempt.secret = &nothing;
-    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_REJECTED, "configuration");
+    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_DEFERRED, "credentials");
     assert_non_null(strstr(attempts->outcome.text, "no user name"));
     attempts->attempt.secret = &named;
-    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_REJECTED, "configuration");
+    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_DEFERRED, "credentials");
     assert_non_null(strstr(attempts->outcome.text, "no password"));
-    expect_once(attempts, &usual, ",'security':'tls','login':'bearer','credentials':'c'", OUTCOME_REJECTED,
-                "configuration");
+    expect_once(attempts, &usual, ",'security':'tls','login':'bearer','credentials':'c'", OUTCOME_DEFERRED,
+                "credentials");
     assert_non_null(strstr(attempts->outcome.text, "no token"));
 }
 
