@@ -21,6 +21,7 @@
 enum {
     PATH_MAX_BYTES = 16 * 1024,
     FINGERPRINT_SIZE = 64,
+    STATUS_MAX = 100,
 };
 
 struct sftp {
@@ -116,10 +117,11 @@ static int status_of(const char *error, CURLcode code)
 {
     size_t size = strlen(error);
     const char *open = strrchr(error, '(');
-    int status, library;
+    char *slash;
+    long status = open ? strtol(open + 1, &slash, 10) : 0;
 
-    if (open && sscanf(open, "(%3d/%5d)", &status, &library) == 2)
-        return status;
+    if (open && slash > open + 1 && *slash == '/' && status > 0 && status <= STATUS_MAX)
+        return (int)status;
     for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
         size_t words = strlen(statuses[i].words);
         if (size >= words && strcmp(error + size - words, statuses[i].words) == 0)

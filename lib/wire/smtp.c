@@ -107,6 +107,7 @@ static int on_trace(CURL *easy, curl_infotype type, char *data, size_t size, voi
 }
 
 /* "250-SIZE 1000", "250 HELP": one line of an answer. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libcurl has it */
 static size_t on_reply(char *data, size_t size, size_t count, void *arg)
 {
     struct smtp *smtp = arg;
@@ -126,6 +127,7 @@ static size_t on_reply(char *data, size_t size, size_t count, void *arg)
 }
 
 /* The answer to a NOOP, which was seen as an answer before. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): as libcurl has it */
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     (void)data;

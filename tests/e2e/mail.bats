@@ -255,11 +255,11 @@ completed_more_than() {
 
 @test "the server is killed in the middle of 1000 reports: each arrives" {
     seq 1 1000 | jq -c '{n: .}' | dist-submit --tenant acme --type midst --to many --ndjson --quiet
-    wait_until 60 completed_more_than midst 200
+    wait_until 90 completed_more_than midst 200
     server_stop secure KILL
     (($(completed midst) < 1000)) || fail 'all had arrived before'
     server_run secure
-    wait_until 60 is 1000 completed midst
+    wait_until 120 is 1000 completed midst
     mails secure >"$BATS_TEST_TMPDIR/mails"
     [[ $(jq -r '.message_id' "$BATS_TEST_TMPDIR/mails" | sort -u | wc -l) == 1000 ]]
     [[ $(jq -r '.parts[0].text' "$BATS_TEST_TMPDIR/mails" | sort -u | wc -l) == 1000 ]]

@@ -251,11 +251,11 @@ no_temporary() {
 
 @test "the server is killed in the middle of 1000 reports: each is there, once" {
     seq 1 1000 | jq -c '{n: .}' | dist-submit --tenant acme --type midst --to many --ndjson --quiet
-    wait_until 60 completed_more_than midst 200
+    wait_until 90 completed_more_than midst 200
     server_stop plain
     (($(completed midst) < 1000)) || fail 'all had arrived before'
     server_run plain
-    wait_until 60 is 1000 completed midst
+    wait_until 120 is 1000 completed midst
     wait_until 5 no_temporary
     [[ $(find "$(files)/many" -type f | wc -l) == 1000 ]]
     [[ $(find "$(files)/many" -type f -exec cat {} + | jq .n | sort -u | wc -l) == 1000 ]]

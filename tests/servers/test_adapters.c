@@ -1216,7 +1216,7 @@ static void a_mask_finds_a_secret_in_every_json_form(void **state)
         {"caf\\u00e9 caf\xc3\xa9", "caf\xc3\xa9", "********* *****"},
         {"key\\ud83d\\ude00", "key\xf0\x9f\x98\x80", "***************"},
         {"abc\\ud83d abc\\u00", "abcd", "abc\\ud83d abc\\u00"},
-        {"a&amp;b&#x3C;c&#233;&quot; a&b<c", "a&b<c\xc3\xa9\"", "************************* a&b<c"},
+        {"a&amp;b&#x3C;c&#233;&quot; a&b<c", "a&b<c\xc3\xa9\"", "************************** a&b<c"},
         {"a&b; a&am; a&#; a&#x110000;", "a&b;", "**** a&am; a&#; a&#x110000;"},
         {"abc\\q abc\\", "abcd", "abc\\q abc\\"},
         {"text", "", "text"},

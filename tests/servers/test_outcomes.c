@@ -236,6 +236,8 @@ static void every_row_of_file_was_seen(void **state)
 /* exec, null */
 
 #define SHELL(script) "{'protocol':'exec','command':['/bin/sh','-c','" script "'],'timeout':5}"
+/* The result on descriptor 3. */
+#define SAID "echo \\u0027{{\\u0022outcome\\u0022:\\u0022%s\\u0022}\\u0027 >&3"
 
 static void exec_gives_each_exit_code_its_row(void **state)
 {
@@ -247,6 +249,9 @@ static void exec_tells_other_ends_apart(void **state)
 {
     struct attempts *attempts = *state;
 
+    expect_of(attempts, OUTCOME_DELIVERED, "said_delivered", SHELL(SAID), "delivered");
+    expect_of(attempts, OUTCOME_DEFERRED, "said_deferred", SHELL(SAID), "deferred");
+    expect_of(attempts, OUTCOME_REJECTED, "said_rejected", SHELL(SAID), "rejected");
     expect_of(attempts, OUTCOME_DEFERRED, "signal", SHELL("kill -KILL $$"));
     expect_of(attempts, OUTCOME_DEFERRED, "timeout",
               "{'protocol':'exec','command':['/bin/sleep','100'],'timeout':0.2}");

@@ -229,7 +229,8 @@ static void assert_rows(const struct answer *rows)
     for (const struct answer *row = rows; row->reason; row++) {
         assert_true(row->first <= row->last);
         assert_true(*row->reason && *row->meaning);
-        assert_int_equal(row->marks & ~(OVERLOAD | LOCAL | GONE), 0);
+        assert_int_equal(row->marks & ~(OVERLOAD | LOCAL | GONE | HELD), 0);
+        assert_true(!(row->marks & HELD) || (row->kind == OUTCOME_DEFERRED && (row->marks & LOCAL)));
         /* nobody is asked too much by what never reached him, and a success is no complaint */
         assert_int_not_equal(row->marks & (OVERLOAD | LOCAL), OVERLOAD | LOCAL);
         assert_true(row->kind != OUTCOME_DELIVERED || row->marks == 0);

@@ -408,6 +408,8 @@ static void wrong_rest_members_are_refused(void **state)
         {"{'protocol':'REST','endpoint':'http://h','tls':{'ca_file':'/ca'}}",
          "/tls: the connection is not encrypted"},
         {HEADER("'X-A':'1','x-a':'2'"), "/headers/x-a: the field is there twice"},
+        {HEADER("'proxy-connection':'close'"), "/headers/proxy-connection: this field is set by"},
+        {HEADER("'HTTP2-Settings':'AAMA'"), "/headers/HTTP2-Settings: this field is set by"},
     };
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
@@ -981,7 +983,7 @@ static void a_placeholder_that_cannot_be_filled_leaves_the_buffer_as_it_was(void
         const char *pattern, *fault;
         enum fault_class class;
     } cases[] = {
-        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_CONFIG},
+        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_DENIED},
         {"a{date}b", "{date} has no value", FAULT_CONFIG},
         {"a{data_type}b", "the value of {data_type} has a control character in it", FAULT_CONFIG},
         {"a{nothing}b", "unknown placeholder {nothing}; \"{{\" is a brace", FAULT_INPUT},

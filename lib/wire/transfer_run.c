@@ -1,5 +1,5 @@
 /*
- * transfer - see transfer.h and transfer_parts.h
+ * transfer_run - see transfer.h and transfer_parts.h
  */
 #include "transfer_parts.h"
 
