@@ -303,9 +303,11 @@ static const char *fork_child(struct child *child, int input, const int *pipes)
 
 static const char *launch(struct child *child)
 {
-    int input, pipes[STREAM_COUNT] = {-1, -1, -1};
+    int input, pipes[STREAM_COUNT];
     const char *failed = NULL;
 
+    for (int i = 0; i < STREAM_COUNT; i++)
+        pipes[i] = -1;
     if (child->options.input >= 0)
         input = fcntl(child->options.input, F_DUPFD_CLOEXEC, CHILD_REPORT_FD + 1);
     else

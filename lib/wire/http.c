@@ -366,6 +366,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 }
 
 /* The connection is there, and the request about to be written to it: it may be one that was kept. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 static int on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
     struct http_transfer *transfer = arg;

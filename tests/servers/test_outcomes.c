@@ -151,6 +151,10 @@ static void rest_tells_what_is_no_answer_apart(void **state)
     attempts->attempt.date = NULL;
     expect_of(attempts, OUTCOME_REJECTED, "configuration", nobody);
     attempts->attempt.secret = &client;
+    expect_of(attempts, OUTCOME_DEFERRED, "credentials",
+              "{'protocol':'REST','endpoint':'http://127.0.0.1:%d/','credentials':'c','allow_private':true,"
+              "'auth':{'scheme':'bearer'}}",
+              port);
     expect_of(attempts, OUTCOME_DEFERRED, "token",
               "{'protocol':'REST','endpoint':'http://127.0.0.1:%d/','credentials':'c','allow_private':true,"
               "'auth':{'scheme':'oauth2','token_url':'http://127.0.0.1:%d/400'}}",
@@ -243,6 +247,22 @@ static void exec_gives_each_exit_code_its_row(void **state)
         expect_of(*state, row->kind, row->reason, SHELL("exit %d"), rows_code(&outcomes_exec, row));
 }
 
+/* The command says what it is told. */
+static void expect_said(struct attempts *attempts, const char *result, enum outcome_kind kind,
+                        const char *reason, int code)
+{
+    attempts->attempt.body = result;
+    attempts->attempt.body_size = strlen(result);
+    expect_of(attempts, kind, reason, SHELL("cat >&3; exit %d"), code);
+}
+
+static void exec_takes_the_result_at_its_word(void **state)
+{
+    expect_said(*state, "{\"outcome\": \"delivered\"}", OUTCOME_DELIVERED, "said_delivered", 0);
+    expect_said(*state, "{\"outcome\": \"deferred\"}", OUTCOME_DEFERRED, "said_deferred", 0);
+    expect_said(*state, "{\"outcome\": \"rejected\"}", OUTCOME_REJECTED, "said_rejected", 75);
+}
+
 static void exec_tells_other_ends_apart(void **state)
 {
     struct attempts *attempts = *state;
@@ -280,6 +300,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_tells_other_ends_apart, setup_folder, teardown_folder),
         cmocka_unit_test(every_row_of_file_was_seen),
         cmocka_unit_test_setup_teardown(exec_gives_each_exit_code_its_row, attempts_setup, attempts_teardown),
+        cmocka_unit_test_setup_teardown(exec_takes_the_result_at_its_word, attempts_setup, attempts_teardown),
         cmocka_unit_test_setup_teardown(exec_tells_other_ends_apart, attempts_setup, attempts_teardown),
         cmocka_unit_test(every_row_of_exec_was_seen),
         cmocka_unit_test_setup_teardown(null_has_one_row, attempts_setup, attempts_teardown),
