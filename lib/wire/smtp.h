@@ -4,8 +4,8 @@
  * Encrypted by STARTTLS (RFC 3207) or from the first byte (RFC 8314), or not at all where that is asked for;
  * never as it happens: a server that offers no STARTTLS is left. The login is PLAIN or LOGIN by password, or
  * OAUTHBEARER or XOAUTH2 by a token; whoever gives one asks for an encrypted connection. A mail goes to all
- * of its recipients or to none: the first that is refused ends it. The server is told the size before the mail
- * (RFC 1870).
+ * of its recipients or to none: the first that is refused ends it. The server is told the size before the
+ * mail (RFC 1870).
  *
  * Blocks until the deadline (monotonic clock) of each call. What a server says is cut, printable, and without
  * what was sent to it as a login.
