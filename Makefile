@@ -5,6 +5,7 @@
 #   make lint             format, static analysis, floors, pages
 #   make coverage         line coverage of lib/ over all tests
 #   make bench            how fast, in how long, at what cost, beside what the servers could do; BENCH="--json ..."
+#   make bench-adapters   each adapter to a server of its kind; BENCH="--count 1000 S3"
 #   make chaos            random faults while distributions are in flight; CHAOS="--seed 7 --duration 300"
 #   make fuzz             random inputs for the parsers (clang's libFuzzer), each for FUZZ_SECONDS=60; FUZZ="csv xml"
 #   make valgrind         the unit and server rings below valgrind
@@ -69,8 +70,8 @@ fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c)
 fuzz_programs := $(fuzz_targets:%=$(B)/tests/fuzz/fuzz_%)
 pages := $(wildcard man/*.[1-8])
 
-.PHONY: all check check-unit check-servers check-e2e lint coverage bench chaos fuzz valgrind install uninstall clean \
-	test-programs fuzz-programs build-fuzz-programs print-cflags print-build
+.PHONY: all check check-unit check-servers check-e2e lint coverage bench bench-adapters chaos fuzz valgrind install \
+	uninstall clean test-programs fuzz-programs build-fuzz-programs print-cflags print-build
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -153,6 +154,8 @@ coverage:
 
 bench: all $(receiver) $(pace) $(stages)
 	scripts/bench --build $(B) $(BENCH)
+bench-adapters: all $(receiver) $(mailbox) $(webhdfs)
+	scripts/bench-adapters --build $(B) $(BENCH)
 
 chaos: all $(receiver)
 	scripts/chaos --build $(B) $(CHAOS)

@@ -107,9 +107,9 @@ static bool find_login(const struct crew_call *call, struct broker_login *login)
     login->username = !stored ? amqp->username : call->secret ? call->secret->username : NULL;
     login->password = call->secret ? call->secret->password : NULL;
     if (!login->username)
-        crew_refuse(call, EVENT_CONFIGURATION, "no user name, neither in connection nor in the credentials");
+        crew_refuse(call, EVENT_CREDENTIALS, "no user name, neither in connection nor in the credentials");
     else if (!login->password)
-        crew_refuse(call, EVENT_CONFIGURATION, "no password: \"credentials\" names none");
+        crew_refuse(call, EVENT_CREDENTIALS, "no password: \"credentials\" names none");
     return login->username && login->password;
 }
 
@@ -217,6 +217,10 @@ static void put_some(struct batch *batch)
 
     while (may_put(batch) && broker_has_room(amqp->broker)) {
         size_t i = batch->put++;
+        if (!errand_is_awaited(batch->items[i])) {
+            errand_set_event(batch->items[i], EVENT_TIMEOUT, "given up before it was published");
+            continue;
+        }
         batch->solo = amqp->alone > 0;
         if (put(amqp, batch->items[i], &batch->tags[i]) && batch->solo)
             amqp->alone--;
@@ -314,6 +318,10 @@ static int on_confirm(struct batch *batch, const struct broker_event *event, int
         struct errand *errand = batch->items[i];
         if (!errand || (batch->tags[i] != event->tag && !(event->multiple && batch->tags[i] < event->tag)))
             continue;
+        if (event->kind == BROKER_ACK && !errand_is_awaited(errand)) { /* the next attempt of it is told */
+            amqp_late_add(&batch->amqp->late, errand_attempt(errand)->message_id, batch->tags[i]);
+            amqp_late_confirm(&batch->amqp->late, batch->tags[i], false, true);
+        }
         if (event->kind == BROKER_ACK)
             errand_set_event(errand, EVENT_CONFIRMED, "%s", "");
         else

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <strings.h>
+#include "json.h"
 #include "xalloc.h"
 
 enum { HEADER_MAX = 64 * 1024 }; /* of one, with its placeholders filled in */
@@ -13,18 +14,6 @@ struct header_list {
     struct broker_header items[BROKER_HEADERS_MAX];
     size_t count;
 };
-
-static bool has_header(json_t *headers, const char *name)
-{
-    const char *other;
-    json_t *value;
-
-    json_object_foreach (headers, other, value) {
-        if (strcasecmp(other, name) == 0)
-            return true;
-    }
-    return false;
-}
 
 /* Takes `value`. */
 static int add_header(struct header_list *list, const char *name, char *value, struct fault *fault)
@@ -59,7 +48,7 @@ static int add_headers(const struct errand *errand, struct header_list *list, st
         buf_release(&text);
     }
     json_object_foreach ((json_t *)attempt->headers, name, value)
-        if (!has_header(own, name) && strcasecmp(name, "Content-Encoding") != 0 &&
+        if (!json_find_name(own, name) && strcasecmp(name, "Content-Encoding") != 0 &&
             add_header(list, name, xstrdup(json_string_value(value)), fault) < 0)
             return -1;
     return 0;

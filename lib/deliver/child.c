@@ -303,7 +303,7 @@ static const char *fork_child(struct child *child, int input, const int *pipes)
 
 static const char *launch(struct child *child)
 {
-    int input, pipes[STREAM_COUNT] = {-1, -1, -1};
+    int input, pipes[STREAM_COUNT] = {[OUTPUT] = -1, [ERRORS] = -1, [RESULT] = -1, [REPORT] = -1};
     const char *failed = NULL;
 
     if (child->options.input >= 0)

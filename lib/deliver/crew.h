@@ -135,6 +135,8 @@ void crew_refuse_by(const struct crew_call *call, const struct answer *row, int 
 /* Copies; the destination is the one of open(). */
 const struct attempt *errand_attempt(const struct errand *errand);
 struct placeholders errand_placeholders(const struct errand *errand, bool with_secrets);
+/* Whether anybody waits for its outcome still: where nobody does, it need not be begun. */
+bool errand_is_awaited(const struct errand *errand);
 /* From now on the destination may have it: it is not sent twice within one attempt. */
 void errand_sent(struct errand *errand);
 /* Something that the destination said, for the outcome's response; cut at its ceiling. */

@@ -67,6 +67,16 @@ struct placeholders errand_placeholders(const struct errand *errand, bool with_s
     return attempt_placeholders(&errand->attempt, with_secrets);
 }
 
+bool errand_is_awaited(const struct errand *errand)
+{
+    struct crew *crew = errand->line->crew;
+
+    pthread_mutex_lock(&crew->mutex);
+    bool awaited = errand->awaited;
+    pthread_mutex_unlock(&crew->mutex);
+    return awaited;
+}
+
 void errand_sent(struct errand *errand)
 {
     errand->sent = true;

@@ -11,18 +11,11 @@
 #include "clock.h"
 #include "excerpt.h"
 #include "exchange_headers.h"
+#include "http_event.h"
 #include "oauth2.h"
 #include "placeholders.h"
 #include "secret.h"
 #include "xalloc.h"
-
-/* What came instead of a status. */
-static const enum outcome_event events[] = {
-    [HTTP_TIMEOUT] = EVENT_TIMEOUT, [HTTP_CONNECT] = EVENT_CONNECT,
-    [HTTP_TLS] = EVENT_TLS,         [HTTP_REFUSED_ADDRESS] = EVENT_REFUSED_ADDRESS,
-    [HTTP_BROKEN] = EVENT_BROKEN,   [HTTP_BAD_REQUEST] = EVENT_CONFIGURATION,
-    [HTTP_SHORTAGE] = EVENT_SYSTEM,
-};
 
 static void exchange_free(struct pending *pending)
 {
@@ -122,7 +115,7 @@ static void on_response(void *arg, struct http_response *response)
     else if (response->result == HTTP_ANSWERED)
         exchange_judge_status(exchange, response);
     else
-        pending_set_event(&exchange->pending, events[response->result], "%s", response->text);
+        pending_set_event(&exchange->pending, http_event(response->result), "%s", response->text);
     pending_report(&exchange->pending);
 }
 
@@ -135,7 +128,7 @@ static void on_connected(void *arg, struct http_response *response)
     if (response->result == HTTP_ANSWERED)
         outcome_set(&exchange->pending.outcome, OUTCOME_DELIVERED, 0, "connected", "%s", "");
     else
-        pending_set_event(&exchange->pending, events[response->result], "%s", response->text);
+        pending_set_event(&exchange->pending, http_event(response->result), "%s", response->text);
     pending_report(&exchange->pending);
 }
 
@@ -201,7 +194,10 @@ static void refuse_request(struct exchange *exchange, const char *what, const st
     if (what)
         pending_set_misconfigured(&exchange->pending, what, fault);
     else
-        pending_set_event(&exchange->pending, fault->class == FAULT_INPUT ? EVENT_BODY : EVENT_CONFIGURATION,
+        pending_set_event(&exchange->pending,
+                          fault->class == FAULT_INPUT    ? EVENT_BODY
+                          : fault->class == FAULT_DENIED ? EVENT_CREDENTIALS
+                                                         : EVENT_CONFIGURATION,
                           "%s", fault->text);
     pending_report_later(&exchange->pending);
 }
@@ -231,6 +227,18 @@ static void send_request(struct exchange *exchange)
     buf_release(&url);
 }
 
+/* Whether the credentials have what the form takes of them, seen by fields that are made and not sent. */
+static int check_headers(const struct exchange *exchange, struct fault *fault)
+{
+    struct attempt made = exchange->pending.attempt;
+    struct header_list headers = {0};
+
+    made.message_id = made.distribution_id = made.tenant_id = made.data_type = made.date = "check";
+    int result = header_list_make(&headers, &made, false, exchange->token, fault);
+    header_list_release(&headers);
+    return result;
+}
+
 /* Name, connection and TLS: no request has no effect for sure. */
 static void connect_only(struct exchange *exchange)
 {
@@ -238,7 +246,13 @@ static void connect_only(struct exchange *exchange)
     const char *host = strstr(endpoint, "://") + 3;
     char *url = xmemdupz(endpoint, (size_t)(host - endpoint) + strcspn(host, "/?")); /* no placeholders */
     struct http_request request = request_of(exchange);
+    struct fault fault = {0};
 
+    if (check_headers(exchange, &fault) < 0) {
+        free(url);
+        refuse_request(exchange, "headers", &fault);
+        return;
+    }
     request.method = "GET";
     request.url = url;
     request.connect_only = true;
@@ -287,7 +301,7 @@ void exchange_begin(struct exchange *exchange)
     } else if (secret && secret->client_id && secret->client_secret) {
         ask_token(exchange);
     } else {
-        fault_set(&fault, FAULT_CONFIG, "the credentials have no 'client_id' with 'client_secret'");
+        fault_set(&fault, FAULT_DENIED, "the credentials have no 'client_id' with 'client_secret'");
         pending_set_misconfigured(&exchange->pending, "auth", &fault);
         pending_report_later(&exchange->pending);
     }

@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "ceilings.h"
 #include "clock.h"
 #include "pending.h"
@@ -23,23 +22,11 @@ enum {
     HEADER_MAX = 4 * LIMIT_SECRET /* Basic: a user name and a password in base64 */
 };
 
-static bool has_header(const json_t *headers, const char *name)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach ((json_t *)headers, key, value) {
-        if (strcasecmp(key, name) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Unless the destination has one of its own. */
 static void add_header(struct header_list *list, const struct attempt *attempt, const char *name,
                        const char *value)
 {
-    if (value && !has_header(attempt->destination->headers, name))
+    if (value && !destination_header(attempt->destination, name))
         list->lines[list->count++] = xasprintf("%s: %s", name, value);
 }
 
@@ -47,7 +34,7 @@ static int add_secret(struct header_list *list, const char *before, const char *
                       struct fault *fault)
 {
     if (!value)
-        return fault_set(fault, FAULT_CONFIG, "auth: the credentials have no '%s'", member);
+        return fault_set(fault, FAULT_DENIED, "auth: the credentials have no '%s'", member);
     list->lines[list->count++] = xasprintf("%s%s", before, value);
     return 0;
 }
@@ -95,7 +82,7 @@ static int add_authorization(struct header_list *list, const struct attempt *att
         return add_api_key(list, destination->auth_header, secret, fault);
     case AUTH_BASIC:
         if (!pair)
-            return fault_set(fault, FAULT_CONFIG, "auth: the credentials have no 'username' with 'password'");
+            return fault_set(fault, FAULT_DENIED, "auth: the credentials have no 'username' with 'password'");
         break;
     case AUTH_NONE:
         return 0;
@@ -103,7 +90,7 @@ static int add_authorization(struct header_list *list, const struct attempt *att
     case AUTH_SCHEME_COUNT:
         break;
     }
-    if (pair && !has_header(destination->headers, "Authorization"))
+    if (pair && !destination_header(destination, "Authorization"))
         add_basic(list, secret);
     return 0;
 }

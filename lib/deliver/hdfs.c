@@ -2,20 +2,20 @@
  * hdfs - the body as a new file of a Hadoop file system, by WebHDFS
  *
  *   state    operation                             then
- *   LOOK     GETFILESTATUS of the file             there: COMPARE; not there: WRITE. Not before a first attempt
- *   WRITE    CREATE of FOLDER/.DELIVERY.NUMBER.tmp RENAME
- *   RENAME   RENAME to the file, never over one    true: PLACED; false: STATUS
- *   PLACED   GETFILESTATUS of the file             of our length: the end; a folder: it was moved into it
- *   STATUS   GETFILESTATUS of the file             of our length: COMPARE; else something else is in the way
- *   COMPARE  OPEN, the whole of it                 the same bytes: there already; else another file
- *   CLEAR    DELETE of temporary files             the end, with the outcome that was set before
+ *   LOOK     GETFILESTATUS of the file             there: COMPARE; not there: WRITE. Not before a first
+ * attempt WRITE    CREATE of FOLDER/.DELIVERY.NUMBER.tmp RENAME RENAME   RENAME to the file, never over one
+ * true: PLACED; false: STATUS PLACED   GETFILESTATUS of the file             of our length: the end; a
+ * folder: it was moved into it STATUS   GETFILESTATUS of the file             of our length: COMPARE; else
+ * something else is in the way COMPARE  OPEN, the whole of it                 the same bytes: there already;
+ * else another file CLEAR    DELETE of temporary files             the end, with the outcome that was set
+ * before
  *
  * Nobody sees half a file under its name, and no file is ever replaced. The temporary name is of the attempt,
  * so that an earlier one whose bytes are still on their way writes into another file; it is as long for every
- * name, which may be as long as the file system allows. It is deleted whenever an attempt that wrote it fails,
- * with what time there is, and once more when the delivery ends. A file that is there with the same bytes is
- * ours: an earlier attempt whose answer was lost. Bytes are compared, and not the file system's checksum,
- * which depends on the sizes of its blocks; they are read only where the length is the same.
+ * name, which may be as long as the file system allows. It is deleted whenever an attempt that wrote it
+ * fails, with what time there is, and once more when the delivery ends. A file that is there with the same
+ * bytes is ours: an earlier attempt whose answer was lost. Bytes are compared, and not the file system's
+ * checksum, which depends on the sizes of its blocks; they are read only where the length is the same.
  */
 #include "pending.h"
 
@@ -26,6 +26,7 @@
 #include "ceilings.h"
 #include "clock.h"
 #include "excerpt.h"
+#include "http_event.h"
 #include "secret.h"
 #include "text.h"
 #include "webhdfs.h"
@@ -50,13 +51,6 @@ struct hdfs {
     bool is_folder; /* the path is a folder: a temporary file of ours may be in it */
     char *leftovers[LEFTOVERS];
     size_t leftover_count; /* still to be deleted */
-};
-
-static const enum outcome_event events[] = {
-    [HTTP_TIMEOUT] = EVENT_TIMEOUT, [HTTP_CONNECT] = EVENT_CONNECT,
-    [HTTP_TLS] = EVENT_TLS,         [HTTP_REFUSED_ADDRESS] = EVENT_REFUSED_ADDRESS,
-    [HTTP_BROKEN] = EVENT_BROKEN,   [HTTP_BAD_REQUEST] = EVENT_CONFIGURATION,
-    [HTTP_SHORTAGE] = EVENT_SYSTEM,
 };
 
 static void hdfs_free(struct pending *pending)
@@ -159,7 +153,8 @@ static bool judge(struct hdfs *hdfs, const char *doing, const struct webhdfs_ans
 
     hdfs->call = NULL; /* it is gone when its done returns */
     if (answer->result == WEBHDFS_FAILED)
-        pending_set_event(pending, events[answer->response->result], "%s: %s", doing, answer->response->text);
+        pending_set_event(pending, http_event(answer->response->result), "%s: %s", doing,
+                          answer->response->text);
     else if (answer->result == WEBHDFS_REFUSED)
         pending_set_event(pending, EVENT_REFUSED_ADDRESS, "%s: %s", doing, answer->message);
     else if (answer->result == WEBHDFS_UNEXPECTED)
@@ -219,7 +214,8 @@ static void compare(struct hdfs *hdfs)
 }
 
 /* {"FileStatus": {"type": "FILE", "length": 24930, ...}}: what there is, or the outcome is set. */
-static bool read_status(struct hdfs *hdfs, const struct webhdfs_answer *answer, bool *is_file, int64_t *length)
+static bool read_status(struct hdfs *hdfs, const struct webhdfs_answer *answer, bool *is_file,
+                        int64_t *length)
 {
     const json_t *status = json_object_get(answer->json, "FileStatus");
     const char *type = json_string_value(json_object_get(status, "type"));

@@ -122,7 +122,7 @@ static void *jdbc_open(const struct crew_call *call)
 
     if (jdbc->username && strcmp(jdbc->username, "{username}") == 0 &&
         !(call->secret && call->secret->username)) {
-        crew_refuse(call, EVENT_CONFIGURATION, "%s", "/connection/credentials/username: no value");
+        crew_refuse(call, EVENT_CREDENTIALS, "%s", "/connection/credentials/username: no value");
         return NULL;
     }
     int64_t deadline_ms = clock_mono_ms() + OPEN_MS;
@@ -173,12 +173,14 @@ static size_t make_rows(struct jdbc_writer *writer, struct jdbc_sets *sets, size
     for (size_t i = 0; i < count; i++) {
         struct jdbc_part *part = &writer->parts[i];
         struct fault fault = {0};
-        if (jdbc_rows_make(&part->rows, sets, writer->jdbc, part->errand, &fault) == 0) {
+        if (jdbc_rows_make(&part->rows, sets, writer->jdbc, part->errand, writer->deadline_ms, &fault) == 0) {
             made++;
             continue;
         }
         if (fault.class == FAULT_CONFIG)
             errand_set_event(part->errand, EVENT_CONFIGURATION, "%s", fault.text);
+        else if (fault.class == FAULT_UNAVAILABLE)
+            errand_set_event(part->errand, EVENT_TIMEOUT, "%s", fault.text);
         else
             errand_set_event(part->errand, EVENT_BODY, "%s", fault.text);
         part->errand = NULL;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include "clock.h"
 #include "json.h"
 #include "json_keys.h"
 #include "json_span.h"
@@ -27,6 +28,7 @@ struct maker {
     const struct attempt *attempt;
     struct placeholders placeholders;
     size_t first_set;
+    int64_t deadline_ms;
     bool several;  /* rows of an array with more than one */
     size_t number; /* of the row, from 1 */
 };
@@ -172,15 +174,27 @@ static int add_members(struct maker *maker, struct json_span row, struct fault *
     return 0;
 }
 
-static void add_mapped(struct maker *maker, struct json_span row)
+/* Large reports of many columns take long. */
+static bool is_late(const struct maker *maker, struct fault *fault)
+{
+    if (clock_mono_ms() < maker->deadline_ms)
+        return false;
+    fault_set(fault, FAULT_UNAVAILABLE, "not made into rows in time");
+    return true;
+}
+
+static int add_mapped(struct maker *maker, struct json_span row, struct fault *fault)
 {
     for (size_t i = 0; i < maker->jdbc->column_count; i++) {
         const struct jdbc_column *column = &maker->jdbc->columns[i];
+        if (is_late(maker, fault))
+            return -1;
         struct json_span value = json_span_get(row, &column->path);
         bool is_key = maker->jdbc->key_column && strcmp(maker->jdbc->key_column, column->name) == 0;
         if (value.at && !(is_key && is_null(value)))
             add_span(maker, column_of(maker->sets, column->name), value);
     }
+    return 0;
 }
 
 static int add_values(struct maker *maker, struct fault *fault)
@@ -232,7 +246,7 @@ static int add_body(struct maker *maker, struct fault *fault)
 {
     const struct attempt *attempt = maker->attempt;
     int index = column_of(maker->sets, maker->jdbc->body_column);
-    const char *type = maker->sets->table->columns[index].type;
+    const char *type = maker->sets->table->columns[index].base;
     const char *body = attempt->body ? attempt->body : "";
 
     if (strcmp(type, "json") == 0 || strcmp(type, "jsonb") == 0) {
@@ -295,8 +309,8 @@ static int make_row(struct maker *maker, struct json_span row, struct fault *fau
         return -1;
     if (by_name && add_members(maker, row, fault))
         return -1;
-    if (row.at)
-        add_mapped(maker, row);
+    if (is_late(maker, fault) || (row.at && add_mapped(maker, row, fault)))
+        return -1;
     return add_key(maker, fault) ? -1 : end_row(maker, at, fault);
 }
 
@@ -326,7 +340,7 @@ static int make_all(struct maker *maker, struct fault *fault)
 }
 
 int jdbc_rows_make(struct jdbc_rows *rows, struct jdbc_sets *sets, const struct jdbc *jdbc,
-                   const struct errand *errand, struct fault *fault)
+                   const struct errand *errand, int64_t deadline_ms, struct fault *fault)
 {
     struct maker maker = {
         .rows = rows,
@@ -335,6 +349,7 @@ int jdbc_rows_make(struct jdbc_rows *rows, struct jdbc_sets *sets, const struct 
         .attempt = errand_attempt(errand),
         .placeholders = errand_placeholders(errand, false),
         .first_set = sets->count,
+        .deadline_ms = deadline_ms,
     };
 
     *rows = (struct jdbc_rows){0};

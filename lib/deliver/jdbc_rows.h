@@ -48,11 +48,12 @@ struct jdbc_rows {
     size_t count, room;
 };
 /*
- * INPUT: the body is not what the table takes; CONFIG: the form cannot be used for it. Nothing needs a
- * release then. An empty array has no rows, and that is fine.
+ * INPUT: the body is not what the table takes; CONFIG: the form cannot be used for it; UNAVAILABLE: the
+ * deadline passed (monotonic clock). Nothing needs a release then. An empty array has no rows, and that is
+ * fine.
  */
 int jdbc_rows_make(struct jdbc_rows *rows, struct jdbc_sets *sets, const struct jdbc *jdbc,
-                   const struct errand *errand, struct fault *fault);
+                   const struct errand *errand, int64_t deadline_ms, struct fault *fault);
 void jdbc_rows_release(struct jdbc_rows *rows); /* zeroed memory is fine */
 
 #endif

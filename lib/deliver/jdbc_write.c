@@ -167,8 +167,6 @@ static int insert_as_value(struct jdbc_writer *writer, const char *sql, const st
 
 static int insert_by_copy(struct jdbc_writer *writer, const char *sql, const struct line *lines, size_t count)
 {
-    if (run(writer, "CREATE TEMPORARY TABLE dist_rows (line pg_catalog.json) ON COMMIT DROP"))
-        return -1;
     if (pg_sink_copy_begin(writer->sink, "COPY pg_temp.dist_rows (line) FROM STDIN", writer->deadline_ms,
                            &writer->error))
         return -1;
@@ -181,6 +179,21 @@ static int insert_by_copy(struct jdbc_writer *writer, const char *sql, const str
     return run(writer, "DROP TABLE pg_temp.dist_rows");
 }
 
+/*
+ * 1: there is one. 0: this database does not let us (an event trigger that forbids it): the rows go by value.
+ * -1: fault.
+ */
+static int make_stage(struct jdbc_writer *writer)
+{
+    if (run(writer,
+            "SAVEPOINT stage; CREATE TEMPORARY TABLE dist_rows (line pg_catalog.json) ON COMMIT DROP") == 0)
+        return run(writer, "RELEASE SAVEPOINT stage") == 0 ? 1 : -1;
+    if (writer->error.cause != PG_SINK_STATE ||
+        run(writer, "ROLLBACK TO SAVEPOINT stage; RELEASE SAVEPOINT stage"))
+        return -1;
+    return 0;
+}
+
 static int insert_lines(struct jdbc_writer *writer, const struct line *lines, size_t count)
 {
     const struct jdbc_set *set = &writer->sets->items[lines[0].set];
@@ -189,7 +202,9 @@ static int insert_lines(struct jdbc_writer *writer, const struct line *lines, si
 
     for (size_t i = 0; i < count; i++)
         bytes += lines[i].size;
-    bool by_copy = writer->sets->table->may_stage && (count >= STAGE_ROWS || bytes >= STAGE_BYTES);
+    int by_copy = writer->sets->table->may_stage && (count >= STAGE_ROWS || bytes >= STAGE_BYTES);
+    if (by_copy && (by_copy = make_stage(writer)) < 0)
+        return -1;
     buf_init(&sql, STATEMENT_MAX);
     add_insert(&sql, writer, set,
                by_copy ? "pg_temp.dist_rows s, pg_catalog.json_to_record(s.line)"
@@ -314,10 +329,45 @@ static void deliver(struct jdbc_writer *writer, size_t first, size_t count)
     }
 }
 
+/* Their reports were deferred, and come again: without a key they would be there twice. */
+static void leave_out_abandoned(struct jdbc_writer *writer, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++) {
+        struct jdbc_part *part = &writer->parts[i];
+        if (!part->errand || errand_is_awaited(part->errand))
+            continue;
+        errand_set_event(part->errand, EVENT_TIMEOUT, "given up before it was written");
+        part->errand = NULL;
+    }
+}
+
+static bool has_abandoned(const struct jdbc_writer *writer, size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        if (writer->parts[i].errand && !errand_is_awaited(writer->parts[i].errand))
+            return true;
+    return false;
+}
+
+/* All but the COMMIT. Where one was given up meanwhile it is done again without that one, unless a key sees
+ * to it that nothing is there twice. */
+static int prepare(struct jdbc_writer *writer, size_t first, size_t count)
+{
+    for (;;) {
+        leave_out_abandoned(writer, first, count);
+        writer->began = begin(writer, count == 1) == 0;
+        if (!writer->began || insert_or_halve(writer, first, count))
+            return -1;
+        if (writer->jdbc->key_column || !has_abandoned(writer, first, count))
+            return 0;
+        if (run(writer, "ROLLBACK"))
+            return -1;
+    }
+}
+
 static int transact(struct jdbc_writer *writer, size_t first, size_t count)
 {
-    writer->began = begin(writer, count == 1) == 0;
-    if (!writer->began || insert_or_halve(writer, first, count))
+    if (prepare(writer, first, count))
         return -1;
     for (size_t i = first; i < first + count; i++)
         if (writer->parts[i].errand)

@@ -8,7 +8,6 @@
  */
 #include "oauth2.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "clock.h"
 #include "digest.h"
 #include "http.h"
+#include "http_event.h"
 #include "json.h"
 #include "strmap.h"
 #include "text.h"
@@ -282,13 +282,6 @@ static void wipe_answer(struct http_response *response, json_t *answer)
     json_decref(answer);
 }
 
-static const enum outcome_event events[] = {
-    [HTTP_TIMEOUT] = EVENT_TIMEOUT, [HTTP_CONNECT] = EVENT_CONNECT,
-    [HTTP_TLS] = EVENT_TLS,         [HTTP_REFUSED_ADDRESS] = EVENT_REFUSED_ADDRESS,
-    [HTTP_BROKEN] = EVENT_BROKEN,   [HTTP_BAD_REQUEST] = EVENT_CONFIGURATION,
-    [HTTP_SHORTAGE] = EVENT_SYSTEM,
-};
-
 static void judge(struct token *token, struct http_response *response, struct token_answer *out)
 {
     static const char from[] = "the token endpoint";
@@ -296,7 +289,7 @@ static void judge(struct token *token, struct http_response *response, struct to
 
     *out = (struct token_answer){.event = EVENT_TOKEN, .retry_after_ms = -1};
     if (response->result != HTTP_ANSWERED) {
-        out->event = events[response->result];
+        out->event = http_event(response->result);
         snprintf(out->text, sizeof out->text, "%s: %.200s", from, response->text);
         return;
     }
@@ -342,21 +335,12 @@ static void on_answer(void *arg, struct http_response *response)
 
 /* The request */
 
-static void add_encoded(struct buf *out, const char *text)
-{
-    for (const unsigned char *c = (const unsigned char *)text; *c; c++)
-        if (isalnum(*c) || strchr("-._~", *c))
-            buf_addc(out, (char)*c);
-        else
-            buf_addf(out, "%%%02X", *c);
-}
-
 static void add_field(struct buf *out, const char *name, const char *value)
 {
     if (!value)
         return;
     buf_addf(out, "%s%s=", out->len ? "&" : "", name);
-    add_encoded(out, value);
+    text_add_url(out, value, "");
 }
 
 /* RFC 6749 2.3.1: both are encoded as in a form before they become a user name and a password. */
@@ -366,9 +350,9 @@ static char *authorization_of(const struct secret *secret)
 
     buf_init(&pair, REQUEST_MAX);
     buf_init(&line, 2 * REQUEST_MAX);
-    add_encoded(&pair, secret->client_id);
+    text_add_url(&pair, secret->client_id, "");
     buf_addc(&pair, ':');
-    add_encoded(&pair, secret->client_secret);
+    text_add_url(&pair, secret->client_secret, "");
     buf_adds(&line, "Authorization: Basic ");
     text_add_base64(&line, pair.data, pair.len);
     char *text = xmemdupz(line.data, line.len);

@@ -27,5 +27,6 @@ void outcomes_apply(const struct answer *row, int code, const char *text, struct
     outcome_set(outcome, row->kind, code, row->reason, "%s", text);
     outcome->overload = (row->marks & OVERLOAD) != 0;
     outcome->local = (row->marks & LOCAL) != 0;
+    outcome->held = (row->marks & HELD) != 0;
     outcome->gone = (row->marks & GONE) != 0;
 }

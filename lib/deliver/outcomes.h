@@ -41,10 +41,11 @@ enum outcome_event {
     EVENT_LOGIN, /* not let in */
     EVENT_NOT_SERVED,
     EVENT_HOST_KEY,
+    EVENT_CREDENTIALS, /* they lack what is wanted, or their time is over: an operator mends them */
 };
 
 /* Marks of a row; 0: none. They become the outcome's members of the same names. */
-enum { OVERLOAD = 1, LOCAL = 2, GONE = 4 };
+enum { OVERLOAD = 1, LOCAL = 2, GONE = 4, HELD = 8 };
 
 struct answer {
     int first, last; /* the codes that it is for; of an event, the event twice */

@@ -59,6 +59,8 @@
         {EVENT_TLS, EVENT_TLS, OUTCOME_DEFERRED, "tls", 0, "no trusted TLS"},                                \
         {EVENT_BROKEN, EVENT_BROKEN, OUTCOME_DEFERRED, "broken", 0, "no HTTP, or it broke off"},             \
         {EVENT_TOKEN, EVENT_TOKEN, OUTCOME_DEFERRED, "token", 0, "no OAuth2 token was given"},               \
+        {EVENT_CREDENTIALS, EVENT_CREDENTIALS, OUTCOME_DEFERRED,                                             \
+         "credentials",     LOCAL | HELD,      "the credentials lack what is wanted, or are over"},          \
         {EVENT_SYSTEM, EVENT_SYSTEM, OUTCOME_DEFERRED, "system", LOCAL, "this host has no socket for it"},   \
         {EVENT_REFUSED_ADDRESS,         EVENT_REFUSED_ADDRESS, OUTCOME_REJECTED, "refused_address", LOCAL,   \
          "refused by the address guard"},                                                                    \

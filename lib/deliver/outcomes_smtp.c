@@ -45,6 +45,8 @@ static const struct answer events[] = {
      "this host has no socket or thread for it"},
     {EVENT_REFUSED_ADDRESS, EVENT_REFUSED_ADDRESS, OUTCOME_REJECTED, "refused_address", LOCAL,
      "refused by the address guard"},
+    {EVENT_CREDENTIALS, EVENT_CREDENTIALS, OUTCOME_DEFERRED, "credentials", LOCAL | HELD,
+     "the credentials lack what is wanted"},
     {EVENT_CONFIGURATION, EVENT_CONFIGURATION, OUTCOME_REJECTED, "configuration", LOCAL,
      "the form cannot be used"},
     {0},

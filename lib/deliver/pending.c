@@ -79,7 +79,8 @@ void pending_set_event(struct pending *pending, enum outcome_event event, const 
 
 void pending_set_misconfigured(struct pending *pending, const char *what, const struct fault *fault)
 {
-    pending_set_event(pending, EVENT_CONFIGURATION, "%s: %s", what, fault->text);
+    pending_set_event(pending, fault->class == FAULT_DENIED ? EVENT_CREDENTIALS : EVENT_CONFIGURATION,
+                      "%s: %s", what, fault->text);
 }
 
 struct placeholders pending_placeholders(const struct pending *pending, bool with_secrets)
@@ -111,7 +112,7 @@ void pending_trial_done(void *arg, struct outcome *outcome)
     trial->done = true;
     if (outcome->kind == OUTCOME_DELIVERED)
         return;
-    if (outcome->kind == OUTCOME_REJECTED)
+    if (outcome->kind == OUTCOME_REJECTED || outcome->held)
         class = FAULT_CONFIG;
     else if (outcome->local)
         class = FAULT_SYSTEM;

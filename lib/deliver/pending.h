@@ -38,7 +38,8 @@ void pending_set(struct pending *pending, const struct answer *row, int code, co
 /* The same by the row of the event, without a code. */
 void pending_set_event(struct pending *pending, enum outcome_event event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* EVENT_CONFIGURATION: `what` is wrong with the destination, as the fault says. */
+/* `what` is wrong with the destination, as the fault says: EVENT_CREDENTIALS where it is DENIED, and else
+ * EVENT_CONFIGURATION. */
 void pending_set_misconfigured(struct pending *pending, const char *what, const struct fault *fault);
 
 /* The attempt's values; secrets only where asked for. Borrowed from the attempt. */
@@ -47,7 +48,7 @@ struct placeholders attempt_placeholders(const struct attempt *attempt, bool wit
 
 /*
  * An attempt that an adapter's check() makes and waits for. The outcome as a fault: CONFIG where it is
- * rejected, SYSTEM where it is this host's, else UNAVAILABLE.
+ * rejected or held, SYSTEM where it is this host's, else UNAVAILABLE.
  */
 struct pending_trial {
     bool done;

@@ -9,6 +9,7 @@
 #include "http.h"
 #include "http_proxy.h"
 #include "oauth2.h"
+#include "tls.h"
 #include "xalloc.h"
 
 /* Idle connections to all destinations together: some hundred destinations are kept warm. */
@@ -47,6 +48,7 @@ int adapter_context_init(struct adapter_context *context, struct event_base *bas
                          const char *proxy, struct fault *fault)
 {
     *context = (struct adapter_context){.base = base, .allow_private = allow_private};
+    tls_outlive_exit();
     if (proxy && http_check_proxy(proxy, fault) < 0)
         return fault_wrap(fault, "DIST_PROXY");
     context->proxy = xstrdup_null(proxy);

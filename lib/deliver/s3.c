@@ -22,18 +22,12 @@
 #include "clock.h"
 #include "digest.h"
 #include "excerpt.h"
+#include "http_event.h"
 #include "secret.h"
 #include "text.h"
 #include "xalloc.h"
 
 enum { KEY_MAX = 1024 /* of S3, in bytes */, FIELDS_FREE = 8 /* for what a request adds to an object's */ };
-
-static const enum outcome_event events[] = {
-    [HTTP_TIMEOUT] = EVENT_TIMEOUT, [HTTP_CONNECT] = EVENT_CONNECT,
-    [HTTP_TLS] = EVENT_TLS,         [HTTP_REFUSED_ADDRESS] = EVENT_REFUSED_ADDRESS,
-    [HTTP_BROKEN] = EVENT_BROKEN,   [HTTP_BAD_REQUEST] = EVENT_CONFIGURATION,
-    [HTTP_SHORTAGE] = EVENT_SYSTEM,
-};
 
 /* Header fields */
 
@@ -143,7 +137,7 @@ bool s3_judge(struct s3_upload *upload, const char *doing, const struct s3_answe
     char message[S3_MESSAGE_SIZE];
 
     if (response->result != HTTP_ANSWERED) {
-        pending_set_event(pending, events[response->result], "%s%s%s", doing, colon, response->text);
+        pending_set_event(pending, http_event(response->result), "%s%s%s", doing, colon, response->text);
         return false;
     }
     bool success = response->status >= 200 && response->status <= 299 && !answer->code[0];
@@ -221,7 +215,7 @@ static int set_bucket(struct s3_upload *upload, struct adapter_context *context,
     const struct secret *secret = upload->pending.attempt.secret;
 
     if (!secret || !secret->access_key || !secret->secret_key)
-        return fault_set(fault, FAULT_CONFIG,
+        return fault_set(fault, FAULT_DENIED,
                          "\"credentials\" with \"access_key\" and \"secret_key\" are wanted");
     upload->endpoint = destination->endpoint ? xstrdup(destination->endpoint)
                                              : xasprintf("https://s3.%s.amazonaws.com", destination->region);

@@ -57,9 +57,9 @@ static bool find_login(const struct crew_call *call, struct sftp_peer *peer)
         peer->password = NULL;
     }
     if (!peer->username)
-        crew_refuse(call, EVENT_CONFIGURATION, "no user name, neither in the form nor in the credentials");
+        crew_refuse(call, EVENT_CREDENTIALS, "no user name, neither in the form nor in the credentials");
     else if (!peer->password && !peer->private_key)
-        crew_refuse(call, EVENT_CONFIGURATION, "no password and no private key: \"credentials\" names none");
+        crew_refuse(call, EVENT_CREDENTIALS, "no password and no private key: \"credentials\" names none");
     return peer->username && (peer->password || peer->private_key);
 }
 

@@ -50,10 +50,9 @@ static bool find_login(const struct crew_call *call, struct smtp_peer *peer)
     peer->token = smtp->bearer && secret ? secret->token : NULL;
     peer->password = !smtp->bearer && secret ? secret->password : NULL;
     if (!peer->username)
-        crew_refuse(call, EVENT_CONFIGURATION, "no user name, neither in the form nor in the credentials");
+        crew_refuse(call, EVENT_CREDENTIALS, "no user name, neither in the form nor in the credentials");
     else if (!peer->password && !peer->token)
-        crew_refuse(call, EVENT_CONFIGURATION, "no %s in the credentials",
-                    smtp->bearer ? "token" : "password");
+        crew_refuse(call, EVENT_CREDENTIALS, "no %s in the credentials", smtp->bearer ? "token" : "password");
     return peer->username && (peer->password || peer->token);
 }
 

@@ -110,7 +110,7 @@ static int add_security(struct soap *soap, const struct attempt *sent, enum soap
     if (form->password == SOAP_PASSWORD_NONE)
         return 0;
     if (!secret || !secret->username || !secret->password)
-        return fault_set(fault, FAULT_CONFIG, "security: the credentials have no 'username' with 'password'");
+        return fault_set(fault, FAULT_DENIED, "security: the credentials have no 'username' with 'password'");
     struct soap_token token = {.username = secret->username,
                                .password = secret->password,
                                .digest = form->password == SOAP_PASSWORD_DIGEST,

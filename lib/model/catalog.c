@@ -47,6 +47,11 @@ static int add_members(struct group *group, const json_t *members, struct fault 
     return 0;
 }
 
+bool catalog_is_group(const json_t *form)
+{
+    return json_object_get(form, "group") && !json_object_get(form, "protocol");
+}
+
 /* {"name": "eu", "group": ["a", "b"], "policy": "weighted", "weights": {"a": 3}, "max_queue": 500} */
 static int read_group(struct group *group, struct fault *fault)
 {
@@ -149,7 +154,7 @@ static int add_form(struct catalog *catalog, const json_t *form, const char *ste
     if (destination || group)
         return fault_set(fault, FAULT_INPUT, "the name '%s' is defined in %s already", name,
                          destination ? destination->origin : group->origin);
-    if (json_object_get(form, "group")) {
+    if (catalog_is_group(form)) {
         group = group_new(name, form, origin, fault);
         if (group)
             strmap_put(&catalog->groups, name, group);

@@ -7,6 +7,7 @@
 #ifndef DIST_CATALOG_H
 #define DIST_CATALOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "balance.h"
@@ -61,6 +62,8 @@ void catalog_free(struct catalog *catalog);
  */
 int catalog_add(struct catalog *catalog, const char *text, size_t size, const char *stem, const char *origin,
                 struct fault *fault);
+/* Whether the form is one of a group; a destination may have a "group" too, of users. */
+bool catalog_is_group(const json_t *form);
 /* A program that renderings name; takes `text`. */
 void catalog_add_program(struct catalog *catalog, const char *name, char *text);
 /* The text of a rendering's program, borrowed; NULL where it has none. -1, class INPUT, with the JSON pointer

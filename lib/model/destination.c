@@ -4,8 +4,8 @@
 #include "destination.h"
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "jdbc.h"
+#include "json.h"
 
 const char *const protocol_names[] = {"REST", "file", "exec", "null", "AMQP", "JDBC",
                                       "S3",   "HDFS", "SOAP", "SMTP", "SFTP", NULL};
@@ -30,14 +30,7 @@ bool destination_allows(const struct destination *destination, const char *tenan
 
 const char *destination_header(const struct destination *destination, const char *name)
 {
-    const char *own;
-    json_t *value;
-
-    json_object_foreach (destination->headers, own, value) {
-        if (strcasecmp(own, name) == 0)
-            return own;
-    }
-    return NULL;
+    return json_find_name(destination->headers, name);
 }
 
 double destination_burst(const struct destination *destination)

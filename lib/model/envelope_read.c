@@ -9,13 +9,12 @@
 #include <string.h>
 #include "envelope.h"
 #include "ceilings.h"
-#include "form.h"
+#include "http_field.h"
 #include "rendering.h"
 #include "text.h"
 #include "xalloc.h"
 
 /* RFC 9110, section 5.6.2 */
-#define OUTPUT_HEADER_LETTERS "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 enum {
     ATTEMPTS_MAX = 1000000,
@@ -283,8 +282,7 @@ static int check_output_headers(const char *path, json_t *headers, struct fault 
         return fault_set(fault, FAULT_INPUT, "%s/headers: more than %d", path, FORMAT_HEADERS_MAX);
     json_object_foreach (headers, name, value) {
         const char *text = json_string_value(value);
-        bool good = *name != '\0' && strspn(name, OUTPUT_HEADER_LETTERS) == strlen(name) &&
-                    !form_header_is_framing(name);
+        bool good = http_field_is_name(name) && !http_field_is_framing(name, strlen(name));
 
         for (; good && *text; text++)
             good = (unsigned char)*text >= ' ' && *text != 0x7f;

@@ -19,8 +19,6 @@
 struct destination *form_destination(const char *name, const json_t *form, const char *tenant,
                                      const char *origin, struct fault *fault);
 
-/* The header field frames the message, and is set by the HTTP client alone. */
-bool form_header_is_framing(const char *name);
 /* Of all protocols, and of one; ended by a NULL name. */
 extern const struct form_help form_common_help[];
 const struct form_help *form_help(enum protocol protocol);

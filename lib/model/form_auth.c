@@ -4,26 +4,15 @@
  * The form names where secrets are and where they go, and never holds one.
  */
 #include <string.h>
-#include <strings.h>
 #include "form.h"
 #include "form_parts.h"
+#include "http_field.h"
 #include "text.h"
 
 enum { HEADER_NAME_MAX = 100, TOKEN_TEXT_MAX = 1000 };
 
 static const char *const scheme_words[] = {"basic", "bearer", "api_key", "oauth2", NULL};
 static const char *const client_words[] = {"header", "body", NULL};
-
-static bool sets_header(const struct destination *destination, const char *wanted)
-{
-    const char *name;
-    json_t *value;
-
-    json_object_foreach (destination->headers, name, value)
-        if (strcasecmp(name, wanted) == 0)
-            return true;
-    return false;
-}
 
 /* A token is as good as the secret: it crosses no network in clear but the operator's own. */
 static int check_token_url(const struct destination *destination, struct fault *fault)
@@ -62,10 +51,10 @@ static int check_header(const struct destination *destination, struct fault *fau
 {
     const char *header = destination->auth_header ? destination->auth_header : "Authorization";
 
-    if (!form_header_is_name(header) || form_header_is_framing(header))
+    if (!http_field_is_name(header) || http_field_is_framing(header, strlen(header)))
         return fault_set(fault, FAULT_INPUT,
                          "/auth/header: the name of a header field is wanted that is not the client's own");
-    if (sets_header(destination, header))
+    if (destination_header(destination, header))
         return fault_set(fault, FAULT_INPUT, "/headers/%s: \"auth\" sets this field", header);
     return 0;
 }
@@ -128,7 +117,7 @@ int form_check_signing(const struct form *form, struct fault *fault)
         return fault_set(fault, FAULT_INPUT,
                          "/signing/credentials: the name of a file of keys is wanted, not a key itself");
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
-        if (sets_header(destination, own[i]))
+        if (destination_header(destination, own[i]))
             return fault_set(fault, FAULT_INPUT, "/headers/%s: \"signing\" sets this field", own[i]);
     for (size_t i = 0; i < sizeof bare / sizeof *bare; i++)
         if (strcmp(destination->method, bare[i]) == 0)

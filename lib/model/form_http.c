@@ -4,12 +4,12 @@
  * Where a request goes is decided by the form alone: scheme, host and port are literal, placeholders stand
  * behind them. Secrets stay out of the URL, which ends in logs.
  */
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 #include "ceilings.h"
 #include "form.h"
 #include "form_parts.h"
+#include "http_field.h"
 #include "placeholders.h"
 #include "text.h"
 
@@ -17,11 +17,6 @@ enum { HEADER_VALUE_MAX = 8192 };
 
 static const char *const gone_words[] = {"disable", "reject", NULL};
 static const char *const http_versions[] = {"1.1", "2", "2-prior-knowledge", NULL};
-
-/* Framing and connection handling are the client's: a form that set them could smuggle a second request. */
-static const char *const own_headers[] = {"Connection", "Content-Length",    "Expect", "Keep-Alive", "TE",
-                                          "Trailer",    "Transfer-Encoding", "Upgrade"};
-enum { OWN_HEADERS = sizeof own_headers / sizeof *own_headers };
 
 size_t form_add_http_fields(struct form *form, struct json_field *out)
 {
@@ -69,32 +64,15 @@ int form_check_base(const struct destination *destination, struct fault *fault)
     return 0;
 }
 
-/* RFC 9110 section 5.6.2 */
-bool form_header_is_name(const char *text)
-{
-    const char *c = text;
-    while (*c && (isalnum((unsigned char)*c) || strchr("!#$%&'*+-.^_`|~", *c)))
-        c++;
-    return *c == 0 && c != text;
-}
-
-bool form_header_is_framing(const char *name)
-{
-    for (size_t i = 0; i < OWN_HEADERS; i++)
-        if (strcasecmp(own_headers[i], name) == 0)
-            return true;
-    return false;
-}
-
 static int check_header(const char *name, const char *value, struct fault *fault)
 {
-    if (!form_header_is_name(name)) {
+    if (!http_field_is_name(name)) {
         char cut[60];
         text_copy(cut, sizeof cut, name);
         return fault_set(fault, FAULT_INPUT, "/headers: '%s' cannot be the name of a header field",
                          text_printable(cut));
     }
-    if (form_header_is_framing(name))
+    if (http_field_is_framing(name, strlen(name)))
         return fault_set(fault, FAULT_INPUT, "/headers/%s: this field is set by the HTTP client alone", name);
     char path[100];
     snprintf(path, sizeof path, "/headers/%s", name);

@@ -91,7 +91,10 @@ static int check_encryption(struct form *form, struct jdbc *jdbc, struct fault *
                          "destination");
     if (form->tls && files)
         return fault_set(fault, FAULT_INPUT, "/tls: the URL names files too: name them in one place");
-    jdbc->sslmode = url->sslmode ? url->sslmode : form->tls || url->ca_file ? "verify-full" : "prefer";
+    /* A password that is stored goes to nobody who cannot say who he is, unless the form takes that upon it.
+     */
+    bool verified = form->tls || url->ca_file || destination->credentials;
+    jdbc->sslmode = url->sslmode ? url->sslmode : verified ? "verify-full" : "prefer";
     if (form->tls && !verifies(jdbc->sslmode) && strcmp(jdbc->sslmode, "disable") != 0)
         return fault_set(fault, FAULT_INPUT,
                          "/tls: with sslmode=%s no certificate is verified; verify-full is the default here",
@@ -105,6 +108,12 @@ static int check_encryption(struct form *form, struct jdbc *jdbc, struct fault *
         destination->cert_file = url->cert_file;
         destination->key_file = url->key_file;
     }
+    if (strcmp(jdbc->sslmode, "verify-ca") == 0 && !destination->ca_file)
+        return fault_set(
+            fault, FAULT_INPUT,
+            "/connection/url: sslmode=verify-ca looks at no name, so that any server with a public "
+            "certificate would do: name the authority (sslrootcert, or tls/ca_file), or say "
+            "verify-full");
     return 0;
 }
 

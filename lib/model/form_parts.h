@@ -98,8 +98,6 @@ int form_check_signing(const struct form *form, struct fault *fault);
  * characters that are not ASCII (form_url.c). `path` is the pointer of the member, for the fault.
  */
 int form_check_url(const char *path, const char *url, const char *const *schemes, struct fault *fault);
-/* It can be the name of a header field. */
-bool form_header_is_name(const char *text);
 /*
  * An http or https URL; in path and query with placeholders, but for secrets. Not http where there are
  * credentials, but on networks of the operator's own ("allow_private").

@@ -11,6 +11,7 @@
 #include <strings.h>
 #include "job.h"
 #include "ceilings.h"
+#include "http_field.h"
 #include "strmap.h"
 #include "text.h"
 #include "xalloc.h"
@@ -351,12 +352,6 @@ const char *job_content_by_name(const char *file_name)
     return NULL;
 }
 
-/* Bytes of the RFC 9110 token at the beginning of `text`. */
-static size_t token_size(const char *text)
-{
-    return strspn(text, "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-}
-
 /* Bytes of the quoted string at the beginning of `text` with its quotes, or 0. */
 static size_t quoted_size(const char *text)
 {
@@ -373,21 +368,16 @@ static size_t quoted_size(const char *text)
     return text[at] == '"' ? at + 1 : 0;
 }
 
-bool job_header_name_is_valid(const char *name)
-{
-    return *name && token_size(name) == strlen(name);
-}
-
 /* RFC 9110 section 8.3.1: type "/" subtype *( OWS ";" OWS name "=" ( token / quoted-string ) ) */
 bool job_content_type_is_valid(const char *content_type)
 {
     const char *at = content_type;
-    size_t size = token_size(at);
+    size_t size = http_field_token_size(at);
 
     if (strlen(content_type) > CONTENT_TYPE_MAX_BYTES || !size || at[size] != '/')
         return false;
     at += size + 1;
-    size = token_size(at);
+    size = http_field_token_size(at);
     if (!size)
         return false;
     at += size;
@@ -396,11 +386,11 @@ bool job_content_type_is_valid(const char *content_type)
         if (*at++ != ';')
             return false;
         at += strspn(at, " \t");
-        size = token_size(at);
+        size = http_field_token_size(at);
         if (!size || at[size] != '=')
             return false;
         at += size + 1;
-        size = *at == '"' ? quoted_size(at) : token_size(at);
+        size = *at == '"' ? quoted_size(at) : http_field_token_size(at);
         if (!size)
             return false;
         at += size;

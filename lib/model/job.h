@@ -114,7 +114,6 @@ const char *job_content_by_name(const char *file_name);
 /* type/subtype with parameters, no control characters, at most 255 bytes */
 bool job_content_type_is_valid(const char *content_type);
 bool job_distribution_id_is_valid(const char *text);
-bool job_header_name_is_valid(const char *name); /* an RFC 9110 token */
 
 /*
  * The checks that requests and envelopes share. `path` stands in front of the fault: the pointer of the

@@ -436,3 +436,15 @@ int json_fields(const json_t *object, const char *path, const struct json_field 
     }
     return 0;
 }
+
+const char *json_find_name(const json_t *object, const char *name)
+{
+    const char *own;
+    json_t *value;
+
+    json_object_foreach ((json_t *)object, own, value) {
+        if (strcasecmp(own, name) == 0)
+            return own;
+    }
+    return NULL;
+}

@@ -86,5 +86,8 @@ int json_fields(const json_t *object, const char *path, const struct json_field 
 
 /* Some object to its text with JSON_COMPACT, for a column or a test; the caller frees. */
 char *json_text(const json_t *value);
+/* The name of a member, as it is written, that is `name` in any case; NULL where there is none, or no object.
+ */
+const char *json_find_name(const json_t *object, const char *name);
 
 #endif

@@ -29,7 +29,7 @@ void outcome_set(struct outcome *outcome, enum outcome_kind kind, int code, cons
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     outcome->kind = kind;
-    outcome->overload = outcome->local = false;
+    outcome->overload = outcome->local = outcome->held = false;
     outcome->code = code;
     outcome->reason = reason;
     text_copy(outcome->text, sizeof outcome->text, text_printable(text));

@@ -21,6 +21,7 @@ struct outcome {
     bool overload; /* the destination is asked too much: 429, 503, no answer in time */
     bool local;    /* it ended on this side before the destination was asked (the address guard, a form that
                       cannot be used, a shortage of this host): it says nothing of the destination's health */
+    bool held;     /* local, and for the operator to mend: it waits, and no attempt is spent */
     bool gone;     /* the destination said to be gone for ever, and is to be disabled */
     int code;      /* HTTP status, exit code; 0: none */
     int64_t retry_after_ms; /* what the destination asked for; -1: nothing */
@@ -34,7 +35,7 @@ extern const char *const outcome_kind_names[]; /* "delivered", "deferred", "reje
 /* DEFERRED for the reason "unknown" until it is set: what nobody judged does not count as delivered. */
 void outcome_init(struct outcome *outcome);
 void outcome_release(struct outcome *outcome);
-/* Sets kind, code, reason and text, neither overload nor local nor gone; keeps response and retry_after_ms.
+/* Sets kind, code, reason and text, no mark (overload, local, held, gone); keeps response and retry_after_ms.
  * `reason` must be a static string. */
 void outcome_set(struct outcome *outcome, enum outcome_kind kind, int code, const char *reason,
                  const char *format, ...) __attribute__((format(printf, 5, 6)));

@@ -137,7 +137,8 @@ static int add_value(struct buf *out, const struct placeholder *placeholder, con
                      enum placeholder_escape escape, struct fault *fault)
 {
     if (!value)
-        return fault_set(fault, FAULT_CONFIG, "{%s} has no value%s", placeholder->name,
+        return fault_set(fault, placeholder->is_secret ? FAULT_DENIED : FAULT_CONFIG, "{%s} has no value%s",
+                         placeholder->name,
                          placeholder->is_secret ? ": \"credentials\" are missing or hold none" : "");
     if (escape == ESCAPE_URL) {
         text_add_url(out, value, "");

@@ -31,7 +31,8 @@ int placeholders_check(const char *pattern, const char *path, struct fault *faul
 int placeholders_check_public(const char *pattern, const char *path, struct fault *fault);
 /* Whether the pattern, which was checked, has any. */
 bool placeholders_present(const char *pattern);
-/* Appends; where it fails `out` is as it was. {secret} is {password}. CONFIG; INPUT where `out` is full. */
+/* Appends; where it fails `out` is as it was. {secret} is {password}. CONFIG; DENIED where it is a secret
+ * that has no value; INPUT where `out` is full. */
 int placeholders_expand(const char *pattern, const struct placeholders *values,
                         enum placeholder_escape escape, struct buf *out, struct fault *fault);
 

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include "ceilings.h"
 #include "clock.h"
+#include "http_field.h"
 #include "period.h"
 #include "request_parts.h"
 #include "retry.h"
@@ -266,7 +267,7 @@ static int check_headers(const json_t *headers, struct fault *fault)
         char shown[SHOWN_SIZE];
 
         text_copy(shown, sizeof shown, name);
-        if (!job_header_name_is_valid(name))
+        if (!http_field_is_name(name))
             return fault_set(fault, FAULT_INPUT, "/callback/headers: '%s' is no name of a header field",
                              text_printable(shown));
         for (const char *c = json_string_value(value); *c; c++) {

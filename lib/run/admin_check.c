@@ -9,6 +9,7 @@
 #include "catalog.h"
 #include "adapter.h"
 #include "admin.h"
+#include "clock.h"
 #include "form.h"
 #include "json.h"
 #include "msg.h"
@@ -109,7 +110,11 @@ static int check_one(const struct checking *checking, const struct destination *
     if (destination->signing) {
         if (signing_keys_load(conf_dir(tool->conf), NULL, destination->signing, &keys, fault) < 0)
             return fault_wrap(fault, "signing");
+        int valid = signing_keys_check(&keys, clock_wall_us(), fault);
         signing_keys_wipe(&keys);
+        if (valid < 0)
+            return fault_set(fault, FAULT_CONFIG, "signing: credential '%s': the time of every key is over",
+                             destination->signing);
     }
     if (destination->command && access(place_of(destination), X_OK) < 0)
         return fault_set(fault, FAULT_CONFIG, "the command %s cannot be run", place_of(destination));

@@ -2,7 +2,8 @@
  * admin_secret - see admin_secret.h
  *
  * A file appears whole or not at all: it is written beside its place, synced, and then linked (new) or
- * renamed (rotate), so that a delivery never reads half of it.
+ * renamed (rotate), so that a delivery never reads half of it. A rotation holds the lock of the folder from
+ * the reading to the renaming, so that of two at once none loses the other's key.
  */
 #include "admin_secret.h"
 
@@ -10,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,17 +28,41 @@
 #define KEEP_DEFAULT "24h"
 #define KEEP_MAX_MS (INT64_C(365) * 24 * 3600 * 1000)
 
+/* What root made is given to those who own the folder that it is in: they are to read it. */
+static int give_away(int folder, int fd)
+{
+    struct stat status;
+
+    if (geteuid() != 0)
+        return 0;
+    return fstat(folder, &status) < 0 || fchown(fd, status.st_uid, status.st_gid) < 0 ? -1 : 0;
+}
+
+/* The tenant's own; `make`: also where it is missing. -1 with errno. */
+static int open_inner(int folder, const char *tenant, bool make)
+{
+    bool made = make && mkdirat(folder, tenant, 0700) == 0;
+    int fd = made || !make || errno == EEXIST
+                 ? openat(folder, tenant, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+                 : -1;
+
+    if (fd >= 0 && made && give_away(folder, fd) < 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
 /* The folder, for openat(); links below the configuration folder are not followed. */
-static int open_folder(const struct tool *tool, const char *tenant, struct fault *fault)
+static int open_folder(const struct tool *tool, const char *tenant, bool make, struct fault *fault)
 {
     char *path = xasprintf("%s/credentials.d", conf_dir(tool->conf));
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
     if (fd >= 0 && tenant) {
-        int inner = mkdirat(fd, tenant, 0700) == 0 || errno == EEXIST
-                        ? openat(fd, tenant, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
-                        : -1;
-        int error = errno;
+        int inner = open_inner(fd, tenant, make), error = errno;
         close(fd);
         errno = error;
         fd = inner;
@@ -48,16 +74,20 @@ static int open_folder(const struct tool *tool, const char *tenant, struct fault
     return fd;
 }
 
-/* Root makes it for those who own the folder: they are to read it. */
-static int give_away(int folder, int fd, struct fault *fault)
+/* Until it is closed; a lock that another holds is waited for. */
+static int lock_folder(int folder, struct fault *fault)
 {
-    struct stat status;
+    while (flock(folder, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return fault_errno(fault, errno, "credentials.d cannot be locked");
+    return 0;
+}
 
+static int set_rights(int folder, int fd, struct fault *fault)
+{
     if (fchmod(fd, 0600) < 0)
         return fault_errno(fault, errno, "cannot set its mode");
-    if (geteuid() != 0)
-        return 0;
-    if (fstat(folder, &status) < 0 || fchown(fd, status.st_uid, status.st_gid) < 0)
+    if (give_away(folder, fd) < 0)
         return fault_errno(fault, errno, "cannot give it to the owner of credentials.d");
     return 0;
 }
@@ -85,7 +115,7 @@ static int write_file(int folder, const char *name, const struct buf *text, bool
         result = fault_set(fault, errno == EACCES ? FAULT_DENIED : FAULT_SYSTEM, "cannot be made: %s",
                            strerror(errno));
     } else {
-        result = give_away(folder, fd, fault);
+        result = set_rights(folder, fd, fault);
         if (result == 0)
             result = fdio_write_all(fd, text->data, text->len, fault);
         if (result == 0 && fsync(fd) < 0)
@@ -170,16 +200,10 @@ static int print_written(const struct buf *text, struct fault *fault)
     return result;
 }
 
-static int finish(const struct tool *tool, const struct admin_secret *secret, const char *name,
+static int finish(const struct tool *tool, int folder, const struct admin_secret *secret, const char *name,
                   const struct buf *text, bool replace, struct fault *fault)
 {
-    int folder = open_folder(tool, secret->tenant, fault);
-
-    if (folder < 0)
-        return -1;
-    int result = write_file(folder, name, text, replace, fault);
-    close(folder);
-    if (result < 0)
+    if (write_file(folder, name, text, replace, fault) < 0)
         return -1;
     msg(MSG_INFO, "wrote %s/credentials.d/%s%s%s", conf_dir(tool->conf), secret->tenant ? secret->tenant : "",
         secret->tenant ? "/" : "", name);
@@ -194,10 +218,14 @@ int admin_secret_new(const struct tool *tool, const struct admin_secret *secret,
 
     if (check_request(secret, name, &scheme, fault) < 0)
         return -1;
+    int folder = open_folder(tool, secret->tenant, true, fault);
+    if (folder < 0)
+        return -1;
     buf_init(&text, SECRET_MAX);
     add_new_key(&text, scheme);
-    int result = finish(tool, secret, name, &text, false, fault);
+    int result = finish(tool, folder, secret, name, &text, false, fault);
     wipe(&text);
+    close(folder);
     return result;
 }
 
@@ -225,7 +253,7 @@ static void add_old_keys(struct buf *text, const char *content, const struct sig
     }
 }
 
-static int rotate(const struct tool *tool, const struct admin_secret *secret, const char *name,
+static int rotate(const struct tool *tool, int folder, const struct admin_secret *secret, const char *name,
                   const char *content, int64_t keep_ms, struct fault *fault)
 {
     enum signing_scheme scheme;
@@ -244,9 +272,30 @@ static int rotate(const struct tool *tool, const struct admin_secret *secret, co
         signing_keys_wipe(&all);
     }
     if (result == 0)
-        result = finish(tool, secret, name, &text, true, fault);
+        result = finish(tool, folder, secret, name, &text, true, fault);
     signing_keys_wipe(&keys);
     wipe(&text);
+    return result;
+}
+
+/* Under the lock of the folder. What is written is a file of keys alone, so what is read must be one. */
+static int rotate_in(const struct tool *tool, int folder, const struct admin_secret *secret, const char *name,
+                     int64_t keep_ms, struct fault *fault)
+{
+    struct secret old;
+    int result;
+
+    if (lock_folder(folder, fault) < 0 ||
+        secret_load_stored(conf_dir(tool->conf), secret->tenant, name, &old, fault) < 0)
+        return -1;
+    if (secret_is_plain(&old))
+        result = rotate(tool, folder, secret, name, old.token, keep_ms, fault);
+    else
+        result = fault_set(fault, FAULT_INPUT,
+                           "credential '%s': it is an object with members, and keys are rotated in a file of "
+                           "their own",
+                           name);
+    secret_release(&old);
     return result;
 }
 
@@ -254,18 +303,17 @@ int admin_secret_rotate(const struct tool *tool, const struct admin_secret *secr
                         struct fault *fault)
 {
     enum signing_scheme ignored;
-    struct secret old;
     int64_t keep_ms;
 
     if (check_request(secret, name, &ignored, fault) < 0)
         return -1;
     if (num_parse_duration(secret->keep ? secret->keep : KEEP_DEFAULT, KEEP_MAX_MS, &keep_ms, fault) < 0)
         return fault_wrap(fault, "--keep");
-    if (secret_load(conf_dir(tool->conf), secret->tenant, name, &old, fault) < 0)
+    int folder = open_folder(tool, secret->tenant, false, fault);
+    if (folder < 0)
         return -1;
-    int result = old.token ? rotate(tool, secret, name, old.token, keep_ms, fault)
-                           : fault_set(fault, FAULT_INPUT, "credential '%s': there is no key in it", name);
-    secret_release(&old);
+    int result = rotate_in(tool, folder, secret, name, keep_ms, fault);
+    close(folder);
     return result;
 }
 

@@ -155,6 +155,7 @@ static void add_rows(struct table *out, const struct outcome_table *table, bool 
         table_row(out, (const char *[]){code_of(table, row, events, code), outcome_kind_names[row->kind],
                                         row->reason,
                                         row->marks & OVERLOAD ? "overload"
+                                        : row->marks & HELD   ? "held"
                                         : row->marks & LOCAL  ? "local"
                                         : row->marks & GONE   ? "gone"
                                                               : "-",
@@ -221,11 +222,11 @@ static void rows_json(json_t *array, enum protocol protocol, const struct outcom
         json_t *item = json_pack("{s:s}", "protocol", protocol_names[protocol]);
         if (!events)
             json_object_set_new(item, "code", json_string(code_of(table, row, events, code)));
-        json_object_update_new(item,
-                               json_pack("{s:s, s:s, s:b, s:b, s:b, s:s}", "outcome",
-                                         outcome_kind_names[row->kind], "reason", row->reason, "overload",
-                                         (row->marks & OVERLOAD) != 0, "local", (row->marks & LOCAL) != 0,
-                                         "gone", (row->marks & GONE) != 0, "meaning", row->meaning));
+        json_object_update_new(item, json_pack("{s:s, s:s, s:b, s:b, s:b, s:b, s:s}", "outcome",
+                                               outcome_kind_names[row->kind], "reason", row->reason,
+                                               "overload", (row->marks & OVERLOAD) != 0, "local",
+                                               (row->marks & LOCAL) != 0, "held", (row->marks & HELD) != 0,
+                                               "gone", (row->marks & GONE) != 0, "meaning", row->meaning));
         json_array_append_new(array, item);
     }
 }

@@ -76,7 +76,7 @@ static void check_form(struct checking *checking, const json_t *form, const char
         inner = xasprintf("%s/rendering", path);
         check_one(checking, rendering, inner, false);
         free(inner);
-    } else if (!json_object_get(form, "group")) {
+    } else if (!catalog_is_group(form)) {
         check_one(checking, form, path, true);
     }
 }

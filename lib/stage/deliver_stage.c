@@ -177,15 +177,20 @@ static enum gate_result judge(const struct outcome *outcome)
     return outcome->overload ? GATE_OVERLOAD : GATE_FAILURE;
 }
 
-/* This host lacked something: nobody was asked, so no attempt is spent. */
+/*
+ * Nobody was asked, so no attempt is spent: this host lacked something, or the operator has to mend what is
+ * held, for which a filter does not wait: the same as with credentials that cannot be read.
+ */
 static void spare(struct deliver_attempt *attempt, const struct outcome *outcome)
 {
-    static const struct verdict again = {.status = DELIVERY_WAITING, .delay_ms = SHORTAGE_WAIT_MS};
+    const struct verdict again = {.status = DELIVERY_WAITING,
+                                  .delay_ms = outcome->held ? HELD_WAIT_MS : SHORTAGE_WAIT_MS,
+                                  .reason = DEAD_UNROUTABLE};
     struct settlement settlement;
 
     attempt->report.result = GATE_NOTHING;
     settlement_init(&settlement, attempt->delivery, again, *outcome->text ? outcome->text : NULL);
-    settlement.kind = outcome->kind;
+    settlement.kind = outcome->held ? OUTCOME_REJECTED : outcome->kind;
     settlement.started_at_us = attempt->settlement.started_at_us;
     settlement.completed_at_us = clock_wall_us();
     log_attempt(attempt, outcome, &settlement);

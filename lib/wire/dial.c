@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -21,9 +22,18 @@
 #include "clock.h"
 #include "xalloc.h"
 
-enum { KEEPALIVE_IDLE_S = 15, KEEPALIVE_INTERVAL_S = 5, KEEPALIVE_PROBES = 3, FULL_BACKLOG_MS = 5 };
+enum {
+    KEEPALIVE_IDLE_S = 15,
+    KEEPALIVE_INTERVAL_S = 5,
+    KEEPALIVE_PROBES = 3,
+    FULL_BACKLOG_MS = 5,
+    LEFT_MAX = 64
+};
 
 /* ---- names ---- */
+
+/* Threads that were left behind, of the whole process: nobody else can count them. */
+static atomic_int left_behind;
 
 struct lookup {
     pthread_mutex_t lock;
@@ -82,8 +92,10 @@ static void *look_up_aside(void *arg)
     abandoned = lookup->abandoned;
     pthread_cond_signal(&lookup->ended);
     pthread_mutex_unlock(&lookup->lock);
-    if (abandoned)
+    if (abandoned) {
+        atomic_fetch_sub(&left_behind, 1);
         lookup_free(lookup);
+    }
     return NULL;
 }
 
@@ -98,6 +110,8 @@ static bool await(struct lookup *lookup, int64_t deadline_ms)
         ;
     done = lookup->done;
     lookup->abandoned = !done;
+    if (!done)
+        atomic_fetch_add(&left_behind, 1);
     pthread_mutex_unlock(&lookup->lock);
     return done;
 }
@@ -127,6 +141,10 @@ static struct lookup *resolve(const char *host, int port, int64_t deadline_ms, s
 
     if (address_is_numeric(host)) {
         look_up(lookup);
+    } else if (atomic_load(&left_behind) >= LEFT_MAX) {
+        lookup_free(lookup);
+        fault_set(fault, FAULT_UNAVAILABLE, "names are not resolved: %d look-ups do not end", LEFT_MAX);
+        return NULL;
     } else if ((error = start_thread(lookup)) != 0) {
         lookup_free(lookup);
         fault_errno(fault, error, "cannot start a thread");
@@ -141,6 +159,19 @@ static struct lookup *resolve(const char *host, int port, int64_t deadline_ms, s
               lookup->error == EAI_SYSTEM ? strerror(lookup->errno_was) : gai_strerror(lookup->error));
     lookup_free(lookup);
     return NULL;
+}
+
+int dial_look_up(const char *host, int port, int64_t deadline_ms, struct addrinfo **found,
+                 struct fault *fault)
+{
+    struct lookup *lookup = resolve(host, port, deadline_ms, fault);
+
+    if (!lookup)
+        return -1;
+    *found = lookup->found;
+    lookup->found = NULL;
+    lookup_free(lookup);
+    return 0;
 }
 
 /* ---- sockets ---- */

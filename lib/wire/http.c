@@ -27,6 +27,7 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 #include "clock.h"
+#include "http_field.h"
 #include "http_head.h"
 #include "http_proxy.h"
 #include "text.h"
@@ -365,6 +366,7 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
 }
 
 /* The connection is there, and the request about to be written to it: it may be one that was kept. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 static int on_request(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
     struct http_transfer *transfer = arg;
@@ -452,23 +454,17 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 /* What is wrong with the header, or NULL. */
 static const char *header_mistake(const char *header)
 {
-    static const char *const framing[] = {
-        "Content-Length", "Transfer-Encoding", "Connection",       "Keep-Alive", "TE", "Trailer", "Upgrade",
-        "Expect",         "HTTP2-Settings",    "Proxy-Connection", NULL};
     size_t name = strcspn(header, ":");
 
     if (header[name] != ':' || name == 0)
         return "a header is not of the form 'Name: value'";
-    for (size_t i = 0; i < name; i++)
-        if (!isalnum((unsigned char)header[i]) && !strchr("!#$%&'*+-.^_`|~", header[i]))
-            return "a header's name holds a character that is not allowed";
+    if (http_field_token_size(header) != name)
+        return "a header's name holds a character that is not allowed";
     for (const char *c = header + name; *c; c++)
         if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
             return "a header's value holds a control character";
-    for (size_t i = 0; framing[i]; i++)
-        if (strlen(framing[i]) == name && strncasecmp(header, framing[i], name) == 0)
-            return "a header is one of those that the connection sets by itself";
-    return NULL;
+    return http_field_is_framing(header, name) ? "a header is one of those that the connection sets by itself"
+                                               : NULL;
 }
 
 static void headers_append(struct http_transfer *transfer, const char *line)

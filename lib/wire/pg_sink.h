@@ -6,9 +6,8 @@
  * the environment of libpq or from the files of a home (PGPASSWORD, .pgpass, .postgresql). Nothing is kept by
  * the session, so that poolers which hand it on after each transaction are fine.
  *
- * Every call blocks, at most until its deadline (clock_mono_ms()), but for the look-up of a name, which is
- * the system resolver's. A server that says more to a call than any answer has is BROKEN. Values go as
- * parameters or by COPY only; names by pg_sink_add_name().
+ * Every call blocks, at most until its deadline (clock_mono_ms()). A server that says more to a call than any
+ * answer has is BROKEN. Values go as parameters or by COPY only; names by pg_sink_add_name().
  */
 #ifndef DIST_PG_SINK_H
 #define DIST_PG_SINK_H
@@ -31,7 +30,8 @@ enum pg_sink_cause {
 struct pg_sink_error {
     enum pg_sink_cause cause;
     char state[PG_STATE_SIZE]; /* "" where there is none */
-    char text[PG_LINE_SIZE];   /* the server's primary message or libpq's; no parameter, no password */
+    char
+        text[PG_LINE_SIZE]; /* the server's primary message or libpq's; no parameter, no password, no value */
 };
 
 struct pg_sink_host {
@@ -63,6 +63,7 @@ enum { PG_SINK_COLUMNS_MAX = 1600 }; /* MaxHeapAttributeNumber */
 /* A table as it is now. */
 struct pg_sink_column {
     char *name, *type; /* as SQL writes it: "numeric(10,2)" */
+    char *base;        /* "numeric": without length, of a domain what it is over */
 };
 struct pg_sink_table {
     struct pg_sink_column *columns;

@@ -99,6 +99,29 @@ static bool is_good(const PGresult *result)
     return status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY;
 }
 
+/*
+ * What the server says of a value it does not take quotes the value, and that is the report's: it stays out
+ * of logs and states. What is around the quotes is kept, where the server speaks ASCII: else quotes have many
+ * forms.
+ */
+static void hide_value(char text[PG_LINE_SIZE])
+{
+    char *first = strpbrk(text, "\"'"), *last = first, whole[PG_LINE_SIZE];
+
+    for (char *c = text; *c; c++) {
+        if ((unsigned char)*c >= 0x80) {
+            text_copy(text, PG_LINE_SIZE, "a value that its type does not take");
+            return;
+        }
+        if (*c == '"' || *c == '\'')
+            last = c;
+    }
+    if (!first)
+        return;
+    snprintf(whole, sizeof whole, "%.*s...%s", (int)(first - text), text, last + 1);
+    text_copy(text, PG_LINE_SIZE, whole);
+}
+
 static int said_no(struct pg_sink *sink, const PGresult *result, struct pg_sink_error *error)
 {
     const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
@@ -108,6 +131,8 @@ static int said_no(struct pg_sink *sink, const PGresult *result, struct pg_sink_
         pg_sink_fail(error, PG_SINK_BROKEN, primary ? primary : PQresultErrorMessage(result));
     else
         pg_sink_fail(error, PG_SINK_STATE, primary);
+    if (state && text_starts_with(state, "22"))
+        hide_value(error->text);
     text_copy(error->state, sizeof error->state, state ? state : "");
     return -1;
 }
@@ -230,8 +255,14 @@ void pg_sink_add_name(struct buf *sql, const char *name)
 
 static const char describe_sql[] =
     "SELECT a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), "
+    "CASE WHEN t.typtype OPERATOR(pg_catalog.=) 'd' THEN (WITH RECURSIVE b(type, base) AS ("
+    "SELECT t.oid, t.typbasetype UNION ALL SELECT p.oid, p.typbasetype FROM b "
+    "JOIN pg_catalog.pg_type p ON p.oid OPERATOR(pg_catalog.=) b.base) "
+    "SELECT pg_catalog.format_type(type, NULL) FROM b WHERE base OPERATOR(pg_catalog.=) 0) "
+    "ELSE pg_catalog.format_type(a.atttypid, NULL) END, "
     "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY') "
-    "FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1::pg_catalog.regclass AND a.attnum > 0 "
+    "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid WHERE a.attrelid = "
+    "$1::pg_catalog.regclass AND a.attnum > 0 "
     "AND NOT a.attisdropped ORDER BY a.attnum";
 
 int pg_sink_describe(struct pg_sink *sink, const char *schema, const char *table, int64_t deadline_ms,
@@ -250,7 +281,7 @@ int pg_sink_describe(struct pg_sink *sink, const char *schema, const char *table
     *description = (struct pg_sink_table){0};
     if (!result)
         return -1;
-    if (PQnfields(result) != 3 || PQntuples(result) > PG_SINK_COLUMNS_MAX) {
+    if (PQnfields(result) != 4 || PQntuples(result) > PG_SINK_COLUMNS_MAX) {
         PQclear(result);
         return pg_sink_fail(error, PG_SINK_BROKEN, "what the server says of the table is no answer");
     }
@@ -259,7 +290,8 @@ int pg_sink_describe(struct pg_sink *sink, const char *schema, const char *table
     for (size_t i = 0; i < description->count; i++) {
         description->columns[i].name = xstrdup(PQgetvalue(result, (int)i, 0));
         description->columns[i].type = xstrdup(PQgetvalue(result, (int)i, 1));
-        description->may_stage = PQgetvalue(result, (int)i, 2)[0] == 't';
+        description->columns[i].base = xstrdup(PQgetvalue(result, (int)i, 2));
+        description->may_stage = PQgetvalue(result, (int)i, 3)[0] == 't';
     }
     PQclear(result);
     return 0;
@@ -270,6 +302,7 @@ void pg_sink_table_release(struct pg_sink_table *table)
     for (size_t i = 0; i < table->count; i++) {
         free(table->columns[i].name);
         free(table->columns[i].type);
+        free(table->columns[i].base);
     }
     free(table->columns);
     *table = (struct pg_sink_table){0};

@@ -13,8 +13,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include "address.h"
 #include "clock.h"
+#include "dial.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -251,20 +251,15 @@ static struct pg_sink *try_address(struct search *search, const struct pg_sink_h
 
 static struct pg_sink *try_name(struct search *search, const struct pg_sink_host *host)
 {
-    const struct addrinfo want = {.ai_socktype = SOCK_STREAM,
-                                  .ai_flags =
-                                      AI_NUMERICSERV | (address_is_numeric(host->host) ? AI_NUMERICHOST : 0)};
     int64_t deadline_ms = share(search->config->deadline_ms, search->hosts_left);
     struct addrinfo *found = NULL;
     struct pg_sink *sink = NULL;
+    struct fault fault = {0};
     size_t left = 0;
-    char port[12];
 
-    snprintf(port, sizeof port, "%d", host->port);
-    int error = getaddrinfo(host->host, port, &want, &found);
-    if (error) {
+    if (dial_look_up(host->host, host->port, deadline_ms, &found, &fault)) {
         if (!search->was_refused_only || search->error->cause != PG_SINK_REFUSED_ADDRESS)
-            pg_sink_fail(search->error, PG_SINK_CONNECT, gai_strerror(error));
+            pg_sink_fail(search->error, PG_SINK_CONNECT, fault.text);
         return NULL;
     }
     for (const struct addrinfo *at = found; at && left < TRIES_MAX; at = at->ai_next)
@@ -294,6 +289,8 @@ struct pg_sink *pg_sink_open(const struct pg_sink_config *config, struct pg_sink
 
     pg_sink_fail(error, PG_SINK_CONNECT, "no host");
     for (size_t i = 0; i < config->host_count && !sink; i++, search.hosts_left--) {
+        if (i > 0 && clock_mono_ms() >= config->deadline_ms)
+            break;
         sink = try_host(&search, &config->hosts[i]);
         if (!sink && !is_worth_another(error))
             break;

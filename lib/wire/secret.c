@@ -69,6 +69,17 @@ const char *secret_text(const struct secret *secret, const struct secret_member 
     return *(char *const *)(const void *)((const char *)secret + member->offset);
 }
 
+bool secret_is_plain(const struct secret *secret)
+{
+    for (const struct secret_member *member = secret_members; member->name; member++) {
+        const char *text = secret_text(secret, member);
+        bool own = text == secret->token || text == secret->password;
+        if (text && !own)
+            return false;
+    }
+    return secret->token && secret->password && strcmp(secret->token, secret->password) == 0;
+}
+
 void secret_copy(struct secret *to, const struct secret *from)
 {
     *to = (struct secret){0};
@@ -314,12 +325,11 @@ static int load_below(const char *root, const char *const *folders, bool guarded
     return result == 0 ? 1 : -1;
 }
 
-int secret_load(const char *config_dir, const char *tenant, const char *reference, struct secret *secret,
-                struct fault *fault)
+static int load(const char *guarded_dir, const char *config_dir, const char *tenant, const char *reference,
+                struct secret *secret, struct fault *fault)
 {
     static const char *const no_folders[] = {NULL};
     const char *const folders[] = {"credentials.d", tenant, NULL};
-    const char *guarded_dir = getenv("CREDENTIALS_DIRECTORY");
     int found = 0;
 
     *secret = (struct secret){0};
@@ -338,4 +348,16 @@ int secret_load(const char *config_dir, const char *tenant, const char *referenc
         fault_set(fault, FAULT_CONFIG, "there is no such file in credentials.d%s%s", tenant ? "/" : "",
                   tenant ? tenant : "");
     return fault_wrap(fault, "credential '%s'", reference);
+}
+
+int secret_load(const char *config_dir, const char *tenant, const char *reference, struct secret *secret,
+                struct fault *fault)
+{
+    return load(getenv("CREDENTIALS_DIRECTORY"), config_dir, tenant, reference, secret, fault);
+}
+
+int secret_load_stored(const char *config_dir, const char *tenant, const char *reference,
+                       struct secret *secret, struct fault *fault)
+{
+    return load(NULL, config_dir, tenant, reference, secret, fault);
 }

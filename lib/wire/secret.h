@@ -52,6 +52,11 @@ const char *secret_text(const struct secret *secret, const struct secret_member 
  */
 int secret_load(const char *config_dir, const char *tenant, const char *reference, struct secret *secret,
                 struct fault *fault);
+/* The same in <config_dir>/credentials.d alone: what is to be changed there, and no copy of it. */
+int secret_load_stored(const char *config_dir, const char *tenant, const char *reference,
+                       struct secret *secret, struct fault *fault);
+/* Whether the content is one plain secret, and no object. */
+bool secret_is_plain(const struct secret *secret);
 void secret_copy(struct secret *to, const struct secret *from); /* NULL: an empty one */
 void secret_release(struct secret *secret); /* wipes; NULL, zeroed and released memory are fine */
 

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include "clock.h"
+#include "digest.h"
 #include "rng.h"
 #include "secret.h"
 #include "text.h"
@@ -157,15 +157,25 @@ void signing_keys_wipe(struct signing_keys *keys)
     explicit_bzero(keys, sizeof *keys);
 }
 
+static bool is_over(const struct signing_key *key, int64_t now_us)
+{
+    return key->until_us && key->until_us <= now_us;
+}
+
+int signing_keys_check(const struct signing_keys *keys, int64_t now_us, struct fault *fault)
+{
+    for (size_t i = 0; i < keys->count; i++)
+        if (!is_over(&keys->items[i], now_us))
+            return 0;
+    return fault_set(fault, FAULT_DENIED, "the time of every key is over");
+}
+
 /* Signing */
 
 static size_t sign_hmac(const struct signing_key *key, const struct buf *content, unsigned char *out)
 {
-    unsigned int size = 0;
-
-    must(HMAC(EVP_sha256(), key->bytes, (int)key->size, (const unsigned char *)content->data, content->len,
-              out, &size) != NULL);
-    return size;
+    digest_hmac_sha256(key->bytes, key->size, content->data, content->len, out);
+    return DIGEST_SIZE;
 }
 
 static size_t sign_ed25519(const struct signing_key *key, const struct buf *content, unsigned char *out)
@@ -200,19 +210,21 @@ int signing_sign(const struct signing_keys *keys, int64_t now_us, const char *id
 
     if (!*id || strchr(id, '.'))
         return fault_set(fault, FAULT_CONFIG, "a message id that is empty or has a '.' cannot be signed");
+    if (signing_keys_check(keys, now_us, fault) < 0)
+        return -1;
     buf_init(&content, strlen(id) + body_size + 30);
     buf_addf(&content, "%s.%lld.", id, (long long)timestamp_s);
     if (body_size)
         buf_add(&content, body, body_size);
     for (size_t i = 0; i < keys->count; i++) {
-        if (keys->items[i].until_us && keys->items[i].until_us <= now_us)
+        if (is_over(&keys->items[i], now_us))
             continue;
         if (count++)
             buf_addc(out, ' ');
         add_signature(&keys->items[i], &content, out);
     }
     buf_release(&content);
-    return count ? 0 : fault_set(fault, FAULT_CONFIG, "the time of every key is over");
+    return 0;
 }
 
 /* New keys */

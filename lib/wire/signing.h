@@ -49,10 +49,12 @@ int signing_keys_parse(const char *text, struct signing_keys *keys, struct fault
 int signing_keys_load(const char *config_dir, const char *tenant, const char *reference,
                       struct signing_keys *keys, struct fault *fault);
 void signing_keys_wipe(struct signing_keys *keys);
+/* DENIED where the time of every key is over at now_us. */
+int signing_keys_check(const struct signing_keys *keys, int64_t now_us, struct fault *fault);
 
 /*
- * Appends the signatures by all keys that are valid at now_us. CONFIG where none is any more, or where the id
- * is empty or has a '.' in it, with which two messages could have one signature.
+ * Appends the signatures by all keys that are valid at now_us. DENIED where none is any more, and CONFIG
+ * where the id is empty or has a '.' in it, with which two messages could have one signature.
  */
 int signing_sign(const struct signing_keys *keys, int64_t now_us, const char *id, int64_t timestamp_s,
                  const void *body, size_t body_size, struct buf *out, struct fault *fault);

@@ -155,7 +155,7 @@ static void drop_prefix(char *code)
     const char *colon = strrchr(code, ':');
 
     if (colon)
-        memmove(code, colon + 1, strlen(colon));
+        memmove(code, colon + 1, strlen(colon + 1) + 1);
 }
 
 enum soap_answer soap_fault_read(const void *data, size_t size, struct soap_fault *fault)

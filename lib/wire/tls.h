@@ -23,6 +23,12 @@ struct tls_config {
     const char *key_file;  /* PEM, no passphrase: its key; NULL: in cert_file */
 };
 
+/*
+ * The library stays as it is when the process ends: a thread that was left behind in it (crew.h) would crash,
+ * and leave a core with secrets. Before anything else of the process uses it.
+ */
+void tls_outlive_exit(void);
+
 struct tls;
 /* `host`: the name or address that the certificate must carry. */
 struct tls *tls_new(const struct tls_config *config, const char *host, struct fault *fault);

@@ -66,6 +66,31 @@ holds() {
     run -64 pace </dev/null
 }
 
+# bench_adapters ARGUMENT...: as bench
+bench_adapters() {
+    "$ROOT/scripts/bench-adapters" --build "$DIST_BUILD" "$@" 3>&- 4>&-
+}
+
+@test "each adapter delivers what it is measured by, or says why it is left out" {
+    run -0 --separate-stderr bench_adapters --count 100 --json
+    holds '.ok and .count == 100 and .body_bytes == 1024'
+    [[ $(jq -c '.adapters | keys_unsorted' <<<"$output") == \
+        "$("$ROOT/scripts/bench-adapters" --list | jq -Rc '[., inputs] | map(split(" ")[0])')" ]]
+    holds '[.adapters[] | .skipped or (.delivered == 100 and .rate > 0 and .cpu_us > 0 and .seconds > 0)] | all'
+    holds '[.adapters | .REST, .AMQP, .JDBC, .HDFS, .file, .exec, .null | .delivered == 100] | all'
+    run -0 --separate-stderr bench_adapters --count 10 file null
+    [[ ${#lines[@]} == 4 && ${lines[2]} =~ ^file\ .*\ 10$ ]]
+    run -64 bench_adapters nonsense
+    run -64 bench_adapters --count 0
+}
+
+@test "every protocol has its line in bench-adapters" {
+    local listed
+    listed=$("$ROOT/scripts/bench-adapters" --list | cut -d' ' -f1)
+    run -64 --separate-stderr dist-admin destination new no-protocol # the text lists them
+    [[ $(sort <<<"$listed") == "$(sed -E 's/^dist-admin: //; s/ is wanted.*//; s/,| or / /g' <<<"$stderr" | xargs -n 1 | sort)" ]]
+}
+
 @test "pace hands on every line, and not before its time" {
     local before=$EPOCHREALTIME after
     run -0 --separate-stderr pace 1000 < <(seq 300)

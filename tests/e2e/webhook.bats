@@ -130,6 +130,42 @@ verify() {
     run ! grep -qF "$old" "$DIST_CONFIG_DIR/credentials.d/turning"
 }
 
+@test "rotations at once lose no key, read what they write, and leave what is more than keys alone" {
+    dist-admin secret new contended 2>/dev/null
+    for _ in 1 2 3 4 5 6; do
+        dist-admin secret rotate contended 2>/dev/null &
+        turns+=($!)
+    done
+    wait "${turns[@]}"
+    [ "$(grep -c whsec_ "$DIST_CONFIG_DIR/credentials.d/contended")" = 7 ]
+    # a copy that systemd made is the service's; it is not what is rotated
+    mkdir "$BATS_TEST_TMPDIR/copies"
+    dist-admin secret new copied 2>/dev/null
+    key=$(<"$DIST_CONFIG_DIR/credentials.d/copied")
+    (umask 077 && echo "whsec_$(head -c 24 /dev/zero | base64)" >"$BATS_TEST_TMPDIR/copies/copied")
+    CREDENTIALS_DIRECTORY=$BATS_TEST_TMPDIR/copies dist-admin secret rotate copied 2>/dev/null
+    grep -qF "$key " "$DIST_CONFIG_DIR/credentials.d/copied"
+    run ! grep -qF AAAAAAAA "$DIST_CONFIG_DIR/credentials.d/copied"
+    for text in "{\"token\": \"$key\", \"username\": \"u\"}" "{\"token\": \"$key\"}"; do
+        credential object "$text"
+        run -65 --separate-stderr dist-admin secret rotate object
+        [[ $stderr == *"credential 'object'"*"object"* && $stderr != *whsec_* ]]
+        [ "$(<"$DIST_CONFIG_DIR/credentials.d/object")" = "$text" ]
+    done
+    run -78 dist-admin secret rotate --tenant nobody hooks
+    [ ! -e "$DIST_CONFIG_DIR/credentials.d/nobody" ]
+}
+
+@test "what root makes belongs to whom credentials.d belongs, a tenant's new folder too" {
+    ((EUID == 0)) || skip "this is not root"
+    owner=$(stat -c %u:%g "$DIST_CONFIG_DIR/credentials.d")
+    chown 12345:12346 "$DIST_CONFIG_DIR/credentials.d"
+    dist-admin secret new --tenant newcomer key 2>/dev/null
+    chown "$owner" "$DIST_CONFIG_DIR/credentials.d"
+    [ "$(stat -c '%u:%g %a' "$DIST_CONFIG_DIR/credentials.d/newcomer")" = '12345:12346 700' ]
+    [ "$(stat -c '%u:%g %a' "$DIST_CONFIG_DIR/credentials.d/newcomer/key")" = '12345:12346 600' ]
+}
+
 @test "openssl verifies v1a by the public key that is shown" {
     public=$(dist-admin secret new --scheme ed25519 pair)
     rest_destination pair /in/pair '{"signing": {"credentials": "pair"}}'
@@ -156,6 +192,31 @@ verify() {
     run -78 --separate-stderr dist-admin destination check unsigned
     [[ $stderr == *"line 1: a key that begins with whsec_ or whsk_ is wanted"* && $stderr != *hunter2* ]]
     rm "$DIST_CONFIG_DIR/destinations.d/unsigned.json"
+}
+
+@test "credentials that lack what is wanted hold the delivery, spend no attempt, and are told by a check" {
+    credential lacking '{"username": "u"}'
+    rest_destination lacking /in/lacking '{"credentials": "lacking", "auth": {"scheme": "bearer"}}'
+    credential over "whsec_$(head -c 24 /dev/zero | base64) 2020-01-01T00:00:00Z"
+    rest_destination over /in/over '{"signing": {"credentials": "over"}}'
+    reload
+    run -78 --separate-stderr dist-admin destination check lacking
+    [[ $stderr == *"auth: the credentials have no 'token'"* ]]
+    run -78 --separate-stderr dist-admin destination check over
+    [[ $stderr == *"the time of every key is over"* ]]
+    for name in lacking over; do
+        echo '{}' | dist-submit --tenant acme --type report --to "$name"
+        wait_until 15 is 1 held_deliveries "$name"
+        run -1 pipe '{}' "$name"
+        [ "$(jq -r .status <<<"$output")" = dead ]
+    done
+    [ "$(receiver_count /in/lacking)$(receiver_count /in/over)" = 00 ]
+}
+
+# held_deliveries DESTINATION: that wait, with the reason, for no attempt was made
+held_deliveries() {
+    sql "select count(*) from distribution_deliveries where destination = '$1' and status = 'waiting' and attempts = 0
+        and (last_error like '%no ''token''%' or last_error like '%every key is over%') and due_at > now() + interval '20s'"
 }
 
 @test "an API key goes into its header, and a token by OAuth2 into every request" {

@@ -655,11 +655,12 @@ static void exec_gets_the_body_the_arguments_and_a_clean_environment(void **stat
     setenv("LEAK", "from the parent", 1);
     try_command("[\"/bin/sh\", \"-c\", \"/usr/bin/env | /usr/bin/sort\"]", 10000);
     unsetenv("LEAK");
-    assert_string_equal(result.outcome.response.data,
-                        "DIST_ATTEMPT=3\nDIST_CONTENT_TYPE=application/json\nDIST_DATA_TYPE=report\n"
-                        "DIST_DELIVERY_ID=0190b2c4-0000-7000-8000-000000000001\nDIST_DESTINATION=script\n"
-                        "DIST_DISTRIBUTION_ID=dist-1\nDIST_RESULT_FD=3\nDIST_TENANT_ID=acme\n"
-                        "LANG=C.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin\nPWD=/\n"); /* PWD is the shell's own */
+    assert_string_equal(
+        result.outcome.response.data,
+        "DIST_ATTEMPT=3\nDIST_CONTENT_TYPE=application/json\nDIST_DATA_TYPE=report\n"
+        "DIST_DELIVERY_ID=0190b2c4-0000-7000-8000-000000000001\nDIST_DESTINATION=script\n"
+        "DIST_DISTRIBUTION_ID=dist-1\nDIST_RESULT_FD=3\nDIST_TENANT_ID=acme\n"
+        "LANG=C.UTF-8\nPATH=/usr/local/bin:/usr/bin:/bin\nPWD=/\n"); /* PWD is the shell's own */
 }
 
 static void exec_inherits_no_descriptor_signal_or_group(void **state)
@@ -668,7 +669,8 @@ static void exec_inherits_no_descriptor_signal_or_group(void **state)
 
     (void)state;
     try_command("[\"/bin/ls\", \"/proc/self/fd\"]", 10000);
-    assert_string_equal(result.outcome.response.data, "0\n1\n2\n3\n4\n"); /* 3 is for the result, 4 the folder that ls reads */
+    assert_string_equal(result.outcome.response.data,
+                        "0\n1\n2\n3\n4\n"); /* 3 is for the result, 4 the folder that ls reads */
     close(open_one);
     try_command("[\"/bin/grep\", \"-E\", \"^Sig(Blk|Ign)\", \"/proc/self/status\"]", 10000);
     assert_string_equal(result.outcome.response.data,
@@ -1214,7 +1216,7 @@ static void a_mask_finds_a_secret_in_every_json_form(void **state)
         {"caf\\u00e9 caf\xc3\xa9", "caf\xc3\xa9", "********* *****"},
         {"key\\ud83d\\ude00", "key\xf0\x9f\x98\x80", "***************"},
         {"abc\\ud83d abc\\u00", "abcd", "abc\\ud83d abc\\u00"},
-        {"a&amp;b&#x3C;c&#233;&quot; a&b<c", "a&b<c\xc3\xa9\"", "************************* a&b<c"},
+        {"a&amp;b&#x3C;c&#233;&quot; a&b<c", "a&b<c\xc3\xa9\"", "************************** a&b<c"},
         {"a&b; a&am; a&#; a&#x110000;", "a&b;", "**** a&am; a&#; a&#x110000;"},
         {"abc\\q abc\\", "abcd", "abc\\q abc\\"},
         {"text", "", "text"},

@@ -107,9 +107,8 @@ static void a_file_is_written_under_a_temporary_name_and_renamed(void **state)
     attempts_expect(attempts, OUTCOME_DELIVERED, "written");
     assert_content(NAME, "{\"a\":1}");
     assert_content(TEMPORARY, NULL);
-    assert_string_equal(namenode.log.data,
-                        LINE("CREATE", TEMPORARY) LINE("DATA CREATE", TEMPORARY) LINE("RENAME", TEMPORARY)
-                            LINE("GETFILESTATUS", NAME));
+    assert_string_equal(namenode.log.data, LINE("CREATE", TEMPORARY) LINE("DATA CREATE", TEMPORARY)
+                                               LINE("RENAME", TEMPORARY) LINE("GETFILESTATUS", NAME));
     assert_int_equal(stat(local, &stat_), 0);
     assert_int_equal(stat_.st_mode & 0777, 0640);
     free(local);
@@ -132,9 +131,8 @@ static void a_later_attempt_looks_first_and_writes_what_is_not_there(void **stat
                                 LINE("GETFILESTATUS", NAME) LINE("DELETE", TEMPORARY));
     buf_clear(&namenode.log);
     attempts_expect(attempts, OUTCOME_DELIVERED, "there_already");
-    assert_string_equal(namenode.log.data,
-                        LINE("GETFILESTATUS", NAME) LINE("OPEN", NAME) LINE("DATA OPEN", NAME)
-                            LINE("DELETE", TEMPORARY));
+    assert_string_equal(namenode.log.data, LINE("GETFILESTATUS", NAME) LINE("OPEN", NAME)
+                                               LINE("DATA OPEN", NAME) LINE("DELETE", TEMPORARY));
 }
 
 /* Of a hundred attempts no more than the last ones are looked after, and none where nobody answers. */
@@ -188,7 +186,8 @@ static void what_the_name_is_then_decides(void **state)
         {"{}", 200, OUTCOME_DEFERRED, "broken"},
         {"", 500, OUTCOME_DEFERRED, "http_5xx"},
         /* It was there, since the renaming says so, and somebody has taken it. */
-        {"{\"RemoteException\":{\"exception\":\"FileNotFoundException\"}}", 404, OUTCOME_DELIVERED, "written"},
+        {"{\"RemoteException\":{\"exception\":\"FileNotFoundException\"}}", 404, OUTCOME_DELIVERED,
+         "written"},
     };
     struct attempts *attempts = *state;
     char *local = xasprintf("%s%s", folder, NAME);

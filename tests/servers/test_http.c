@@ -465,6 +465,10 @@ static void a_bad_request_is_not_sent(void **state)
                                               "Upgrade: h2c",
                                               "Expect: 100-continue",
                                               "TE: gzip",
+                                              "proxy-connection: close",
+                                              "HTTP2-Settings: AAMAAABkAAQAAP__",
+                                              "Keep-Alive: 5",
+                                              "Trailer: X",
                                               ""};
     static const char *const bad_urls[] = {"",
                                            "http://",

@@ -114,6 +114,7 @@ struct result {
 };
 
 static size_t waiting;
+static struct attempt_handle *last_handle; /* the last one */
 
 static void on_done(void *arg, struct outcome *outcome)
 {
@@ -148,7 +149,7 @@ static void begin(const struct destination *destination, const char *id, const c
 
     result->done = 0;
     waiting++;
-    adapter_for(PROTOCOL_JDBC)->start(&context, &attempt, on_done, result);
+    last_handle = adapter_for(PROTOCOL_JDBC)->start(&context, &attempt, on_done, result);
 }
 
 static void finish(void)
@@ -358,9 +359,13 @@ static void the_whole_body_goes_into_one_column(void **state)
         {"text", "caf\xc3\xa9 \x01\n\t\\ \"q\"", 14, "body = E'caf\\u00e9 \\x01\\n\\t\\\\ \"q\"'"},
         {"text", "", 0, "body = ''"},
         {"varchar(5)", "12345", 5, "body = '12345'"},
+        {"of_json", "{\"a\": 1.50}", 11, "body::text = '{\"a\": 1.50}'"}, /* a domain over a domain */
+        {"of_bytea", "\0\xff", 2, "body = '\\x00ff'"},
     };
 
     (void)state;
+    run("CREATE DOMAIN some_json AS json; CREATE DOMAIN of_json AS some_json; CREATE DOMAIN of_bytea AS "
+        "bytea");
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct destination *destination =
             destination_of(",'table':'bodies','body_column':'body','key_column':'id'");
@@ -460,6 +465,7 @@ static void a_bad_row_rejects_its_own_delivery_alone(void **state)
     assert_int_equal(results[50].code, 22001);
     assert_outcome(&results[36], OUTCOME_REJECTED, "data", "SQLSTATE 22P02"); /* 36 % 3 == 0 */
     assert_int_equal(results[36].code, 0);
+    assert_non_null(strstr(results[36].text, "type integer: ...")); /* the value is the report's */
     assert_int_equal(number("SELECT count(*) FROM mixed"), MANY - 5);
     destination_unref(destination);
 }
@@ -617,6 +623,29 @@ static void many_rows_go_by_copy_where_the_role_may(void **state)
 /* Refusals */
 
 /* A trigger that raises what the row says stands for what cannot be brought about at will. */
+static void many_rows_go_by_value_where_no_table_may_be_made(void **state)
+{
+    struct destination *destination = destination_of(",'table':'unstaged'");
+    struct buf body;
+
+    (void)state;
+    run("CREATE TABLE unstaged (n integer); CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql "
+        "AS "
+        "$$ BEGIN RAISE 'no tables'; END $$; "
+        "CREATE EVENT TRIGGER forbid ON ddl_command_start WHEN TAG IN ('CREATE TABLE') "
+        "EXECUTE FUNCTION forbid()");
+    buf_init(&body, 1000000);
+    for (int i = 0; i < 2000; i++)
+        buf_addf(&body, "%c{\"n\": %d}", i ? ',' : '[', i);
+    buf_addc(&body, ']');
+    struct result result = attempt_bytes(destination, "m1", body.data, body.len);
+    run("DROP EVENT TRIGGER forbid");
+    assert_outcome(&result, OUTCOME_DELIVERED, "written", "");
+    assert_int_equal(number("SELECT count(*) FROM unstaged"), 2000);
+    buf_release(&body);
+    destination_unref(destination);
+}
+
 static void each_state_has_its_outcome(void **state)
 {
     static const struct {
@@ -738,6 +767,10 @@ static void a_wrong_password_is_deferred_and_shown_nowhere(void **state)
     result = attempt_at(other, "");
     assert_outcome(&result, OUTCOME_DEFERRED, "login", "SQLSTATE 28P01");
     assert_int_equal(result.code, 0);
+    secret.username = NULL;
+    result = attempt_at(none, "");
+    assert_outcome(&result, OUTCOME_DEFERRED, "credentials", "/connection/credentials/username: no value");
+    secret.username = (char *)"dist";
     secret.password = NULL;
     setenv("PGPASSWORD", "a good password", 1); /* ours is not for others */
     result = attempt_at(none, "");
@@ -936,6 +969,67 @@ static void a_deadlock_is_tried_again_at_once(void **state)
     destination_unref(destination);
 }
 
+/* Holds a lock until the session commits; waits until the adapter waits for one. */
+static struct pg *hold(const char *sql)
+{
+    struct pg_config config = pg_server_config(&server, LIMIT_MS);
+    struct pg *pg = pg_new(&config);
+
+    assert_int_equal(pg_begin(pg, NULL), 0);
+    assert_int_equal(pg_script(pg, sql, NULL), 0);
+    return pg;
+}
+
+static void let_go(struct pg *pg)
+{
+    assert_int_equal(pg_commit(pg, NULL), 0);
+    pg_free(pg);
+}
+
+static void await_lock(const char *name)
+{
+    char *sql =
+        xasprintf("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = '%s'::regclass", name);
+    int64_t end_ms = clock_mono_ms() + LIMIT_MS;
+
+    while (number(sql) == 0) {
+        assert_true(clock_mono_ms() < end_ms);
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    }
+    free(sql);
+}
+
+/* It comes again, and there is no key: it must not be written together with others. */
+static void what_was_given_up_before_the_commit_is_not_written(void **state)
+{
+    struct destination *destination = destination_of(",'table':'given'");
+    static const char *const bodies[] = {"{\"n\": 1}", "{\"n\": 2}", "{\"n\": 3}"};
+    struct result results[3];
+
+    (void)state;
+    run("CREATE TABLE given (n integer); CREATE TABLE gate1 (); CREATE TABLE gate2 (); "
+        "CREATE FUNCTION gates() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "IF NEW.n = 1 THEN PERFORM 1 FROM gate1; ELSIF NEW.n = 2 THEN PERFORM 1 FROM gate2; END IF; "
+        "RETURN NEW; END $$; "
+        "CREATE TRIGGER gates BEFORE INSERT ON given FOR EACH ROW EXECUTE FUNCTION gates()");
+    struct pg *first = hold("LOCK TABLE gate1"), *second = hold("LOCK TABLE gate2");
+    begin(destination, "m1", bodies[0], strlen(bodies[0]), &results[0]);
+    await_lock("gate1");
+    begin(destination, "m2", bodies[1], strlen(bodies[1]), &results[1]);
+    struct attempt_handle *victim = last_handle;
+    begin(destination, "m3", bodies[2], strlen(bodies[2]), &results[2]); /* they wait together */
+    let_go(first);
+    await_lock("gate2");
+    victim->adapter->cancel(victim);
+    waiting--;
+    let_go(second);
+    finish();
+    assert_outcome(&results[0], OUTCOME_DELIVERED, "written", "");
+    assert_outcome(&results[2], OUTCOME_DELIVERED, "written", "");
+    assert_true_in_sql("(SELECT count(*) = 2 AND sum(n) = 4 FROM given)");
+    destination_unref(destination);
+}
+
 static void a_connection_that_is_lost_in_commit_may_have_written(void **state)
 {
     struct destination *destination = destination_of(",'table':'lost','key_column':'id'");
@@ -1042,6 +1136,7 @@ int main(void)
         TEST(a_transaction_is_as_the_form_has_it),
         TEST(a_constraint_that_waits_for_commit_rejects_its_own_delivery_alone),
         TEST(many_rows_go_by_copy_where_the_role_may),
+        TEST(many_rows_go_by_value_where_no_table_may_be_made),
         TEST(each_state_has_its_outcome),
         TEST(what_an_operator_mends_is_deferred),
         TEST(a_check_finds_what_is_wrong_and_writes_nothing),
@@ -1053,6 +1148,7 @@ int main(void)
         TEST(a_table_that_is_locked_ends_by_the_deadline),
         TEST(a_server_that_says_nothing_ends_by_the_deadline),
         TEST(a_deadlock_is_tried_again_at_once),
+        TEST(what_was_given_up_before_the_commit_is_not_written),
         TEST(a_connection_that_is_lost_in_commit_may_have_written),
         TEST(an_idle_connection_that_the_server_closed_is_made_again),
         TEST(a_restart_in_the_middle_loses_and_doubles_nothing),

@@ -151,6 +151,10 @@ static void rest_tells_what_is_no_answer_apart(void **state)
     attempts->attempt.date = NULL;
     expect_of(attempts, OUTCOME_REJECTED, "configuration", nobody);
     attempts->attempt.secret = &client;
+    expect_of(attempts, OUTCOME_DEFERRED, "credentials",
+              "{'protocol':'REST','endpoint':'http://127.0.0.1:%d/','credentials':'c','allow_private':true,"
+              "'auth':{'scheme':'bearer'}}",
+              port);
     expect_of(attempts, OUTCOME_DEFERRED, "token",
               "{'protocol':'REST','endpoint':'http://127.0.0.1:%d/','credentials':'c','allow_private':true,"
               "'auth':{'scheme':'oauth2','token_url':'http://127.0.0.1:%d/400'}}",
@@ -236,6 +240,8 @@ static void every_row_of_file_was_seen(void **state)
 /* exec, null */
 
 #define SHELL(script) "{'protocol':'exec','command':['/bin/sh','-c','" script "'],'timeout':5}"
+/* The result on descriptor 3. */
+#define SAID "echo \\u0027{{\\u0022outcome\\u0022:\\u0022%s\\u0022}\\u0027 >&3"
 
 static void exec_gives_each_exit_code_its_row(void **state)
 {
@@ -247,6 +253,9 @@ static void exec_tells_other_ends_apart(void **state)
 {
     struct attempts *attempts = *state;
 
+    expect_of(attempts, OUTCOME_DELIVERED, "said_delivered", SHELL(SAID), "delivered");
+    expect_of(attempts, OUTCOME_DEFERRED, "said_deferred", SHELL(SAID), "deferred");
+    expect_of(attempts, OUTCOME_REJECTED, "said_rejected", SHELL(SAID), "rejected");
     expect_of(attempts, OUTCOME_DEFERRED, "signal", SHELL("kill -KILL $$"));
     expect_of(attempts, OUTCOME_DEFERRED, "timeout",
               "{'protocol':'exec','command':['/bin/sleep','100'],'timeout':0.2}");

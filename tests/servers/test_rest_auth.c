@@ -154,7 +154,7 @@ static int end(void **state)
 /* Attempts */
 
 struct result {
-    bool done;
+    bool done, held;
     enum outcome_kind kind;
     char reason[40], text[500], response[300];
     int64_t retry_after_ms;
@@ -166,7 +166,10 @@ static void on_done(void *arg, struct outcome *outcome)
     struct result *result = arg;
 
     assert_false(result->done);
-    *result = (struct result){.done = true, .kind = outcome->kind, .retry_after_ms = outcome->retry_after_ms};
+    *result = (struct result){.done = true,
+                              .held = outcome->held,
+                              .kind = outcome->kind,
+                              .retry_after_ms = outcome->retry_after_ms};
     snprintf(result->reason, sizeof result->reason, "%s", outcome->reason);
     snprintf(result->text, sizeof result->text, "%s", outcome->text);
     snprintf(result->response, sizeof result->response, "%s", outcome->response.data);
@@ -568,7 +571,7 @@ static void a_token_endpoint_that_is_away_defers(void **state)
     assert_non_null(strstr(results[0].text, "the token endpoint: "));
 }
 
-static void credentials_without_what_the_scheme_needs_are_a_mistake_of_the_configuration(void **state)
+static void credentials_without_what_the_scheme_needs_wait_for_the_operator(void **state)
 {
     static const struct secret nothing = {.username = (char *)"u"};
     static const struct {
@@ -582,15 +585,26 @@ static void credentials_without_what_the_scheme_needs_are_a_mistake_of_the_confi
     };
     struct destination destination = guarded_by_tokens();
     struct attempt attempt = attempt_of(&destination);
+    struct fault fault = {0};
 
     (void)state;
     attempt.secret = &nothing;
     destination.auth_header = "X-API-Key";
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         destination.auth = cases[i].scheme;
-        assert_ends(&attempt, OUTCOME_REJECTED, "configuration");
+        assert_ends(&attempt, OUTCOME_DEFERRED, "credentials");
         assert_string_equal(results[0].text, cases[i].text);
+        assert_true(results[0].held);
+        assert_int_equal(adapter_rest.check(&context, &destination, &nothing, &fault), -1);
+        assert_int_equal(fault.class, FAULT_CONFIG);
+        assert_string_equal(fault.text, cases[i].text);
     }
+    destination.auth = AUTH_PLAIN;
+    destination.headers = json_pack("{s:s}", "X-Key", "{token}");
+    assert_ends(&attempt, OUTCOME_DEFERRED, "credentials");
+    assert_int_equal(adapter_rest.check(&context, &destination, &nothing, &fault), -1);
+    assert_non_null(strstr(fault.text, "{token} has no value"));
+    json_decref(destination.headers);
     assert_int_equal(token_script.asked + hook_script.asked, 0);
 }
 
@@ -661,6 +675,10 @@ static void every_attempt_is_signed_with_its_own_time(void **state)
     assert_string_equal(field("webhook-signature"), wanted.data);
     assert_non_null(strchr(wanted.data, ' '));
     buf_release(&wanted);
+    keys.items[0].until_us = keys.items[1].until_us = 1;
+    assert_ends(&attempt, OUTCOME_DEFERRED, "credentials");
+    assert_string_equal(results[0].text, "headers: signing: the time of every key is over");
+    keys.items[0].until_us = 0;
     attempt.message_id = "a.b";
     assert_ends(&attempt, OUTCOME_REJECTED, "configuration");
     attempt.signing = NULL;
@@ -739,9 +757,9 @@ static void a_proxy_is_asked_for_a_name_that_nobody_looks_up_here(void **state)
 static void addresses_are_guarded_before_the_proxy_gets_them(void **state)
 {
     static const char *const private[] = {
-        "http://127.0.0.1/", "http://2130706433/",   "http://0x7f.1/",
-        "http://[::1]/",     "https://10.0.0.1/",    "http://[::ffff:10.0.0.1]/",
-        "http://localhost/", "http://x.LOCALHOST./", "http://169.254.169.254/latest",
+        "http://127.0.0.1/",  "http://2130706433/",        "http://0x7f.1/",
+        "http://[::1]/",      "https://10.0.0.1/",         "http://[::ffff:10.0.0.1]/",
+        "http://localhost/",  "http://x.LOCALHOST./",      "http://169.254.169.254/latest",
         "http://127.0.0.1./", "http://169.254.169.254../", "http://0x7f.1./",
     };
 
@@ -881,7 +899,7 @@ int main(void)
         TEST(cancelled_attempts_wait_for_no_token),
         TEST(the_token_endpoint_is_under_the_address_guard),
         TEST(a_token_endpoint_that_is_away_defers),
-        TEST(credentials_without_what_the_scheme_needs_are_a_mistake_of_the_configuration),
+        TEST(credentials_without_what_the_scheme_needs_wait_for_the_operator),
         TEST(a_check_asks_for_a_token_and_sends_nothing),
         TEST(schemes_send_their_secret_where_it_belongs),
         TEST(every_attempt_is_signed_with_its_own_time),

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "faulty_sftp.h"
 #include "little_smtp.h"
+#include "rows.h"
 #include "sshd_server.h"
 #include "xalloc.h"
 
@@ -407,9 +408,9 @@ static void who_is_not_let_in_is_deferred(void **state)
     attempts_expect(attempts, OUTCOME_DEFERRED, "login");
     assert_null(strstr(attempts->outcome.text, "hunter2"));
     attempts->attempt.secret = &nothing;
-    attempts_expect(attempts, OUTCOME_REJECTED, "configuration");
+    attempts_expect(attempts, OUTCOME_DEFERRED, "credentials");
     attempts->attempt.secret = NULL;
-    attempts_expect(attempts, OUTCOME_REJECTED, "configuration");
+    attempts_expect(attempts, OUTCOME_DEFERRED, "credentials");
 }
 
 static void a_key_alone_is_a_secret_too(void **state)
@@ -507,6 +508,12 @@ static int stop(void **state)
     return result;
 }
 
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_sftp);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +539,7 @@ int main(int argc, char **argv)
         TRY(what_is_no_ssh_is_deferred),
         TRY(a_process_without_descriptors_is_not_the_servers_fault),
         TRY(a_home_folder_is_no_path),
+        cmocka_unit_test(every_row_was_seen),
     };
 
     if (argc == 3 && strcmp(argv[1], "--serve") == 0)

@@ -14,6 +14,7 @@
 #include "attempts.h"
 #include "clock.h"
 #include "little_smtp.h"
+#include "rows.h"
 #include "smtp.h"
 #include "xalloc.h"
 
@@ -367,13 +368,13 @@ static void credentials_that_are_not_whole_are_a_mistake(void **state)
     struct attempts *attempts = *state;
 
     attempts->attempt.secret = &nothing;
-    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_REJECTED, "configuration");
+    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_DEFERRED, "credentials");
     assert_non_null(strstr(attempts->outcome.text, "no user name"));
     attempts->attempt.secret = &named;
-    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_REJECTED, "configuration");
+    expect_once(attempts, &usual, ",'security':'tls','credentials':'c'", OUTCOME_DEFERRED, "credentials");
     assert_non_null(strstr(attempts->outcome.text, "no password"));
-    expect_once(attempts, &usual, ",'security':'tls','login':'bearer','credentials':'c'", OUTCOME_REJECTED,
-                "configuration");
+    expect_once(attempts, &usual, ",'security':'tls','login':'bearer','credentials':'c'", OUTCOME_DEFERRED,
+                "credentials");
     assert_non_null(strstr(attempts->outcome.text, "no token"));
 }
 
@@ -450,6 +451,31 @@ static void a_refused_login_has_its_code_and_gives_nothing_away(void **state)
     assert_int_equal(answer.code, 534);
 }
 
+/* The adapter's view of the same: a form that could not be written. */
+static void a_login_that_is_not_possible_is_deferred(void **state)
+{
+    static const struct smtp_script none = {.ehlo = "250 little\r\n"};
+    static const struct secret secret = {.username = (char *)"user", .password = (char *)"hunter2"};
+    struct attempts *attempts = *state;
+
+    little_smtp_start(&server, &none);
+    struct destination *destination = mail_to(",'security':'tls','credentials':'c'");
+    destination->smtp.security = MAIL_PLAIN;
+    attempts->attempt.destination = destination;
+    attempts->attempt.secret = &secret;
+    attempts_expect(attempts, OUTCOME_DEFERRED, "login");
+    adapter_context_release(&attempts->context);
+    assert_int_equal(adapter_context_init(&attempts->context, attempts->base, true, NULL, NULL), 0);
+    little_smtp_stop(&server);
+    destination_unref(destination);
+}
+
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_smtp);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +501,8 @@ int main(void)
         TRY(a_login_goes_by_what_the_server_offers),
         TRY(a_login_that_is_not_possible_is_told),
         TRY(a_refused_login_has_its_code_and_gives_nothing_away),
+        TRY(a_login_that_is_not_possible_is_deferred),
+        cmocka_unit_test(every_row_was_seen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include <event2/event.h>
 #include "ceilings.h"
 #include "little_http.h"
+#include "rows.h"
 #include "secret.h"
 #include "xalloc.h"
 
@@ -241,7 +242,7 @@ static void credentials_without_a_pair_are_the_operators_mistake(void **state)
 
     use(attempts, "'credentials':'c','security':{'password':'digest'}");
     attempts->attempt.secret = &token;
-    attempts_expect(attempts, OUTCOME_REJECTED, "configuration");
+    attempts_expect(attempts, OUTCOME_DEFERRED, "credentials");
     assert_string_equal(attempts->outcome.text,
                         "security: the credentials have no 'username' with 'password'");
     assert_int_equal(adapter_soap.check(&attempts->context, destination, &token, &fault), -1);
@@ -302,6 +303,42 @@ static void a_fault_without_a_code_is_no_success(void **state)
     assert_string_equal(attempts->outcome.text, "HTTP 200 a fault without a code");
     service.status = 400;
     attempts_expect(attempts, OUTCOME_REJECTED, "http_400");
+}
+
+static void each_code_and_each_status_has_its_row(void **state)
+{
+    struct attempts *attempts = *state;
+
+    use(attempts, "");
+    for (const struct answer *row = outcomes_soap.codes; row->reason; row++) {
+        int code = rows_code(&outcomes_soap, row);
+        bool is_fault = code > 599;
+        char *fault = xasprintf(FAULT11("%s", "x"), strcmp(row->reason, "Fault") == 0 ? "Odd" : row->reason);
+        service.answer = is_fault ? fault : REPLY;
+        service.status = is_fault ? 500 : code;
+        attempts_expect(attempts, row->kind, row->reason);
+        assert_int_equal(attempts->outcome.overload, (row->marks & OVERLOAD) != 0);
+        assert_false(attempts->outcome.local);
+        free(fault);
+    }
+}
+
+static void a_token_that_is_not_given_ends_the_attempt(void **state)
+{
+    const struct secret client = {.client_id = (char *)"dist", .client_secret = (char *)"hunter2"};
+    struct attempts *attempts = *state;
+
+    service.status = 400;
+    use(attempts, "");
+    char *more =
+        xasprintf("'credentials':'c','auth':{'scheme':'oauth2','token_url':'http://127.0.0.1:%d/token'}",
+                  little_http_port(service.server));
+    use(attempts, more);
+    free(more);
+    attempts->attempt.secret = &client;
+    attempts_expect(attempts, OUTCOME_DEFERRED, "token");
+    assert_int_equal(service.count, 1);
+    assert_null(strstr(attempts->outcome.text, "hunter2"));
 }
 
 static void http_speaks_for_itself_where_it_is_not_about_the_message(void **state)
@@ -482,6 +519,12 @@ static void an_attempt_can_be_cancelled(void **state)
     adapter_soap.cancel(handle);
 }
 
+static void every_row_was_seen(void **state)
+{
+    (void)state;
+    rows_assert_all(&outcomes_soap);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -494,6 +537,8 @@ int main(void)
         TEST(credentials_without_a_pair_are_the_operators_mistake),
         TEST(a_fault_is_judged_by_its_code_inside_of_any_status),
         TEST(a_fault_without_a_code_is_no_success),
+        TEST(each_code_and_each_status_has_its_row),
+        TEST(a_token_that_is_not_given_ends_the_attempt),
         TEST(http_speaks_for_itself_where_it_is_not_about_the_message),
         TEST(without_a_fault_the_status_counts),
         TEST(an_answer_of_any_size_is_read_up_to_the_ceiling),
@@ -501,6 +546,7 @@ int main(void)
         TEST(what_is_no_answer_is_told_apart),
         TEST(a_check_connects_and_sends_nothing),
         TEST(an_attempt_can_be_cancelled),
+        cmocka_unit_test(every_row_was_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,26 @@ static void every_exit_code_and_errno_has_its_row(void **state)
     assert_string_equal(outcomes_by_code(&outcomes_file, ENOSPC)->reason, "full");
     assert_int_equal(outcomes_by_code(&outcomes_file, ENOSPC)->kind, OUTCOME_DEFERRED);
     assert_int_equal(outcomes_by_code(&outcomes_file, ENOTDIR)->kind, OUTCOME_REJECTED);
+    static const struct {
+        int error;
+        enum outcome_kind kind;
+        const char *reason;
+    } rows[] = {
+        {EDQUOT, OUTCOME_DEFERRED, "full"},
+        {EACCES, OUTCOME_DEFERRED, "permission"},
+        {EPERM, OUTCOME_DEFERRED, "permission"},
+        {EROFS, OUTCOME_DEFERRED, "read_only"},
+        {ENAMETOOLONG, OUTCOME_REJECTED, "path"},
+        {ELOOP, OUTCOME_REJECTED, "path"},
+        {EFBIG, OUTCOME_REJECTED, "too_large"},
+        {ENOENT, OUTCOME_DEFERRED, "no_folder"},
+        {EIO, OUTCOME_DEFERRED, "io"},
+        {EMFILE, OUTCOME_DEFERRED, "system"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        assert_int_equal(outcomes_by_code(&outcomes_file, rows[i].error)->kind, rows[i].kind);
+        assert_string_equal(outcomes_by_code(&outcomes_file, rows[i].error)->reason, rows[i].reason);
+    }
 }
 
 static void every_class_of_sqlstates_has_its_kind(void **state)
@@ -209,7 +229,8 @@ static void assert_rows(const struct answer *rows)
     for (const struct answer *row = rows; row->reason; row++) {
         assert_true(row->first <= row->last);
         assert_true(*row->reason && *row->meaning);
-        assert_int_equal(row->marks & ~(OVERLOAD | LOCAL | GONE), 0);
+        assert_int_equal(row->marks & ~(OVERLOAD | LOCAL | GONE | HELD), 0);
+        assert_true(!(row->marks & HELD) || (row->kind == OUTCOME_DEFERRED && (row->marks & LOCAL)));
         /* nobody is asked too much by what never reached him, and a success is no complaint */
         assert_int_not_equal(row->marks & (OVERLOAD | LOCAL), OVERLOAD | LOCAL);
         assert_true(row->kind != OUTCOME_DELIVERED || row->marks == 0);

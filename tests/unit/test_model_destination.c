@@ -152,7 +152,16 @@ static void absent_members_have_their_defaults(void **state)
     struct destination *file =
         must_make("{'protocol':'file','path':'/srv/out/{tenant_id}/{delivery_id}.json'}", NULL);
     assert_int_equal(file->mode, 0640);
+    assert_true(file->sync == SYNC_FULL && !file->make_folders && file->folder_mode == 0750);
+    assert_true(!file->owner.name && !file->group.name);
     destination_unref(file);
+    struct destination *exec = must_make("{'protocol':'exec','command':['/bin/cat']}", NULL);
+    assert_string_equal(exec->folder, "/");
+    assert_int_equal(exec->umask, 0077);
+    assert_int_equal(exec->limits.open_files, 1024);
+    assert_true(!exec->limits.cpu_s && !exec->limits.memory && !exec->limits.file_size &&
+                !exec->limits.processes);
+    destination_unref(exec);
 }
 
 static void members_of_every_protocol_are_read(void **state)
@@ -175,9 +184,24 @@ static void members_of_every_protocol_are_read(void **state)
     assert_int_equal(file->mode, 0600);
     assert_string_equal(file->path, "/a/..b/c.");
     destination_unref(file);
-    struct destination *exec =
-        must_make("{'protocol':'exec','command':['/bin/cat','{delivery_id}','{{']}", NULL);
+    file = must_make("{'protocol':'file','path':'/a','sync':'None','owner':'www-data','group':'33',"
+                     "'make_folders':true,'folder_mode':'0711'}",
+                     NULL);
+    assert_true(file->sync == SYNC_NONE && file->make_folders && file->folder_mode == 0711);
+    assert_true(!file->owner.known && file->group.known && file->group.id == 33);
+    assert_string_equal(file->owner.name, "www-data");
+    destination_unref(file);
+    struct destination *exec = must_make(
+        "{'protocol':'exec','command':['/bin/cat','{delivery_id}','{{'],'folder':'/srv/x','umask':'027',"
+        "'environment':{'HOME':'/srv','_1':'{date}'},'limits':{'cpu':10,'memory':65536,'file_size':1,"
+        "'open_files':5,'processes':1}}",
+        NULL);
     assert_int_equal(json_array_size(exec->command), 3);
+    assert_string_equal(exec->folder, "/srv/x");
+    assert_int_equal(exec->umask, 0027);
+    assert_int_equal(json_object_size(exec->environment), 2);
+    assert_true(exec->limits.cpu_s == 10 && exec->limits.memory == 65536 && exec->limits.file_size == 1);
+    assert_true(exec->limits.open_files == 5 && exec->limits.processes == 1);
     destination_unref(exec);
     struct destination *null = must_make("{'protocol':'null'}", "acme");
     assert_int_equal(null->protocol, PROTOCOL_NULL);
@@ -384,6 +408,8 @@ static void wrong_rest_members_are_refused(void **state)
         {"{'protocol':'REST','endpoint':'http://h','tls':{'ca_file':'/ca'}}",
          "/tls: the connection is not encrypted"},
         {HEADER("'X-A':'1','x-a':'2'"), "/headers/x-a: the field is there twice"},
+        {HEADER("'proxy-connection':'close'"), "/headers/proxy-connection: this field is set by"},
+        {HEADER("'HTTP2-Settings':'AAMA'"), "/headers/HTTP2-Settings: this field is set by"},
     };
     (void)state;
     assert_refused(cases, COUNT(cases), NULL, FAULT_INPUT);
@@ -562,6 +588,39 @@ static void wrong_local_members_are_refused(void **state)
         {"{'protocol':'file','path':'/a','mode':'08'}", "/mode: permission bits"},
         {"{'protocol':'file','path':'/a','mode':'689'}", "/mode: permission bits"},
         {"{'protocol':'file','path':'/a','mode':420}", "/mode: a string is wanted"},
+        {"{'protocol':'file','path':'/a','sync':'some'}", "/sync: \"full\", \"file\" or \"none\" is wanted"},
+        {"{'protocol':'file','path':'/a','owner':''}", "/owner: "},
+        {"{'protocol':'file','path':'/a','owner':'a b'}", "/owner: a name or an id is wanted"},
+        {"{'protocol':'file','path':'/a','owner':'4294967295'}", "/owner: a name or an id is wanted"},
+        {"{'protocol':'file','path':'/a','owner':33}", "/owner: a string of 1 to 32 bytes is wanted"},
+        {"{'protocol':'file','path':'/a','group':'-1'}", "/group: a name or an id is wanted"},
+        {"{'protocol':'file','path':'/a','group':'../x'}", "/group: a name or an id is wanted"},
+        {"{'protocol':'file','path':'/a','folder_mode':'0755'}", "/folder_mode: is for \"make_folders\""},
+        {"{'protocol':'file','path':'/a','make_folders':true,'folder_mode':'2755'}",
+         "/folder_mode: permission bits"},
+        {"{'protocol':'file','path':'/a','limits':{}}", "unknown member 'limits'"},
+        {"{'protocol':'exec','command':['/bin/cat'],'folder':'tmp'}",
+         "/folder: the absolute path of a folder"},
+        {"{'protocol':'exec','command':['/bin/cat'],'folder':'/a/../b'}", "/folder: the absolute path of"},
+        {"{'protocol':'exec','command':['/bin/cat'],'umask':'9'}", "/umask: permission bits"},
+        {"{'protocol':'exec','command':['/bin/cat'],'environment':{'A-B':'x'}}", "/environment/A-B: letters"},
+        {"{'protocol':'exec','command':['/bin/cat'],'environment':{'1A':'x'}}", "/environment/1A: letters"},
+        {"{'protocol':'exec','command':['/bin/cat'],'environment':{'A=B':'x'}}", "/environment/A=B: letters"},
+        {"{'protocol':'exec','command':['/bin/cat'],'environment':{'DIST_TENANT_ID':'x'}}",
+         "/environment/DIST_TENANT_ID: letters, digits and '_' are wanted, and not DIST_ in front"},
+        {"{'protocol':'exec','command':['/bin/cat'],'environment':{'KEY':'{password}'}}",
+         "/environment/KEY: {password} is not taken here"},
+        {"{'protocol':'exec','command':['/bin/cat'],'environment':{'KEY':5}}", "/environment"},
+        {"{'protocol':'exec','command':['/bin/cat'],'limits':{'cpu':0}}",
+         "/limits/cpu: a whole number from 1"},
+        {"{'protocol':'exec','command':['/bin/cat'],'limits':{'memory':1000}}",
+         "/limits/memory: a whole number"},
+        {"{'protocol':'exec','command':['/bin/cat'],'limits':{'open_files':4}}",
+         "/limits/open_files: a whole"},
+        {"{'protocol':'exec','command':['/bin/cat'],'limits':{'files':4}}",
+         "/limits: unknown member 'files'"},
+        {"{'protocol':'exec','command':['/bin/cat'],'credentials':'c'}",
+         "/credentials: a command is not handed"},
         {"{'protocol':'exec'}", "'command' is missing"},
         {"{'protocol':'exec','command':[]}", "/command: an array of 1 to 256 elements is wanted, not 0"},
         {"{'protocol':'exec','command':['cat']}", "/command/0: the absolute path of a program is wanted"},
@@ -924,7 +983,7 @@ static void a_placeholder_that_cannot_be_filled_leaves_the_buffer_as_it_was(void
         const char *pattern, *fault;
         enum fault_class class;
     } cases[] = {
-        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_CONFIG},
+        {"a{token}b", "{token} has no value: \"credentials\" are missing or hold none", FAULT_DENIED},
         {"a{date}b", "{date} has no value", FAULT_CONFIG},
         {"a{data_type}b", "the value of {data_type} has a control character in it", FAULT_CONFIG},
         {"a{nothing}b", "unknown placeholder {nothing}; \"{{\" is a brace", FAULT_INPUT},
@@ -1017,7 +1076,7 @@ static void wrong_files_are_refused(void **state)
         {"{'group':['a'],'policy':'consistent_hash'}", "g", "'hash_on' is missing"},
         {"{'protocol':'null'}", "unrouted", "'unrouted' is the target of what has nowhere to go"},
         {"{'group':['a'],'max_queue':0}", "g", "/max_queue: a whole number from 1 to 100000 is wanted"},
-        {"{'group':['a'],'protocol':'null'}", "g", "unknown member 'protocol'"},
+        {"{'group':['a'],'protocol':'null'}", "g", "unknown member 'group'"},
     };
     struct catalog *catalog = catalog_new();
     (void)state;

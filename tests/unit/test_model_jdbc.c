@@ -172,6 +172,24 @@ static void a_form_says_what_every_column_gets(void **state)
     destination_unref(made);
 }
 
+static void stored_credentials_want_a_server_that_is_known(void **state)
+{
+    static const struct {
+        const char *url, *sslmode;
+    } cases[] = {
+        {"postgresql://h/d", "verify-full"},
+        {"postgresql://h/d?sslmode=prefer", "prefer"},
+        {"postgresql://h/d?sslmode=verify-ca&sslrootcert=/ca.pem", "verify-ca"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct destination *made = must_make(cases[i].url, ",'credentials':'c1'");
+        assert_string_equal(made->jdbc->sslmode, cases[i].sslmode);
+        destination_unref(made);
+    }
+}
+
 static void a_form_that_contradicts_itself_is_refused(void **state)
 {
     static const struct {
@@ -196,6 +214,10 @@ static void a_form_that_contradicts_itself_is_refused(void **state)
         {",'batch_size':0", "/batch_size: a whole number from 1 to 100000"},
         {",'tls':{'ca_file':'ca.pem'}", "/tls/ca_file: the absolute path"},
         {",'connection':{'url':'postgresql://h/d?sslmode=require'},'tls':{}", "/tls: with sslmode=require"},
+        {",'connection':{'url':'postgresql://h/d?sslmode=verify-ca'}",
+         "/connection/url: sslmode=verify-ca looks at no name"},
+        {",'connection':{'url':'postgresql://h/d?sslmode=verify-ca'},'tls':{}",
+         "/connection/url: sslmode=verify-ca"},
         {",'connection':{'url':'postgresql://h/d?sslmode=disable'},'tls':{}", "/tls: the connection is not"},
         {",'connection':{'url':'postgresql://h/d?sslrootcert=/a'},'tls':{}", "/tls: the URL names files too"},
         {",'connection':{'url':'postgresql://h/d','credentials':{'username':'{tenant_id}'}}",
@@ -269,6 +291,7 @@ int main(void)
         cmocka_unit_test(an_address_is_read_as_jdbc_and_libpq_write_it),
         cmocka_unit_test(an_address_that_is_wrong_is_refused_without_its_secrets),
         cmocka_unit_test(a_form_says_what_every_column_gets),
+        cmocka_unit_test(stored_credentials_want_a_server_that_is_known),
         cmocka_unit_test(a_form_that_contradicts_itself_is_refused),
         cmocka_unit_test(a_request_names_neither_files_nor_sockets),
         cmocka_unit_test(parts_of_a_text_are_as_they_were_written),

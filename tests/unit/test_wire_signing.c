@@ -78,7 +78,7 @@ static void a_key_whose_time_is_over_does_not_sign(void **state)
     parse(SHARED "\t2020-01-01T00:00:00Z");
     buf_init(&out, SIGNING_MAX);
     assert_int_equal(signing_sign(&keys, clock_wall_us(), ID_A, TIME_A, "", 0, &out, &fault), -1);
-    assert_int_equal(fault.class, FAULT_CONFIG);
+    assert_int_equal(fault.class, FAULT_DENIED);
     assert_string_equal(fault.text, "the time of every key is over");
     assert_int_equal(signing_sign(&keys, INT64_C(1000000), ID_A, TIME_A, "", 0, &out, &fault), 0);
     buf_release(&out);
