@@ -16,6 +16,7 @@ struct transfer {
     bool opened;         /* a socket, in this run */
     int fd;              /* the last socket, or -1 before there was one; libcurl's */
     int64_t deadline_ms; /* of this run */
+    bool late;           /* it has come, and the socket was shut down for it */
     int shortage;        /* errno of a socket that this system refused, or 0 */
     const char *refused; /* the network of the last address that the guard refused, or NULL */
     char error[CURL_ERROR_SIZE];

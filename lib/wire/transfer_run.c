@@ -52,14 +52,16 @@ static int on_close_socket(void *arg, curl_socket_t fd)
  */
 static int on_progress(void *arg, curl_off_t down_size, curl_off_t down, curl_off_t up_size, curl_off_t up)
 {
-    const struct transfer *transfer = arg;
+    struct transfer *transfer = arg;
 
     (void)down_size;
     (void)down;
     (void)up_size;
     (void)up;
-    if (transfer->fd >= 0 && clock_mono_ms() >= transfer->deadline_ms)
+    if (transfer->fd >= 0 && clock_mono_ms() >= transfer->deadline_ms) {
+        transfer->late = true;
         shutdown(transfer->fd, SHUT_RD);
+    }
     return 0;
 }
 
@@ -105,7 +107,7 @@ CURLcode transfer_run(struct transfer *transfer, int64_t deadline_ms)
 {
     int64_t left_ms = deadline_ms - clock_mono_ms();
 
-    transfer->opened = false;
+    transfer->opened = transfer->late = false;
     transfer->deadline_ms = deadline_ms;
     transfer->shortage = 0;
     transfer->refused = NULL;
@@ -117,7 +119,8 @@ CURLcode transfer_run(struct transfer *transfer, int64_t deadline_ms)
         curl_easy_setopt(transfer->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(left_ms / 1000 + 1)) !=
             CURLE_OK)
         return CURLE_FAILED_INIT;
-    return curl_easy_perform(transfer->easy);
+    CURLcode code = curl_easy_perform(transfer->easy);
+    return code != CURLE_OK && transfer->late ? CURLE_OPERATION_TIMEDOUT : code;
 }
 
 static const struct {
