@@ -26,6 +26,7 @@ enum {
     PATH_BYTES = 4095,
     HOST_KEYS = 10,
     REMOVE_MS = 2000,
+    WRITES = 2,
     EARLIER = 9, /* attempts whose temporary files are looked after */
 };
 
@@ -187,6 +188,30 @@ static bool may_be_there(const struct sftp_answer *answer)
     return answer->result == TRANSFER_ANSWERED || answer->result == TRANSFER_BROKEN;
 }
 
+/*
+ * Of a write that fails libcurl does not tell whether the server refused it, having no room, or was gone. So
+ * what was written is removed, over another connection; where that can be done, the write is tried once more,
+ * and where that fails too, it is refused.
+ */
+static void write_temporary(struct job *job, const struct sftp_file *file, struct sftp_answer *answer)
+{
+    const char *const paths[] = {file->path, NULL};
+    struct sftp_answer removed;
+
+    for (int tries = 1;; tries++) {
+        sftp_write(job->sftp, file, job->deadline_ms, answer);
+        if (!answer->unclear)
+            return;
+        sftp_remove(job->sftp, paths, job->deadline_ms, &removed);
+        if (removed.result != TRANSFER_DONE)
+            return;
+        if (tries == WRITES)
+            break;
+    }
+    *answer = (struct sftp_answer){.result = TRANSFER_ANSWERED, .code = SFTP_FAILURE};
+    text_copy(answer->text, sizeof answer->text, "writing failed twice: is there room?");
+}
+
 static int put(struct job *job, struct fault *fault)
 {
     const struct attempt *attempt = errand_attempt(job->errand);
@@ -199,7 +224,7 @@ static int put(struct job *job, struct fault *fault)
     };
     struct sftp_answer answer, there;
 
-    sftp_write(job->sftp, &file, job->deadline_ms, &answer);
+    write_temporary(job, &file, &answer);
     bool written = answer.result == TRANSFER_DONE;
     job->left = written || !is_missing(&answer);
     if (written)

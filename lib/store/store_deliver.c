@@ -30,7 +30,7 @@ static const char transformed_sql[] =
     "     dead_reason = i.reason,"
     "     last_error = CASE WHEN i.dead THEN i.error ELSE d.last_error END,"
     "     updated_at = CASE WHEN i.dead THEN now() ELSE d.updated_at END"
-    " FROM i JOIN l USING (id) WHERE d.id = i.id AND d.id = ANY ($1::uuid[]) AND d.status = 'queued'";
+    " FROM i WHERE d.id = i.id AND d.id = ANY (ARRAY(SELECT id FROM l)) AND d.status = 'queued'";
 
 /*
  * A worker's clock that is more than an hour ahead or a week behind is not believed: its attempt would lie in
@@ -62,8 +62,7 @@ static const char settle_sql[] =
     "        last_destination = coalesce(v.destination, d.last_destination),"
     "        updated_at = now(),"
     "        delivered_at = CASE v.status WHEN 'delivered' THEN now() END"
-    "    FROM v JOIN l ON l.id = v.delivery_id"
-    "    WHERE d.id = v.delivery_id AND d.id = ANY ($2::uuid[])"
+    "    FROM v WHERE d.id = v.delivery_id AND d.id = ANY (ARRAY(SELECT id FROM l))"
     "      AND CASE v.status WHEN 'delivered' THEN d.status <> 'delivered'"
     "          ELSE d.status = 'queued' AND (v.number = 0 OR d.attempts = v.number - 1) END"
     ") INSERT INTO distribution_attempts (id, distribution_job_id, delivery_id, destination_name, attempt_number,"

@@ -37,7 +37,7 @@ static const char save_sql[] =
     "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"
     "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"
     "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"
-    "    JOIN mine ON mine.id = r.id WHERE j.id = r.id"
+    "    WHERE j.id = r.id AND j.id = ANY (ARRAY(SELECT id FROM mine WHERE id = ANY ($15::uuid[])))"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
     "        rendering, own_key, content_type, status, due_at, dead_reason, last_error, rule)"

@@ -147,6 +147,7 @@ static void judge(const struct sftp *sftp, CURLcode code, struct sftp_answer *an
         answer->code = status_of(sftp->transfer.error, code);
         if (answer->code || code == CURLE_QUOTE_ERROR)
             answer->result = TRANSFER_ANSWERED;
+        answer->unclear = answer->result == TRANSFER_BROKEN && code == CURLE_SSH;
     }
 }
 
@@ -315,12 +316,10 @@ static CURLcode set_url(const struct sftp *sftp, const char *path)
     return failed;
 }
 
-static CURLcode run(struct sftp *sftp, int64_t deadline_ms, struct sftp_answer *answer)
+static void run(struct sftp *sftp, int64_t deadline_ms, struct sftp_answer *answer)
 {
     sftp->refused_key[0] = '\0';
-    CURLcode code = transfer_run(&sftp->transfer, deadline_ms);
-    judge(sftp, code, answer);
-    return code;
+    judge(sftp, transfer_run(&sftp->transfer, deadline_ms), answer);
 }
 
 /* "rename \"/in/.a.tmp\" \"/in/a\"" */
@@ -381,18 +380,11 @@ void sftp_remove(struct sftp *sftp, const char *const *paths, int64_t deadline_m
     curl_slist_free_all(commands);
 }
 
-/* The server said something for which libcurl has no words. */
-static void refuse_write(struct sftp_answer *answer, const char *what)
-{
-    *answer = (struct sftp_answer){.result = TRANSFER_ANSWERED, .code = SFTP_FAILURE};
-    snprintf(answer->text, sizeof answer->text, "%s: is there room?", what);
-}
-
 void sftp_write(struct sftp *sftp, const struct sftp_file *file, int64_t deadline_ms,
                 struct sftp_answer *answer)
 {
     CURL *easy = sftp->transfer.easy;
-    CURLcode failed = set_url(sftp, file->path), code = CURLE_OK;
+    CURLcode failed = set_url(sftp, file->path);
 
     sftp->data = file->data;
     sftp->size = file->size;
@@ -405,11 +397,11 @@ void sftp_write(struct sftp *sftp, const struct sftp_file *file, int64_t deadlin
     if (failed != CURLE_OK)
         judge(sftp, failed, answer);
     else
-        code = run(sftp, deadline_ms, answer);
-    if (answer->result == TRANSFER_DONE && sftp->close_failed)
-        refuse_write(answer, "closing the file failed");
-    else if (answer->result == TRANSFER_BROKEN && code == CURLE_SSH && !sftp->transfer.gone)
-        refuse_write(answer, "writing failed");
+        run(sftp, deadline_ms, answer);
+    if (answer->result == TRANSFER_DONE && sftp->close_failed) {
+        *answer = (struct sftp_answer){.result = TRANSFER_ANSWERED, .code = SFTP_FAILURE};
+        text_copy(answer->text, sizeof answer->text, "closing the file failed");
+    }
 }
 
 void sftp_rename(struct sftp *sftp, const char *from, const char *to, const char *mode, int64_t deadline_ms,

@@ -37,7 +37,8 @@ enum sftp_status {
 
 struct sftp_answer {
     enum transfer_result result;
-    int code; /* where ANSWERED: a status, 0 where it is not known */
+    int code;     /* where ANSWERED: a status, 0 where it is not known */
+    bool unclear; /* where BROKEN: libcurl does not tell whether the server refused or was gone */
     char text[TRANSFER_TEXT_SIZE];
 };
 

@@ -249,6 +249,8 @@ static bool set_login(struct smtp *smtp, const struct smtp_peer *peer)
     smtp->logs_in = peer->username && (peer->password || peer->token);
     if (!smtp->logs_in)
         return true;
+    if (!buf_room(&smtp->login, LOGIN_MAX)) /* in one piece, so that no copy of it stays behind */
+        return false;
     failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, peer->username);
     if (peer->token)
         failed |= curl_easy_setopt(easy, CURLOPT_XOAUTH2_BEARER, peer->token);

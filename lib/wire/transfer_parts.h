@@ -14,7 +14,6 @@ struct transfer {
     const struct transfer_peer *peer;
     bool may_open;       /* without it a transfer that needs a new connection ends as BROKEN */
     bool opened;         /* a socket, in this run */
-    bool gone;           /* its peer ended a connection, or it broke, in this run */
     int fd;              /* the last socket, or -1 before there was one; libcurl's */
     int shortage;        /* errno of a socket that this system refused, or 0 */
     const char *refused; /* the network of the last address that the guard refused, or NULL */

@@ -36,19 +36,10 @@ static curl_socket_t on_open_socket(void *arg, curlsocktype purpose, struct curl
     return fd;
 }
 
-static bool has_ended(int fd)
-{
-    char byte;
-    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-
-    return n == 0 || (n < 0 && errno != EAGAIN);
-}
-
 static int on_close_socket(void *arg, curl_socket_t fd)
 {
     struct transfer *transfer = arg;
 
-    transfer->gone |= has_ended(fd);
     if (transfer->fd == fd)
         transfer->fd = -1;
     return close(fd);
@@ -91,7 +82,7 @@ CURLcode transfer_run(struct transfer *transfer, int64_t deadline_ms)
 {
     int64_t left_ms = deadline_ms - clock_mono_ms();
 
-    transfer->opened = transfer->gone = false;
+    transfer->opened = false;
     transfer->shortage = 0;
     transfer->refused = NULL;
     transfer->error[0] = '\0';
@@ -102,10 +93,7 @@ CURLcode transfer_run(struct transfer *transfer, int64_t deadline_ms)
         curl_easy_setopt(transfer->easy, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(left_ms / 1000 + 1)) !=
             CURLE_OK)
         return CURLE_FAILED_INIT;
-    CURLcode code = curl_easy_perform(transfer->easy);
-    if (transfer->fd >= 0)
-        transfer->gone |= has_ended(transfer->fd);
-    return code;
+    return curl_easy_perform(transfer->easy);
 }
 
 static const struct {

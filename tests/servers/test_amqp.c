@@ -751,7 +751,22 @@ static void what_comes_before_the_message_is_told_apart(void **state)
     credentials = NULL;
     rewrite_form("amqp", 1, "r");
     send_messages(0, 1);
+    assert_result(0, OUTCOME_DEFERRED, "credentials");
+    end();
+}
+
+#define DAYS "{date}{date}{date}{date}{date}{date}{date}{date}{date}"
+
+static void a_routing_key_that_gets_too_long_is_rejected(void **state)
+{
+    static const struct script script = {0};
+
+    (void)state;
+    begin(&script, "10s", "20s");
+    rewrite_form("amqp", broker.port, DAYS DAYS DAYS); /* 27 of 10 bytes; 255 is the most */
+    send_messages(0, 1);
     assert_result(0, OUTCOME_REJECTED, "configuration");
+    assert_int_equal(broker.published, 0);
     end();
 }
 
@@ -881,6 +896,7 @@ int main(void)
         cmocka_unit_test(no_confirm_in_time_is_a_timeout),
         cmocka_unit_test(each_code_has_its_row),
         cmocka_unit_test(what_comes_before_the_message_is_told_apart),
+        cmocka_unit_test(a_routing_key_that_gets_too_long_is_rejected),
         cmocka_unit_test(a_check_publishes_nothing),
         cmocka_unit_test(a_broker_that_talks_without_end_keeps_no_thread),
         cmocka_unit_test(heartbeats_are_no_login),

@@ -767,6 +767,10 @@ static void a_wrong_password_is_deferred_and_shown_nowhere(void **state)
     result = attempt_at(other, "");
     assert_outcome(&result, OUTCOME_DEFERRED, "login", "SQLSTATE 28P01");
     assert_int_equal(result.code, 0);
+    secret.username = NULL;
+    result = attempt_at(none, "");
+    assert_outcome(&result, OUTCOME_DEFERRED, "credentials", "/connection/credentials/username: no value");
+    secret.username = (char *)"dist";
     secret.password = NULL;
     setenv("PGPASSWORD", "a good password", 1); /* ours is not for others */
     result = attempt_at(none, "");

@@ -151,6 +151,10 @@ static void rest_tells_what_is_no_answer_apart(void **state)
     attempts->attempt.date = NULL;
     expect_of(attempts, OUTCOME_REJECTED, "configuration", nobody);
     attempts->attempt.secret = &client;
+    expect_of(attempts, OUTCOME_DEFERRED, "credentials",
+              "{'protocol':'REST','endpoint':'http://127.0.0.1:%d/','credentials':'c','allow_private':true,"
+              "'auth':{'scheme':'bearer'}}",
+              port);
     expect_of(attempts, OUTCOME_DEFERRED, "token",
               "{'protocol':'REST','endpoint':'http://127.0.0.1:%d/','credentials':'c','allow_private':true,"
               "'auth':{'scheme':'oauth2','token_url':'http://127.0.0.1:%d/400'}}",

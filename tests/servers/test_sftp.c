@@ -18,6 +18,7 @@
 #include "attempts.h"
 #include "clock.h"
 #include "faulty_sftp.h"
+#include "little_smtp.h"
 #include "rows.h"
 #include "sshd_server.h"
 #include "xalloc.h"
@@ -266,6 +267,15 @@ static void an_answer_that_is_lost_is_looked_for(void **state)
     assert_no_temporary();
 }
 
+/* The sessions of the server, which are processes of their own. */
+static void end_sessions(void)
+{
+    char *command = xasprintf("pkill -KILL -P %d; true", (int)server.pid);
+
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
 static void a_connection_that_has_ended_costs_no_attempt(void **state)
 {
     struct attempts *attempts = *state;
@@ -273,10 +283,36 @@ static void a_connection_that_has_ended_costs_no_attempt(void **state)
     use(attempts, "");
     attempts_expect(attempts, OUTCOME_DELIVERED, "written");
     clear_root();
-    plan("open exit\n"); /* the server's end of the connection is gone at the next request */
-    attempts_expect(attempts, OUTCOME_DEFERRED, "broken");
-    plan("");
+    end_sessions();
     attempts_expect(attempts, OUTCOME_DELIVERED, "written");
+}
+
+static void a_server_that_ends_at_every_write_is_deferred(void **state)
+{
+    static const char *const plans[] = {"open exit\n", "write exit\n"};
+    struct attempts *attempts = *state;
+
+    use(attempts, "");
+    for (size_t i = 0; i < COUNT(plans); i++) {
+        plan(plans[i]);
+        attempts_expect(attempts, OUTCOME_DEFERRED, "failure");
+        assert_non_null(strstr(attempts->outcome.text, "writing failed twice"));
+    }
+    assert_no_temporary();
+}
+
+static void a_server_that_hangs_up_is_deferred(void **state)
+{
+    static const struct smtp_script hangup = {.greeting = SMTP_HANGUP};
+    static struct little_smtp other;
+    struct attempts *attempts = *state;
+    char port[40];
+
+    little_smtp_start(&other, &hangup);
+    snprintf(port, sizeof port, ",'port':%d", other.port);
+    use(attempts, port);
+    attempts_expect(attempts, OUTCOME_DEFERRED, "broken");
+    little_smtp_stop(&other);
 }
 
 static void the_deadline_holds_wherever_the_server_falls_silent(void **state)
@@ -492,6 +528,8 @@ int main(int argc, char **argv)
         TRY(a_write_that_fails_is_deferred_and_nothing_is_left),
         TRY(an_answer_that_is_lost_is_looked_for),
         TRY(a_connection_that_has_ended_costs_no_attempt),
+        TRY(a_server_that_ends_at_every_write_is_deferred),
+        TRY(a_server_that_hangs_up_is_deferred),
         TRY(the_deadline_holds_wherever_the_server_falls_silent),
         TRY(folders_and_mode_are_as_the_form_says),
         TRY(an_unknown_key_of_the_host_is_deferred),

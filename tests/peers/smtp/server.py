@@ -3,7 +3,7 @@
 Usage: server.py FOLDER PORT [--tls implicit|starttls|none] [--cert FILE --key FILE] [--user NAME --password TEXT]
                              [--size BYTES]
 
-FOLDER/ready is there when it listens. A recipient whose name is that of a row below is refused by it.
+FOLDER/ready has the port when it listens. A recipient whose name is that of a row below is refused by it.
 """
 
 import argparse
@@ -83,8 +83,8 @@ async def serve(options):
     server = await loop.create_server(
         session, "127.0.0.1", options.port, ssl=context if options.tls == "implicit" else None
     )
-    with open(os.path.join(options.folder, "ready"), "w"):
-        pass
+    with open(os.path.join(options.folder, "ready"), "w") as ready:
+        ready.write(f"{options.port}\n")
     await stopped.wait()
     server.close()
 
