@@ -88,8 +88,10 @@ static int set_limits(const struct exec_limits *limits)
         int resource;
         int64_t value;
     } wanted[] = {
-        {RLIMIT_CPU, limits->cpu_s ? limits->cpu_s + 1 : 0},       {RLIMIT_AS, limits->memory},
-        {RLIMIT_FSIZE, limits->file_size}, {RLIMIT_NOFILE, limits->open_files},
+        {RLIMIT_CPU, limits->cpu_s ? limits->cpu_s + 1 : 0},
+        {RLIMIT_AS, limits->memory},
+        {RLIMIT_FSIZE, limits->file_size},
+        {RLIMIT_NOFILE, limits->open_files},
         {RLIMIT_NPROC, limits->processes},
     };
 

@@ -52,8 +52,7 @@ static bool find_login(const struct crew_call *call, struct smtp_peer *peer)
     if (!peer->username)
         crew_refuse(call, EVENT_CREDENTIALS, "no user name, neither in the form nor in the credentials");
     else if (!peer->password && !peer->token)
-        crew_refuse(call, EVENT_CREDENTIALS, "no %s in the credentials",
-                    smtp->bearer ? "token" : "password");
+        crew_refuse(call, EVENT_CREDENTIALS, "no %s in the credentials", smtp->bearer ? "token" : "password");
     return peer->username && (peer->password || peer->token);
 }
 

@@ -58,9 +58,9 @@ enum http_version {
 
 /*
  * `body` is borrowed until the request is done or cancelled, all else until http_start() returns. A header
- * that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is no header or holds
- * a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL.
- * Content-Type is sent where `headers` has it, User-Agent is "dist/VERSION" where they have none.
+ * that belongs to the framing (Content-Length, Transfer-Encoding, Connection, ...), that is no header or
+ * holds a control character makes the request a HTTP_BAD_REQUEST, and so does an unusable URL. Content-Type
+ * is sent where `headers` has it, User-Agent is "dist/VERSION" where they have none.
  */
 struct http_request {
     const char *method; /* upper case; the body of a HEAD is not sent */

@@ -49,7 +49,8 @@ static bool has_dot_segment(const char *path, size_t size)
             i++;
             continue;
         }
-        for (i++; i < size && (path[i] == '.' || (size - i >= 3 && strncasecmp(path + i, "%2e", 3) == 0)); dots++)
+        for (i++; i < size && (path[i] == '.' || (size - i >= 3 && strncasecmp(path + i, "%2e", 3) == 0));
+             dots++)
             i += path[i] == '.' ? 1 : 3;
         if ((dots == 1 || dots == 2) && (i == size || path[i] == '/'))
             return true;

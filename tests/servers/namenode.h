@@ -3,8 +3,8 @@
  * has it, over a folder of this machine
  *
  * CREATE and OPEN are sent to the datanode by a 307, as there; CREATE makes the folders; RENAME says false
- * where the target is there, and moves into it and says true where it is a folder. Errors are RemoteExceptions. No code of Hadoop is in it. It works on the event
- * loop that it is given.
+ * where the target is there, and moves into it and says true where it is a folder. Errors are
+ * RemoteExceptions. No code of Hadoop is in it. It works on the event loop that it is given.
  */
 #ifndef DIST_TEST_NAMENODE_H
 #define DIST_TEST_NAMENODE_H
