@@ -248,7 +248,7 @@ struct canned {
     struct evconnlistener *listener;
     const char *answer;
     enum then then;
-    int connections, requests;
+    int connections, open, requests;
     int close_after; /* requests on the first connection; 0: no limit */
     char *url;
 };
@@ -260,6 +260,7 @@ struct canned_peer {
 
 static void peer_free(struct bufferevent *bev, struct canned_peer *peer)
 {
+    peer->canned->open--;
     bufferevent_free(bev);
     free(peer);
 }
@@ -314,6 +315,7 @@ static void on_peer(struct evconnlistener *listener, evutil_socket_t fd, struct 
     (void)size;
     peer->canned = arg;
     peer->canned->connections++;
+    peer->canned->open++;
     bufferevent_setcb(bev, on_peer_read, on_peer_written, on_peer_event, peer);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
 }
@@ -911,6 +913,10 @@ static void who_may_not_have_a_kept_connection_gets_one_of_its_own(void **state)
     json_t *records = recorded("/in/own");
     assert_int_equal(json_array_size(records), 1);
     json_decref(records);
+    http_free(http); /* so that the peer sees the end, and goes */
+    http = NULL;
+    while (canned.open)
+        event_base_loop(base, EVLOOP_ONCE);
     evconnlistener_free(canned.listener);
     guard_lists_unref(allow);
     guard_lists_unref(other);

@@ -458,6 +458,8 @@ static void a_command_runs_in_its_folder_with_its_mask_and_variables(void **stat
     assert_string_equal(fault.text, "folder: /nowhere: No such file or directory");
     destination_unref(lost);
     attempts->attempt.date = NULL;
+    command(attempts, "{}", "echo {date}", OUTCOME_REJECTED, "configuration");
+    assert_non_null(strstr(attempts->outcome.text, "command: argument 2: "));
     command(attempts, "{\"environment\": {\"DAY\": \"{date}\"}}", "true", OUTCOME_REJECTED, "configuration");
     assert_non_null(strstr(attempts->outcome.text, "environment: DAY: "));
 }
