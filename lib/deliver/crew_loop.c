@@ -92,10 +92,10 @@ static struct crew_line *line_for(struct crew *crew, const struct crew_kind *kin
 {
     struct crew_line *line;
 
-    TAILQ_FOREACH(line, &crew->lines, link)
-    if (!line->ending && line->kind == kind && crew_is_same(line->destination, destination) &&
-        guard_equal(&line->guard, guard))
-        return line;
+    TAILQ_FOREACH (line, &crew->lines, link)
+        if (!line->ending && line->kind == kind && crew_is_same(line->destination, destination) &&
+            guard_equal(&line->guard, guard))
+            return line;
     return line_new(crew, kind, destination, guard);
 }
 
@@ -181,9 +181,10 @@ static void begin_lines(struct crew *crew)
 
     crew_lift_bans(crew, now_ms);
     bool stuck = crew_has_stuck(crew);
-    TAILQ_FOREACH(line, &crew->lines, link)
-    if (stuck && !line->started && !TAILQ_EMPTY(&line->mail) && crew_may_begin(line, now_ms, &refusal) < 0)
-        fail_mail(line, &refusal);
+    TAILQ_FOREACH (line, &crew->lines, link)
+        if (stuck && !line->started && !TAILQ_EMPTY(&line->mail) &&
+            crew_may_begin(line, now_ms, &refusal) < 0)
+            fail_mail(line, &refusal);
     while ((line = crew_next(crew))) {
         int error = start_thread(line);
         if (!error)
@@ -201,9 +202,9 @@ static void drop_overdue(struct crew *crew)
     int64_t now_ms = clock_mono_ms();
     struct crew_line *line;
 
-    TAILQ_FOREACH(line, &crew->lines, link)
-    if (line->courtesy_ms && now_ms >= line->courtesy_ms && !line->dropped)
-        crew_line_drop(line);
+    TAILQ_FOREACH (line, &crew->lines, link)
+        if (line->courtesy_ms && now_ms >= line->courtesy_ms && !line->dropped)
+            crew_line_drop(line);
 }
 
 static void tidy(struct crew *crew)
@@ -424,8 +425,9 @@ static bool await_end(struct crew *crew, int64_t until_ms)
 
     for (;;) {
         size_t open = 0;
-        TAILQ_FOREACH(line, &crew->lines, link)
-        open += line->started && !line->ended;
+        TAILQ_FOREACH (line, &crew->lines, link) {
+            open += line->started && !line->ended;
+        }
         if (!open)
             return true;
         if (pthread_cond_timedwait(&crew->ended, &crew->mutex, &until) == ETIMEDOUT)
@@ -439,12 +441,14 @@ static bool end_threads(struct crew *crew)
     struct crew_line *line;
 
     crew->stopping = true;
-    TAILQ_FOREACH(line, &crew->lines, link)
-    pthread_cond_signal(&line->wake);
+    TAILQ_FOREACH (line, &crew->lines, link) {
+        pthread_cond_signal(&line->wake);
+    }
     if (await_end(crew, now_ms + CREW_END_MS / 2))
         return true;
-    TAILQ_FOREACH(line, &crew->lines, link)
-    crew_line_drop(line);
+    TAILQ_FOREACH (line, &crew->lines, link) {
+        crew_line_drop(line);
+    }
     return await_end(crew, now_ms + CREW_END_MS);
 }
 

@@ -25,13 +25,20 @@ struct crew_ban {
 
 /* Tenants */
 
-struct crew_tenant *crew_tenant_of(struct crew *crew, const char *name)
+static struct crew_tenant *find_tenant(const struct crew *crew, const char *name)
 {
     struct crew_tenant *tenant;
 
-    LIST_FOREACH(tenant, &crew->tenants, link)
-    if (!tenant->name == !name && (!name || strcmp(tenant->name, name) == 0))
-        break;
+    LIST_FOREACH (tenant, &crew->tenants, link)
+        if (!tenant->name == !name && (!name || strcmp(tenant->name, name) == 0))
+            return tenant;
+    return NULL;
+}
+
+struct crew_tenant *crew_tenant_of(struct crew *crew, const char *name)
+{
+    struct crew_tenant *tenant = find_tenant(crew, name);
+
     if (!tenant) {
         tenant = xcalloc(1, sizeof *tenant);
         tenant->name = xstrdup_null(name);
@@ -70,9 +77,10 @@ bool crew_has_left(const struct crew_line *line)
 {
     const struct crew_line *other;
 
-    TAILQ_FOREACH(other, &line->crew->lines, link)
-    if (is_left(other) && other->kind == line->kind && crew_is_same(other->destination, line->destination))
-        return true;
+    TAILQ_FOREACH (other, &line->crew->lines, link)
+        if (is_left(other) && other->kind == line->kind &&
+            crew_is_same(other->destination, line->destination))
+            return true;
     return false;
 }
 
@@ -120,8 +128,7 @@ static int check_stuck(const struct crew_line *line, int64_t now_ms, struct crew
     size_t all = 0, of_tenant = 0;
     const struct crew_line *other;
 
-    TAILQ_FOREACH(other, &line->crew->lines, link)
-    {
+    TAILQ_FOREACH (other, &line->crew->lines, link) {
         if (!is_left(other) || now_ms - other->dropped_ms < CREW_STUCK_MS)
             continue;
         if (other->kind == line->kind && crew_is_same(other->destination, line->destination))
@@ -143,9 +150,9 @@ bool crew_has_stuck(const struct crew *crew)
 {
     const struct crew_line *line;
 
-    TAILQ_FOREACH(line, &crew->lines, link)
-    if (is_left(line))
-        return true;
+    TAILQ_FOREACH (line, &crew->lines, link)
+        if (is_left(line))
+            return true;
     return !TAILQ_EMPTY(&crew->bans);
 }
 
@@ -153,15 +160,15 @@ int crew_may_begin(const struct crew_line *line, int64_t now_ms, struct crew_ref
 {
     const struct crew_ban *ban;
 
-    TAILQ_FOREACH(ban, &line->crew->bans, link)
-    if (ban->kind == line->kind && ban->until_ms > now_ms &&
-        crew_is_same(ban->destination, line->destination)) {
-        refusal->event = EVENT_TIMEOUT;
-        snprintf(refusal->text, sizeof refusal->text,
-                 "a thread that was given up did not end for long: none for it for %lld s more",
-                 (long long)(ban->until_ms - now_ms + 999) / 1000);
-        return -1;
-    }
+    TAILQ_FOREACH (ban, &line->crew->bans, link)
+        if (ban->kind == line->kind && ban->until_ms > now_ms &&
+            crew_is_same(ban->destination, line->destination)) {
+            refusal->event = EVENT_TIMEOUT;
+            snprintf(refusal->text, sizeof refusal->text,
+                     "a thread that was given up did not end for long: none for it for %lld s more",
+                     (long long)(ban->until_ms - now_ms + 999) / 1000);
+            return -1;
+        }
     return check_stuck(line, now_ms, refusal);
 }
 
@@ -176,9 +183,9 @@ static struct crew_line *first_waiting(struct crew *crew)
 {
     struct crew_line *line, *best = NULL;
 
-    TAILQ_FOREACH(line, &crew->lines, link)
-    if ((!best || line->tenant->threads < best->tenant->threads) && waits(line))
-        best = line;
+    TAILQ_FOREACH (line, &crew->lines, link)
+        if ((!best || line->tenant->threads < best->tenant->threads) && waits(line))
+            best = line;
     return best;
 }
 
@@ -195,13 +202,11 @@ void crew_crowd(struct crew *crew)
     struct crew_line *line;
     bool spare = false; /* there is one that holds nothing */
 
-    TAILQ_FOREACH(line, &crew->lines, link)
-    {
+    TAILQ_FOREACH (line, &crew->lines, link) {
         line->crowded = line->started && waiting && line->tenant->threads >= waiting->tenant->threads;
         spare = spare || (line->crowded && !line->holds && !line->ending);
     }
-    TAILQ_FOREACH(line, &crew->lines, link)
-    {
+    TAILQ_FOREACH (line, &crew->lines, link) {
         line->crowded = line->crowded && !(line->holds && spare);
         if (line->crowded)
             pthread_cond_signal(&line->wake);
