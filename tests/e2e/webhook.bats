@@ -207,7 +207,7 @@ verify() {
     for name in lacking over; do
         echo '{}' | dist-submit --tenant acme --type report --to "$name"
         wait_until 15 is 1 held_deliveries "$name"
-        run -1 pipe '{}' "$name"
+        run -1 --separate-stderr pipe '{}' "$name"
         [ "$(jq -r .status <<<"$output")" = dead ]
     done
     [ "$(receiver_count /in/lacking)$(receiver_count /in/over)" = 00 ]
