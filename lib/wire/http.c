@@ -27,9 +27,9 @@
 #include <curl/curl.h>
 #include <event2/event.h>
 #include "clock.h"
-#include "http_field.h"
 #include "http_head.h"
 #include "http_proxy.h"
+#include "http_request.h"
 #include "text.h"
 #include "version.h"
 #include "xalloc.h"
@@ -451,56 +451,6 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 
 /* The request */
 
-/* What is wrong with the header, or NULL. */
-static const char *header_mistake(const char *header)
-{
-    size_t name = strcspn(header, ":");
-
-    if (header[name] != ':' || name == 0)
-        return "a header is not of the form 'Name: value'";
-    if (http_field_token_size(header) != name)
-        return "a header's name holds a character that is not allowed";
-    for (const char *c = header + name; *c; c++)
-        if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
-            return "a header's value holds a control character";
-    return http_field_is_framing(header, name) ? "a header is one of those that the connection sets by itself"
-                                               : NULL;
-}
-
-static void headers_append(struct http_transfer *transfer, const char *line)
-{
-    struct curl_slist *longer = curl_slist_append(transfer->headers, line);
-    if (!longer)
-        abort(); /* out of memory, as in xalloc */
-    transfer->headers = longer;
-}
-
-/* libcurl's own language: "Name:" takes a header away, "Name;" is one with an empty value. */
-static void transfer_set_headers(struct http_transfer *transfer, const char *const *headers)
-{
-    bool typed = false;
-
-    headers_append(transfer, "Expect:"); /* we do not wait for a 100 before a body */
-    for (; headers && *headers; headers++) {
-        const char *mistake = header_mistake(*headers);
-        size_t name = strcspn(*headers, ":");
-        if (mistake) {
-            transfer_spoil(transfer, HTTP_BAD_REQUEST, mistake);
-            return;
-        }
-        typed |= name == 12 && strncasecmp(*headers, "Content-Type", 12) == 0;
-        if ((*headers)[name + 1 + strspn(*headers + name + 1, " \t")] == '\0') {
-            char *empty = xasprintf("%.*s;", (int)name, *headers);
-            headers_append(transfer, empty);
-            free(empty);
-        } else {
-            headers_append(transfer, *headers);
-        }
-    }
-    if (!typed)
-        headers_append(transfer, "Content-Type:"); /* not libcurl's form-urlencoded */
-}
-
 /*
  * The socket leads to the proxy and is not guarded; an address in the URL is, in whatever way it is spelt:
  * libcurl writes 0x7f.1 as 127.0.0.1.
@@ -515,27 +465,6 @@ static void transfer_set_proxy(struct http_transfer *transfer, const char *url)
         return;
     snprintf(text, sizeof text, "the address is refused: %s", network);
     transfer_spoil(transfer, HTTP_REFUSED_ADDRESS, text);
-}
-
-static long version_of(enum http_version version)
-{
-    switch (version) {
-    case HTTP_VERSION_1_1:
-        return CURL_HTTP_VERSION_1_1;
-    case HTTP_VERSION_2_PRIOR_KNOWLEDGE:
-        return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
-    case HTTP_VERSION_AUTO:
-    case HTTP_VERSION_2:
-        break;
-    }
-    return CURL_HTTP_VERSION_2TLS;
-}
-
-/* Before 8.0.0 libcurl spoils a connection that it reuses with prior knowledge (curl issue 10634). */
-static long reuse_is_broken(enum http_version version)
-{
-    return version == HTTP_VERSION_2_PRIOR_KNOWLEDGE &&
-           curl_version_info(CURLVERSION_NOW)->version_num < 0x080000;
 }
 
 /* Any failure here is a libcurl that lacks something, but for the URL, which it looks at only later. */
@@ -569,61 +498,12 @@ static bool set_rules(CURL *easy, struct http_transfer *transfer)
     return failed == CURLE_OK;
 }
 
-static bool set_request(CURL *easy, const struct http_request *request, struct http_transfer *transfer)
-{
-    bool head = strcmp(request->method, "HEAD") == 0, get = strcmp(request->method, "GET") == 0;
-    bool post = strcmp(request->method, "POST") == 0;
-    bool carries = request->body || post || strcmp(request->method, "PUT") == 0 ||
-                   strcmp(request->method, "PATCH") == 0; /* these say Content-Length: 0 */
-    CURLcode failed = CURLE_OK;
-
-    failed |= curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, request->proxy ? request->proxy : "");
-    failed |= curl_easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
-    failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version_of(request->version));
-    /* Who comes while the first connection makes its TLS waits to share it, should the server speak HTTP/2;
-     * without TLS nothing tells, and he would wait for the answer of the one before him. */
-    bool shares = request->version != HTTP_VERSION_1_1 && strncasecmp(request->url, "https:", 6) == 0;
-    failed |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT, shares ? 1L : 0L);
-    failed |= curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, reuse_is_broken(request->version));
-    failed |= curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, reuse_is_broken(request->version));
-    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MAX_MS);
-    if (head) {
-        failed |= curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-    } else if (carries) {
-        failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
-        failed |= curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
-    }
-    if (!head && !(get && !carries) && !post)
-        failed |= curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
-    return failed == CURLE_OK;
-}
-
-/* A key with a passphrase is refused: OpenSSL would ask the terminal for it. */
-static bool set_files(CURL *easy, const struct http_request *request)
-{
-    const char *key_file = request->key_file ? request->key_file : request->cert_file;
-    CURLcode failed = CURLE_OK;
-
-    if (request->ca_file) {
-        failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
-        failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* these and no others */
-    }
-    if (request->cert_file) {
-        failed |= curl_easy_setopt(easy, CURLOPT_SSLCERT, request->cert_file);
-        failed |= curl_easy_setopt(easy, CURLOPT_SSLKEY, key_file);
-        failed |= curl_easy_setopt(easy, CURLOPT_KEYPASSWD, "");
-    }
-    if (request->connect_only)
-        failed |= curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-    return failed == CURLE_OK;
-}
-
 struct http_transfer *http_start(struct http *http, const struct http_request *request, http_done done,
                                  void *arg)
 {
     struct http_transfer *transfer = xcalloc(1, sizeof *transfer);
     struct pool *pool = &http->pools[request->guard.allow_private ? POOL_OPEN : POOL_GUARDED];
+    const char *mistake;
 
     *transfer = (struct http_transfer){.http = http, .done = done, .arg = arg};
     transfer->guard = (struct guard){request->guard.allow_private, guard_lists_ref(request->guard.lists)};
@@ -636,14 +516,16 @@ struct http_transfer *http_start(struct http *http, const struct http_request *r
     buf_init(&transfer->response.field, HTTP_FIELD_MAX);
     buf_init(&transfer->response.body, request->max_response);
     LIST_INSERT_HEAD(&http->transfers, transfer, link);
-    transfer_set_headers(transfer, request->headers);
+    mistake = http_request_headers(request->headers, &transfer->headers);
+    if (mistake)
+        transfer_spoil(transfer, HTTP_BAD_REQUEST, mistake);
     if (request->proxy)
         transfer_set_proxy(transfer, request->url);
     if (transfer->later)
         return transfer;
     transfer->easy = http->idle_count ? http->idle[--http->idle_count] : curl_easy_init();
     if (!transfer->easy || !set_rules(transfer->easy, transfer) ||
-        !set_request(transfer->easy, request, transfer) || !set_files(transfer->easy, request)) {
+        !http_request_set(transfer->easy, request, transfer->headers)) {
         transfer_spoil(transfer, HTTP_BAD_REQUEST, "libcurl does not take the request");
     } else if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK) {
         transfer_spoil(transfer, HTTP_BROKEN, "libcurl does not start the request");
