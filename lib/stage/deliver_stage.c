@@ -48,13 +48,13 @@ struct deliver_attempt {
 };
 
 /*
- * As many attempts as there are descriptors for: an attempt takes up to three (a socket, or a child's pipes),
- * and running out of them would fail attempts that nothing is wrong with. The soft limit is raised as far as
- * it goes.
+ * As many attempts as there are descriptors for: an attempt takes up to five (a socket, or a child's four
+ * pipes and its pidfd), and running out of them would fail attempts that nothing is wrong with. The soft
+ * limit is raised as far as it goes.
  */
 static size_t fit_descriptors(size_t limit)
 {
-    enum { OWN = 20, PER_ATTEMPT = 3 };
+    enum { OWN = 20, PER_ATTEMPT = 5 };
     struct rlimit files;
 
     if (getrlimit(RLIMIT_NOFILE, &files) < 0)
