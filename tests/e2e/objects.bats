@@ -36,10 +36,10 @@ end_server() {
     rm -f "$BATS_FILE_TMPDIR/$1.pid"
 }
 
-# s3_start [PORT]: its port goes to $port
+# s3_start [PORT [CERTIFICATE]]: its port goes to $port
 s3_start() {
     needs_peer s3
-    launch s3 node "$ROOT/tests/peers/s3/store.js" "$BATS_FILE_TMPDIR/s3" "${1:-0}"
+    launch s3 node "$ROOT/tests/peers/s3/store.js" "$BATS_FILE_TMPDIR/s3" "${1:-0}" ${2:+"$2"}
     wait_until 20 grep -q listening "$BATS_FILE_TMPDIR/s3.log"
     port=$(sed -n 's/^listening on //p' "$BATS_FILE_TMPDIR/s3.log")
 }
@@ -83,6 +83,23 @@ arrived() {
     jq -e '.["content-type"] == "text/x-odd" and (.["x-amz-meta-delivery-id"] | length == 36)' \
         "${kept[0]%_object}_metadata.json"
     run -0 dist-admin destination check plain
+}
+
+@test "over TLS the authority is the destination's own, and no other is trusted" {
+    local pem=$BATS_TEST_TMPDIR/tls.pem
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost \
+        -addext subjectAltName=IP:127.0.0.1 -keyout "$pem" -out "$BATS_TEST_TMPDIR/ca.pem" 2>/dev/null
+    cat "$BATS_TEST_TMPDIR/ca.pem" >>"$pem"
+    s3_start 0 "$pem"
+    lake sealed '{"key": "sealed.json", "endpoint": "https://127.0.0.1:'"$port"'",
+        "tls": {"ca_file": "'"$BATS_TEST_TMPDIR/ca.pem"'"}}'
+    lake stranger '{"key": "stranger.json", "endpoint": "https://127.0.0.1:'"$port"'"}'
+    run -0 dist-deliver --once -d sealed -t acme <<<'{"n": 1}'
+    jq -e '.n == 1' "$(object sealed.json)"
+    run -0 dist-admin destination check sealed
+    run -75 --separate-stderr dist-deliver --once -d stranger -t acme <<<'{"n": 1}'
+    jq -e '.error | test("certificate")' <<<"$output"
+    [[ ! -e $(object stranger.json) ]]
 }
 
 @test "the bucket may be part of the host's name" {

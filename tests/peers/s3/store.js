@@ -1,14 +1,18 @@
 // store - an S3 server for tests: s3rver, which takes any signature of version 4, behind a check of each by aws4
 //
-// usage: node store.js FOLDER PORT
+// usage: node store.js FOLDER PORT [CERTIFICATE]
+//
+// CERTIFICATE: a PEM file with its key; the server speaks TLS then.
 //
 // A request whose signature or body hash is another one gets what S3 says to it. The access key and the secret are both
 // S3RVER; a session token of "expired" is one. It prints "listening on PORT" once it is.
 'use strict';
 
-const [folder, port] = process.argv.slice(2);
+const [folder, port, certificate] = process.argv.slice(2);
 const crypto = require('crypto');
+const fs = require('fs');
 const http = require('http');
+const https = require('https');
 const aws4 = require('aws4');
 const S3rver = require('s3rver');
 
@@ -69,7 +73,9 @@ async function main() {
     configureBuckets: [{ name: 'reports', configs: [] }],
   });
   const inner = (await store.run()).port;
-  const server = http.createServer((request, response) => {
+  const pem = certificate && fs.readFileSync(certificate);
+  const listen = pem ? answer => https.createServer({ cert: pem, key: pem }, answer) : http.createServer;
+  const server = listen((request, response) => {
     const pieces = [];
     request.on('data', piece => pieces.push(piece));
     request.on('end', () => {
