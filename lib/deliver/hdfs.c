@@ -127,7 +127,7 @@ static void mask(const struct hdfs *hdfs, struct buf *said)
 static void set_exception(struct hdfs *hdfs, const char *doing, const struct webhdfs_answer *answer)
 {
     struct outcome *outcome = &hdfs->pending.outcome;
-    int code = outcomes_hdfs_code(answer->exception);
+    int code = outcomes_code(&outcomes_hdfs, answer->exception);
     const struct answer *row = outcomes_by_code(&outcomes_hdfs, code ? code : answer->status);
     struct buf message;
 

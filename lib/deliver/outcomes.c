@@ -2,6 +2,7 @@
  * outcomes - see outcomes.h
  */
 #include "outcomes.h"
+#include <string.h>
 
 static const struct answer *find(const struct answer *row, int code)
 {
@@ -10,6 +11,16 @@ static const struct answer *find(const struct answer *row, int code)
     while (row->reason && (code < row->first || code > row->last))
         row++;
     return row->reason ? row : &unknown;
+}
+
+int outcomes_code(const struct outcome_table *table, const char *name)
+{
+    for (const struct answer *row = table->codes; row->reason; row++) {
+        const char *text = table->code_text(row->first);
+        if (text && strcmp(text, name) == 0)
+            return row->first;
+    }
+    return 0;
 }
 
 const struct answer *outcomes_by_code(const struct outcome_table *table, int code)

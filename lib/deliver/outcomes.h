@@ -63,13 +63,12 @@ struct outcome_table {
 
 extern const struct outcome_table outcomes_rest, outcomes_exec, outcomes_file, outcomes_null, outcomes_amqp,
     outcomes_jdbc, outcomes_s3, outcomes_hdfs, outcomes_soap, outcomes_smtp, outcomes_sftp;
-/* The code that the table has for the name of an error ("NoSuchBucket") or exception; 0: it has none. */
-int outcomes_s3_code(const char *name);
-int outcomes_hdfs_code(const char *exception);
 /* That of a fault, by its code and subcode without prefixes; of one that has no row it is that of all others.
  */
 int outcomes_soap_code(const char *code, const char *subcode);
 
+/* The code that the table has for a name of its code_text(), "NoSuchBucket"; 0: it has none. */
+int outcomes_code(const struct outcome_table *table, const char *name);
 /* Never NULL: what no row is for is deferred with the reason "unknown". */
 const struct answer *outcomes_by_code(const struct outcome_table *table, int code);
 const struct answer *outcomes_by_event(const struct outcome_table *table, enum outcome_event event);

@@ -7,8 +7,6 @@
  */
 #include "outcomes.h"
 
-#include <string.h>
-
 enum { FIRST_CODE = 1000 };
 
 #define CODE(place, name, kind, marks, meaning)                                                              \
@@ -77,14 +75,6 @@ static const char *code_text(int code)
         if (row->first == code)
             return row->reason;
     return NULL;
-}
-
-int outcomes_hdfs_code(const char *exception)
-{
-    for (const struct answer *row = codes; row->reason; row++)
-        if (row->first >= FIRST_CODE && strcmp(row->reason, exception) == 0)
-            return row->first;
-    return 0;
 }
 
 const struct outcome_table outcomes_hdfs = {"exception or HTTP status", code_text, codes, events};

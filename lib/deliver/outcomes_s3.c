@@ -8,8 +8,6 @@
  */
 #include "outcomes.h"
 
-#include <string.h>
-
 /* A code is its place here; the numbers of statuses are below. */
 enum { FIRST_CODE = 1000 };
 
@@ -98,14 +96,6 @@ static const char *code_text(int code)
         if (row->first == code)
             return row->reason;
     return NULL;
-}
-
-int outcomes_s3_code(const char *name)
-{
-    for (const struct answer *row = codes; row->reason; row++)
-        if (row->first >= FIRST_CODE && strcmp(row->reason, name) == 0)
-            return row->first;
-    return 0;
 }
 
 const struct outcome_table outcomes_s3 = {"error code or HTTP status", code_text, codes, events};

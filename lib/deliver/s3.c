@@ -144,7 +144,7 @@ bool s3_judge(struct s3_upload *upload, const char *doing, const struct s3_answe
     if (success)
         return true;
     /* An upload in parts may be refused behind a 200: that is no status to judge by. */
-    int code = outcomes_s3_code(answer->code);
+    int code = outcomes_code(&outcomes_s3, answer->code);
     int status = response->status <= 299 ? 500 : response->status;
     const struct answer *row = outcomes_by_code(&outcomes_s3, code ? code : status);
     keep_response(upload, response);

@@ -165,12 +165,13 @@ static void of_sftp_only_what_no_operator_mends_is_rejected(void **state)
 static void a_named_error_is_found_by_its_name(void **state)
 {
     (void)state;
-    assert_string_equal(outcomes_s3.code_text(outcomes_s3_code("SlowDown")), "SlowDown");
-    assert_int_equal(outcomes_s3_code("http_503"), 0);
-    assert_int_equal(outcomes_s3_code(""), 0);
+    assert_string_equal(outcomes_s3.code_text(outcomes_code(&outcomes_s3, "SlowDown")), "SlowDown");
+    assert_int_equal(outcomes_code(&outcomes_s3, "http_503"), 0);
+    assert_int_equal(outcomes_code(&outcomes_s3, ""), 0);
     assert_null(outcomes_s3.code_text(503));
-    assert_string_equal(outcomes_hdfs.code_text(outcomes_hdfs_code("StandbyException")), "StandbyException");
-    assert_int_equal(outcomes_hdfs_code("OtherException"), 0);
+    assert_string_equal(outcomes_hdfs.code_text(outcomes_code(&outcomes_hdfs, "StandbyException")),
+                        "StandbyException");
+    assert_int_equal(outcomes_code(&outcomes_hdfs, "OtherException"), 0);
     for (int status = 200; status <= 599; status++) {
         assert_string_not_equal(outcomes_by_code(&outcomes_s3, status)->reason, "unknown");
         if (status >= 300)
