@@ -48,7 +48,9 @@ static const char jobs_sql[] =
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'delivered') AS delivered,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'dead') AS dead,"
     "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'expired') AS expired,"
-    "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'cancelled') AS cancelled"
+    "        count(*) FILTER (WHERE d.kind = 'target' AND d.status = 'cancelled') AS cancelled,"
+    "        count(*) FILTER (WHERE d.kind = 'target' AND d.status IN ('waiting', 'queued')"
+    "            AND p.expires_at IS NOT NULL AND (d.expires_at <= p.expires_at) IS NOT TRUE) AS ageless"
     "    FROM page p JOIN distribution_deliveries d ON d.job_id = p.id GROUP BY d.job_id"
     ") SELECT p.id, p.distribution_id, p.status, coalesce(n.names, 0), coalesce(n.matched, 0),"
     "    p.total_deliveries, p.open_deliveries, p.delivered_deliveries, p.dead_deliveries, p.expired_deliveries,"
@@ -57,7 +59,8 @@ static const char jobs_sql[] =
     "    coalesce(h.callbacks, 0),"
     "    dist_job_status(h.total::integer, (h.waiting + h.queued)::integer, h.delivered::integer, h.dead::integer,"
     "                    h.expired::integer, h.cancelled::integer),"
-    "    coalesce(h.added, 0), p.replaced"
+    "    coalesce(h.added, 0), p.replaced, EXISTS (SELECT 1 FROM distribution_pending q WHERE q.job_id = p.id),"
+    "    coalesce(h.ageless, 0)"
     " FROM page p LEFT JOIN named n ON n.id = p.id LEFT JOIN held h ON h.job_id = p.id ORDER BY p.id";
 
 /*
@@ -121,6 +124,8 @@ enum {
     RULE,
     ADDED,    /* deliveries that rules, or the default target, added to what the request names */
     REPLACED, /* rules took the place of what it names */
+    TO_ROUTE, /* it is among what is to be routed */
+    AGELESS,  /* open deliveries that would be found too late where it expires */
 };
 
 struct walk {
@@ -207,8 +212,15 @@ static void check_job(struct walk *walk, const PGresult *page, int row)
     const char *id = pg_text(page, row, DISTRIBUTION_ID), *status = pg_text(page, row, STATUS);
     int64_t names = pg_int(page, row, NAMES), matched = pg_int(page, row, MATCHED);
     int64_t total = pg_int(page, row, TOTAL);
+    bool pending = !strcmp(status, job_status_names[JOB_PENDING]);
 
     check_counters(walk, page, row);
+    if (pending != pg_bool(page, row, TO_ROUTE))
+        tell(walk, id, true, "it is %s, and %s what is to be routed", status,
+             pending ? "not among" : "among");
+    if (pg_int(page, row, AGELESS))
+        tell(walk, id, true, "%" PRId64 " of its open deliveries would not be seen to expire",
+             pg_int(page, row, AGELESS));
     if (!total && !may_lack_deliveries(status))
         tell(walk, id, true, "it is %s and has no delivery", status);
     else if (total && strcmp(status, pg_text(page, row, RULE)))

@@ -50,26 +50,26 @@ static const char claim_sql[] =
 
 static const char pending_lanes_sql[] =
     "WITH RECURSIVE lanes AS ("
-    "    (SELECT tenant_id, priority FROM distribution_jobs"
-    "     WHERE status = 'pending' AND (tenant_id, priority) > ($1::text, $2::text)"
+    "    (SELECT tenant_id, priority FROM distribution_pending"
+    "     WHERE (tenant_id, priority) > ($1::text, $2::text)"
     "     ORDER BY tenant_id, priority LIMIT 1)"
     "    UNION ALL"
     "    SELECT n.* FROM lanes l CROSS JOIN LATERAL ("
-    "        SELECT j.tenant_id, j.priority FROM distribution_jobs j"
-    "        WHERE j.status = 'pending' AND (j.tenant_id, j.priority) > (l.tenant_id, l.priority)"
-    "        ORDER BY j.tenant_id, j.priority LIMIT 1) n"
+    "        SELECT p.tenant_id, p.priority FROM distribution_pending p"
+    "        WHERE (p.tenant_id, p.priority) > (l.tenant_id, l.priority)"
+    "        ORDER BY p.tenant_id, p.priority LIMIT 1) n"
     ") SELECT '', tenant_id, priority, false FROM lanes l"
-    " WHERE EXISTS (SELECT 1 FROM distribution_jobs j WHERE j.status = 'pending'"
-    "    AND j.tenant_id = l.tenant_id AND j.priority = l.priority AND j.due_at <= now())"
+    " WHERE EXISTS (SELECT 1 FROM distribution_pending p"
+    "    WHERE p.tenant_id = l.tenant_id AND p.priority = l.priority AND p.due_at <= now())"
     " LIMIT $3::bigint";
 
 static const char pending_jobs_sql[] =
-    "SELECT p.id, p.id, l.tenant_id, l.priority"
+    "SELECT p.job_id, p.job_id, l.tenant_id, l.priority"
     " FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])"
     "      AS l (destination, tenant_id, priority, again, want)"
-    " CROSS JOIN LATERAL (SELECT j.id FROM distribution_jobs j WHERE j.status = 'pending'"
-    "    AND j.tenant_id = l.tenant_id AND j.priority = l.priority AND j.due_at <= now()"
-    "    ORDER BY j.due_at, j.id LIMIT l.want) p";
+    " CROSS JOIN LATERAL (SELECT q.job_id FROM distribution_pending q"
+    "    WHERE q.tenant_id = l.tenant_id AND q.priority = l.priority AND q.due_at <= now()"
+    "    ORDER BY q.due_at, q.job_id LIMIT l.want) p";
 
 static const char overdue_deliveries_sql[] =
     "SELECT id, job_id, tenant_id, priority FROM distribution_deliveries"
@@ -80,10 +80,10 @@ static const char queued_deliveries_sql[] =
 
 static const char expire_deliveries_sql[] =
     "WITH e AS MATERIALIZED ("
-    "    SELECT d.id, d.status = 'queued' AS queued FROM distribution_jobs j"
-    "    JOIN distribution_deliveries d ON d.job_id = j.id"
-    "    WHERE j.status IN ('pending', 'routed') AND j.expires_at <= now() AND d.kind = 'target'"
-    "      AND (d.status = 'waiting'"
+    "    SELECT d.id, d.status = 'queued' AS queued FROM distribution_deliveries d"
+    "    JOIN distribution_jobs j ON j.id = d.job_id"
+    "    WHERE d.status IN ('waiting', 'queued') AND d.expires_at <= now() AND j.expires_at <= now()"
+    "      AND d.kind = 'target' AND (d.status = 'waiting'"
     "           OR d.status = 'queued' AND j.expires_at <= now() - $2::bigint * interval '1 millisecond')"
     "    LIMIT $1::bigint FOR NO KEY UPDATE OF d SKIP LOCKED"
     ") UPDATE distribution_deliveries d"
@@ -92,8 +92,9 @@ static const char expire_deliveries_sql[] =
     " RETURNING d.id, d.job_id, d.tenant_id, d.priority, e.queued";
 static const char expire_jobs_sql[] =
     "WITH e AS MATERIALIZED ("
-    "    SELECT id FROM distribution_jobs WHERE status = 'pending' AND expires_at <= now()"
-    "    LIMIT $1::bigint FOR NO KEY UPDATE SKIP LOCKED"
+    "    SELECT j.id FROM distribution_pending p JOIN distribution_jobs j ON j.id = p.job_id"
+    "    WHERE p.expires_at <= now() AND " STORE_STATUS_IS("j.status", "pending")
+    "    LIMIT $1::bigint FOR NO KEY UPDATE OF j SKIP LOCKED"
     "), ended AS ("
     "    UPDATE distribution_jobs j SET status = 'expired', error_message = 'expired before it was routed',"
     "        completed_at = now(), updated_at = now()"

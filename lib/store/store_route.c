@@ -27,7 +27,8 @@ static const char waiting_sql[] =
 
 static const char save_sql[] =
     "WITH mine AS MATERIALIZED ("
-    "    SELECT id FROM distribution_jobs WHERE id = ANY ($1::uuid[]) AND " STORE_STATUS_IS("status", "pending")
+    "    SELECT id, expires_at FROM distribution_jobs WHERE id = ANY ($1::uuid[])"
+    "     AND " STORE_STATUS_IS("status", "pending")
     "    ORDER BY id FOR NO KEY UPDATE"
     "), ruled AS ("
     "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy,"
@@ -38,19 +39,20 @@ static const char save_sql[] =
     "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"
     "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"
     "    WHERE j.id = r.id AND j.id = ANY (ARRAY(SELECT id FROM mine WHERE id = ANY ($15::uuid[])))"
+    "    RETURNING j.id, j.expires_at"
     "), added AS ("
     "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
-    "        rendering, own_key, content_type, status, due_at, dead_reason, last_error, rule)"
+    "        rendering, own_key, content_type, status, due_at, expires_at, dead_reason, last_error, rule)"
     "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.rendering,"
     "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
     "        CASE r.status WHEN 'queued' THEN now() + $21::bigint * interval '1 millisecond'"
     "                                WHEN 'waiting' THEN now() END,"
-    "        r.dead_reason, r.last_error, r.rule"
+    "        coalesce(ruled.expires_at, mine.expires_at), r.dead_reason, r.last_error, r.rule"
     "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
     "                $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"
     "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, rendering, content_type,"
     "               status, dead_reason, last_error, rule)"
-    "    JOIN mine ON mine.id = r.job_id"
+    "    JOIN mine ON mine.id = r.job_id LEFT JOIN ruled ON ruled.id = r.job_id"
     "    ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING"
     "    RETURNING job_id"
     ") SELECT DISTINCT job_id FROM added";

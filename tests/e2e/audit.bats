@@ -130,6 +130,24 @@ broken() {
     run -0 dist-admin audit
 }
 
+@test "what is to be routed and not among it, and what nobody would see expire" {
+    services_stop
+    submit acme lost 2 hook
+    sql "delete from distribution_pending"
+    broken 2 'it is pending, and not among what is to be routed'
+    sql "delete from distribution_jobs where data_type = 'lost'"
+    submit acme ageless 1 hook
+    start
+    wait_until 30 none_open
+    services_stop
+    local ageless="job_id in (select id from distribution_jobs where data_type = 'ageless')"
+    sql "update distribution_deliveries set status = 'waiting', due_at = now() where $ageless"
+    sql "update distribution_deliveries set expires_at = null where $ageless"
+    broken 2 '1 of its open deliveries would not be seen to expire' 'it is waiting, and an attempt delivered it'
+    sql "delete from distribution_jobs where data_type = 'ageless'"
+    run -0 dist-admin audit
+}
+
 @test "attempts: a gap, a success without one, one without its success, and duplicates that are no break" {
     quiet attempts
     local one="(select id from distribution_jobs where data_type = 'attempts' order by id limit 1)"

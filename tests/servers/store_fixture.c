@@ -61,8 +61,9 @@ int store_fixture_empty(void **state)
 
     pg_server_run(
         &fixture->server,
-        "TRUNCATE distribution_jobs, distribution_deliveries, distribution_outputs, distribution_attempts,"
-        " distribution_keys, dist_state, replay_batches, distribution_rules, distribution_rule_changes;"
+        "TRUNCATE distribution_jobs, distribution_pending, distribution_deliveries, distribution_outputs,"
+        " distribution_attempts, distribution_keys, dist_state, replay_batches, distribution_rules, "
+        "distribution_rule_changes;"
         " INSERT INTO dist_state (key, value) VALUES ('rules_version', '0');"
         " DELETE FROM tenants WHERE tenant_id <> 'acme';"
         " UPDATE tenants SET disabled = false");
@@ -290,6 +291,18 @@ void check_counters(const struct store_fixture *fixture)
     }
     PQclear(result);
     pg_free(pg);
+    assert_int_equal(number_of(fixture,
+                               "SELECT count(*) FROM distribution_pending p"
+                               " FULL JOIN (SELECT * FROM distribution_jobs WHERE status = 'pending') j"
+                               "  ON j.id = p.job_id"
+                               " WHERE (p.tenant_id, p.priority, p.due_at, p.expires_at)"
+                               "  IS DISTINCT FROM (j.tenant_id, j.priority, j.due_at, j.expires_at)"),
+                     0);
+    assert_int_equal(number_of(fixture, "SELECT count(*) FROM distribution_deliveries d"
+                                        " JOIN distribution_jobs j ON j.id = d.job_id"
+                                        " WHERE d.status IN ('waiting', 'queued') AND d.kind = 'target'"
+                                        "  AND d.expires_at IS DISTINCT FROM j.expires_at"),
+                     0);
 }
 
 void run_sql(const struct store_fixture *f, const char *format, ...)

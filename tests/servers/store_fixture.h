@@ -72,7 +72,8 @@ void run_sql(const struct store_fixture *fixture, const char *format, ...)
  * seconds from now, each next one a millisecond later. */
 void fill_lane(const struct store_fixture *fixture, const char *job, const char *destination,
                const char *tenant, const char *priority, int count, int attempts, int due_s);
-/* All counters and states of jobs are what a recount of their deliveries says. */
+/* All counters and states of jobs are what a recount of their deliveries says; what finds pending jobs, and
+ * open deliveries that expire, says what the jobs do. */
 void check_counters(const struct store_fixture *fixture);
 
 #endif

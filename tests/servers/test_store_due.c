@@ -145,6 +145,67 @@ static void pending_lanes_are_listed_the_same_way(void **state)
     due_lanes_release(&lanes);
 }
 
+/* Whatever becomes of a job, and whoever changes it. */
+static void what_is_to_be_routed_is_what_the_jobs_say(void **state)
+{
+    struct store_fixture *f = *state;
+    struct due_list list = {0}, recall = {0};
+    char ids[6][UID_TEXT_SIZE];
+    size_t expired;
+
+    for (size_t i = 0; i < COUNT(ids); i++)
+        accept_job(f->store, make_job("hook"), ids[i]);
+    check_counters(f);
+    ok(pending_due(f->store, 100, &list, &problem));
+    assert_int_equal(list.count, COUNT(ids));
+    due_list_release(&list);
+    run_sql(f, "UPDATE distribution_jobs SET priority = 'high', due_at = due_at - interval '1 second'");
+    check_counters(f);
+    route_it(f->store, ids[0]);
+    ok(store_fail_job(f->store, ids[1], "why", &problem));
+    run_sql(f, "UPDATE distribution_jobs SET expires_at = now() WHERE id = '%s'", ids[2]);
+    check_counters(f);
+    ok(store_expire(f->store, 10, 60000, &expired, &recall, &problem));
+    assert_int_equal(expired, 1);
+    run_sql(f, "DELETE FROM distribution_jobs WHERE id = '%s'", ids[3]);
+    run_sql(f, "UPDATE distribution_jobs SET status = 'cancelled' WHERE id = '%s'", ids[4]);
+    check_counters(f);
+    ok(pending_due(f->store, 100, &list, &problem));
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.items[0].id, ids[5]);
+    due_list_release(&list);
+    run_sql(f, "UPDATE distribution_jobs SET status = 'pending' WHERE id = '%s'", ids[4]);
+    check_counters(f);
+    ok(pending_due(f->store, 100, &list, &problem));
+    assert_int_equal(list.count, 2);
+    due_list_release(&list);
+    due_list_release(&recall);
+}
+
+/* From its acceptance to its end, the row of a job that is delivered touches no index again. */
+static void a_job_that_is_delivered_touches_no_index_again(void **state)
+{
+    enum { JOBS = 20 };
+    struct store_fixture *f = *state;
+    char job[UID_TEXT_SIZE], delivery[UID_TEXT_SIZE];
+
+    store_fixture_reconnect(f);
+    run_sql(f, "SELECT pg_stat_reset()");
+    for (int i = 0; i < JOBS; i++) {
+        accept_job(f->store, make_job("hook"), job);
+        route_it(f->store, job);
+        delivery_id(f, job, "hook", delivery);
+        settle_one(f->store, delivery, 1, OUTCOME_DELIVERED, DELIVERY_DELIVERED);
+    }
+    store_fixture_reconnect(f);
+    assert_int_equal(
+        number_of(f, "SELECT n_tup_upd FROM pg_stat_user_tables WHERE relname = 'distribution_jobs'"),
+        2 * JOBS);
+    assert_int_equal(
+        number_of(f, "SELECT n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'distribution_jobs'"),
+        2 * JOBS);
+}
+
 /* Rows of indexes and of tables that statements have read since the statistics were reset. */
 static int64_t rows_read(struct store_fixture *f)
 {
@@ -170,7 +231,6 @@ static void a_long_lane_costs_as_little_as_a_short_one(void **state)
         fill_lane(f, job, "down", "flood", "normal", MANY / 5, 0, -3600 + part);
     fill_lane(f, job, "web", "acme", "low", 3, 0, -1);
     run_sql(f,
-            "SET session_replication_role = 'replica';"
             "INSERT INTO distribution_jobs (id, tenant_id, distribution_id, data_type, payload, destinations,"
             " body, content_type, body_size, request_hash) SELECT dist_uuid(), CASE WHEN n > 3 THEN 'flood'"
             " ELSE 'small' END, dist_uuid(), 'x', '{}', '[]', '', 'text/plain', 0, repeat('0', 64)"
@@ -908,6 +968,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         with_empty_store(lanes_with_something_due_are_listed),
         with_empty_store(pending_lanes_are_listed_the_same_way),
+        with_empty_store(what_is_to_be_routed_is_what_the_jobs_say),
+        with_empty_store(a_job_that_is_delivered_touches_no_index_again),
         with_empty_store(a_long_lane_costs_as_little_as_a_short_one),
         with_empty_store(known_rows_are_found_beside_many_of_their_state),
         with_empty_store(the_longest_due_are_claimed_first_as_many_as_each_lane_wants),

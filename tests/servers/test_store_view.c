@@ -105,6 +105,40 @@ static void expect_list(const struct store_fixture *f, const struct job_filter *
     assert_int_equal(seen.count, wanted);
 }
 
+static void lists_know_each_status(void **state)
+{
+    static const struct {
+        const char *status;
+        enum delivery_status a, b;
+    } ends[] = {
+        {"completed", DELIVERY_DELIVERED, DELIVERY_DELIVERED},
+        {"partial", DELIVERY_DELIVERED, DELIVERY_DEAD},
+        {"failed", DELIVERY_DEAD, DELIVERY_DEAD},
+        {"expired", DELIVERY_EXPIRED, DELIVERY_EXPIRED},
+        {"cancelled", DELIVERY_CANCELLED, DELIVERY_CANCELLED},
+        {"routed", DELIVERY_DELIVERED, DELIVERY_WAITING},
+    };
+    struct store_fixture *f = *state;
+    char job[UID_TEXT_SIZE], id[UID_TEXT_SIZE];
+
+    accept_job(f->store, make_job("a b"), job);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        accept_job(f->store, make_job("a b"), job);
+        route_it(f->store, job);
+        for (int b = 0; b < 2; b++) {
+            enum delivery_status end = b ? ends[i].b : ends[i].a;
+            delivery_id(f, job, b ? "b" : "a", id);
+            settle_one(f->store, id, end == DELIVERY_DELIVERED ? 1 : 0, OUTCOME_DEFERRED, end);
+        }
+        expect_list(f, &(struct job_filter){.status = ends[i].status}, 1);
+        expect_list(f, &(struct job_filter){.status = ends[i].status, .tenant_id = "acme"}, 1);
+        expect_list(f, &(struct job_filter){.status = ends[i].status, .tenant_id = "other"}, 0);
+    }
+    expect_list(f, &(struct job_filter){.status = "pending"}, 1);
+    expect_list(f, &(struct job_filter){.status = "pending", .tenant_id = "other"}, 0);
+    expect_list(f, &(struct job_filter){0}, 1 + sizeof ends / sizeof *ends);
+}
+
 static void lists_are_filtered_paged_and_newest_first(void **state)
 {
     enum { COUNT = 450 };
@@ -513,6 +547,7 @@ int main(void)
 #define with_empty_store(test) cmocka_unit_test_setup(test, store_fixture_empty)
     const struct CMUnitTest tests[] = {
         with_empty_store(a_view_has_everything),
+        with_empty_store(lists_know_each_status),
         with_empty_store(lists_are_filtered_paged_and_newest_first),
         with_empty_store(destinations_are_counted),
         with_empty_store(dead_letters_are_found_by_anything),
