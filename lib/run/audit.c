@@ -5,7 +5,7 @@
  * and was to be looked at more than a lease and a round of the pump ago must be in Redis, for the pump puts
  * it there. What is not that late may be missing: that is what due_at is for. From Redis: an id whose row is
  * open is queued; one whose row has ended is dropped by whoever meets it; one that PostgreSQL does not know
- * is a break, and so is a hash without an entry, which nobody will ever meet.
+ * is a break, and so is a record without an entry, which nobody will ever meet.
  */
 #include "audit.h"
 
@@ -252,8 +252,8 @@ static int check_id(struct audit *audit, const char *id, enum queue_trace trace,
                                 : tell(audit, id, "id", "it is in Redis, and PostgreSQL does not know it");
     audit->in_redis++;
     audit->leaving += standing == AUDIT_ENDED;
-    if (trace == QUEUE_HASH && standing == AUDIT_ENDED)
-        return tell(audit, id, "id", "it has ended, and its hash in Redis has no entry");
+    if (trace == QUEUE_RECORD && standing == AUDIT_ENDED)
+        return tell(audit, id, "id", "it has ended, and its record in Redis has no entry");
     return 0;
 }
 

@@ -9,7 +9,7 @@
  *   dist:{p}:routed:<lane>     stream of delivery ids, read by dist-transform; likewise
  *   dist:{p}:ready:<lane>      stream of delivery ids, read by dist-deliver
  *                              lane: <destination>:<tenant>:<priority>
- *   dist:{p}:d:<id>            hash: this id is in Redis now (s stream, e entry, o owner, c crashes, a again)
+ *   dist:{p}:d:<id>            record: this id is in Redis now ("<crashes> <entry> <owner> <wish> <stream>")
  *   dist:{p}:lanes:<stage>     set of the lanes that have entries
  *   dist:{p}:bell:<stage>      sorted set: streams with unread entries; a doorbell, never the truth
  *   dist:{p}:quarantine        list of malformed entries with the reason (JSON), newest 1000
@@ -21,7 +21,7 @@
  * removes the key, its group and its lane, so nothing is left behind and no consumer has to be cleaned up. A
  * publish makes stream and group again. An id is published at most once at a time: publishing one that is
  * there adds nothing, so any caller may publish whatever it thinks is missing. Where a worker holds it, that
- * worker may have asked PostgreSQL before and be about to finish: the wish is remembered (a), and its finish
+ * worker may have asked PostgreSQL before and be about to finish: the wish is remembered, and its finish
  * publishes the id. It is forgotten where the id moves, is released or is taken over, because then somebody
  * looks at it later anyway.
  *
@@ -34,16 +34,16 @@
  *
  * A Redis without memory refuses publishing (TEMP), and lets ids be claimed, moved, released and finished,
  * and a claimed job become its deliveries, so that it can be emptied. Entries without a proper id are
- * quarantined where they are met; entries that no hash names are dropped; an id whose entry is gone counts as
- * not there and is published again.
+ * quarantined where they are met; entries that no record names are dropped; an id whose entry is gone counts
+ * as not there and is published again.
  *
- * (Where somebody deletes a stream by hand or by eviction, hashes of ids that had just ended may stay behind:
- * 200 bytes each, and no harm. maxmemory-policy is noeviction.)
+ * (Where somebody deletes a stream by hand or by eviction, records of ids that had just ended may stay
+ * behind: 200 bytes each, and no harm. maxmemory-policy is noeviction.)
  *
  * Blocking as in redis.h; faults too. A call over many items runs in pipelines of a bounded size; after a
  * fault some of it may have been done: call it again with the same items, everything is idempotent
  * (queue_release() too: a claim that was released is no longer held). BUG for an id that is empty, longer
- * than 63 bytes or not printable, and for a missing lane.
+ * than 63 bytes or not printable, for a missing lane, and for one with a blank.
  */
 #ifndef DIST_QUEUE_H
 #define DIST_QUEUE_H
@@ -58,8 +58,8 @@ enum queue_stage { QUEUE_SUBMITTED, QUEUE_ROUTED, QUEUE_READY, QUEUE_STAGE_COUNT
 extern const char *const queue_stage_names[QUEUE_STAGE_COUNT + 1]; /* "submitted", "routed", "ready" */
 
 struct queue;
-/* `owner`: who claims, unique per process (host, pid, a few random letters), copied. Takes the connection.
- * `partitions`: 1 to QUEUE_PARTITIONS_MAX, the same for all who share a Redis. */
+/* `owner`: who claims, unique per process (host, pid, a few random letters), copied; a blank becomes '_'.
+ * Takes the connection. `partitions`: 1 to QUEUE_PARTITIONS_MAX, the same for all who share a Redis. */
 enum { QUEUE_PARTITIONS_MAX = 64 };
 struct queue *queue_new(struct redis *redis, const char *owner, unsigned partitions);
 void queue_free(struct queue *queue);

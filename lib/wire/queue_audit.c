@@ -1,14 +1,15 @@
 /*
  * queue_audit - see queue_audit.h
  *
- * Scripts change hash and entry together, and no entry's number is used twice. So: a hash read, its entry not
- * found, and the same hash read again is a hash without an entry; an entry read, no hash that names it, and
- * the entry there again is an entry without a hash. Anything else was moved in between.
+ * Scripts change record and entry together, and no entry's number is used twice. So: a record read, its entry
+ * not found, and the same record read again is a record without an entry; an entry read, no record that names
+ * it, and the entry there again is an entry without a record. Anything else was moved in between.
  */
 #include "queue_audit.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "queue_call.h"
 #include "text.h"
 #include "xalloc.h"
 
@@ -114,79 +115,105 @@ int queue_audit_ids(struct queue_audit *audit,
                     void *arg, struct fault *fault)
 {
     struct id_walk ids = {each, arg};
-    return walk(audit->redis, "dist:{*}:d:*", "hash", hand_ids, &ids, fault);
+    return walk(audit->redis, "dist:{*}:d:*", "string", hand_ids, &ids, fault);
 }
 
 /* --- looking at ids --- */
 
-/* What a hash names. */
+/* What a record names. */
 struct name {
-    char *stream; /* NULL: there is no hash */
+    char *stream; /* NULL: there is no record */
     char entry[ENTRY_SIZE];
     bool there; /* its entry */
 };
 
+/* Numbers, `count` of them, with a dash between any two. */
+static bool is_numbers(const char *text, size_t size, int count)
+{
+    const char *end = text + size;
+
+    for (int i = 0; i < count; i++) {
+        size_t digits = strspn(text, "0123456789");
+        if (!digits)
+            return false;
+        text += digits;
+        if (i + 1 < count && *text++ != '-')
+            return false;
+    }
+    return text == end;
+}
+
+/* "0 1700000000000-0 host:123:8f0a2b4c  dist:{0}:ready:web:acme:normal": what record_parse() in
+ * queue_scripts.c takes. Anything else names nothing. */
+static void read_record(const redisReply *record, struct name *name)
+{
+    enum { CRASHES, ENTRY, OWNER, WISH, STREAM, FIELDS };
+    const char *fields[FIELDS];
+    size_t sizes[FIELDS];
+
+    if (record->type != REDIS_REPLY_STRING || strlen(record->str) != record->len)
+        return;
+    const char *at = record->str;
+    for (int i = 0; i < FIELDS; i++) {
+        fields[i] = at;
+        sizes[i] = strcspn(at, QUEUE_BLANKS);
+        at += sizes[i];
+        if (*at != (i + 1 < FIELDS ? ' ' : '\0'))
+            return;
+        at++;
+    }
+    if (!is_numbers(fields[CRASHES], sizes[CRASHES], 1) || !is_numbers(fields[ENTRY], sizes[ENTRY], 2) ||
+        sizes[ENTRY] >= ENTRY_SIZE || !sizes[STREAM])
+        return;
+    name->stream = xmemdupz(fields[STREAM], sizes[STREAM]);
+    snprintf(name->entry, sizeof name->entry, "%.*s", (int)sizes[ENTRY], fields[ENTRY]);
+}
+
+/* MGET dist:{p}:d:<id> ...; a key of another type has no value */
+static int read_names(struct redis *redis, const char *prefix, const char *const *ids, size_t count,
+                      struct name *items, struct fault *fault)
+{
+    char **words = xcalloc(count + 1, sizeof *words);
+
+    words[0] = xstrdup("MGET");
+    for (size_t i = 0; i < count; i++)
+        words[i + 1] = xasprintf("%sd:%s", prefix, ids[i]);
+    redisReply *reply = redis_command(redis, 0, fault, (int)count + 1, (const char *const *)words, NULL);
+    for (size_t i = 0; i <= count; i++)
+        free(words[i]);
+    free(words);
+    if (!reply)
+        return -1;
+    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
+    for (size_t i = 0; good && i < count; i++)
+        read_record(reply->element[i], &items[i]);
+    freeReplyObject(reply);
+    return good ? 0 : fault_set(fault, FAULT_BUG, "queue: records: an answer of another shape");
+}
+
 /* The replies of one pipeline, handed over one after another; the first error is the fault. */
-struct names {
+struct looks {
     struct redis *redis;
     struct name *items;
-    const size_t *places; /* of the replies in items; NULL: in order */
+    const size_t *places; /* of the replies in items */
     int status;
     struct fault *fault;
 };
 
-static struct name *named(struct names *names, size_t index, redisReply *reply)
-{
-    if (redis_reply_fault(names->redis, reply, names->status ? NULL : names->fault) < 0)
-        names->status = -1;
-    return &names->items[names->places ? names->places[index] : index];
-}
-
-static void set_name(void *arg, size_t index, redisReply *reply)
-{
-    struct name *name = named(arg, index, reply);
-
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[0]->type != REDIS_REPLY_STRING || reply->element[1]->type != REDIS_REPLY_STRING)
-        return;
-    name->stream = xmemdupz(reply->element[0]->str, reply->element[0]->len);
-    text_copy(name->entry, sizeof name->entry, reply->element[1]->str);
-}
-
 static void set_there(void *arg, size_t index, redisReply *reply)
 {
-    struct name *name = named(arg, index, reply);
-    name->there = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
-}
+    struct looks *looks = arg;
 
-static int append(struct redis *redis, struct fault *fault, const char *command, const char *key,
-                  const char *first, const char *second)
-{
-    const char *words[] = {command, key, first, second};
-    return redis_append(redis, 4, words, NULL, fault);
-}
-
-/* HMGET dist:{p}:d:<id> s e, for each */
-static int read_names(struct redis *redis, const char *prefix, const char *const *ids, size_t count,
-                      struct name *items, struct fault *fault)
-{
-    struct names names = {.redis = redis, .items = items, .fault = fault};
-
-    for (size_t i = 0; i < count; i++) {
-        char *key = xasprintf("%sd:%s", prefix, ids[i]);
-        int status = append(redis, fault, "HMGET", key, "s", "e");
-        free(key);
-        if (status < 0)
-            return -1;
-    }
-    return redis_flush(redis, set_name, &names, fault) < 0 ? -1 : names.status;
+    if (redis_reply_fault(looks->redis, reply, looks->status ? NULL : looks->fault) < 0)
+        looks->status = -1;
+    looks->items[looks->places[index]].there = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0;
 }
 
 /* XRANGE stream entry entry, for each that has a name */
 static int read_there(struct redis *redis, struct name *items, size_t count, struct fault *fault)
 {
     size_t *places = xcalloc(count, sizeof *places);
-    struct names names = {.redis = redis, .items = items, .places = places, .fault = fault};
+    struct looks looks = {.redis = redis, .items = items, .places = places, .fault = fault};
     size_t asked = 0;
     int status = 0;
 
@@ -194,10 +221,11 @@ static int read_there(struct redis *redis, struct name *items, size_t count, str
         if (!items[i].stream)
             continue;
         places[asked++] = i;
-        status = append(redis, fault, "XRANGE", items[i].stream, items[i].entry, items[i].entry);
+        const char *words[] = {"XRANGE", items[i].stream, items[i].entry, items[i].entry};
+        status = redis_append(redis, 4, words, NULL, fault);
     }
     if (status == 0 && asked)
-        status = redis_flush(redis, set_there, &names, fault) < 0 ? -1 : names.status;
+        status = redis_flush(redis, set_there, &looks, fault) < 0 ? -1 : looks.status;
     free(places);
     return status;
 }
@@ -226,7 +254,7 @@ static int look_some(struct redis *redis, const char *prefix, const char *const 
         bool same = after[i].stream && !strcmp(after[i].stream, before[i].stream) &&
                     !strcmp(after[i].entry, before[i].entry);
         /* where it was moved in between, it was there */
-        traces[i] = before[i].there || !same ? QUEUE_ENTRY : QUEUE_HASH;
+        traces[i] = before[i].there || !same ? QUEUE_ENTRY : QUEUE_RECORD;
     }
     names_free(before, count);
     names_free(after, count);
@@ -282,7 +310,7 @@ static void read_id(const redisReply *fields, char id[ID_SIZE])
         }
 }
 
-/* Counts those of a page whose hash names another entry, or none, and which are there still. */
+/* Counts those of a page whose record names another entry, or none, and which are there still. */
 static int count_unnamed(struct entry_walk *entries, const char *stream, const redisReply *page,
                          struct fault *fault)
 {

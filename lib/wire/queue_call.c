@@ -253,8 +253,11 @@ int queue_check_id(const char *id, struct fault *fault)
 
 int queue_check_items(const struct queue_item *items, size_t count, struct fault *fault)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (queue_check_id(items[i].id, fault) || queue_check_lane(items[i].lane, fault))
             return -1;
+        if (strpbrk(items[i].lane, QUEUE_BLANKS))
+            return fault_set(fault, FAULT_BUG, "queue: a lane with a blank");
+    }
     return 0;
 }

@@ -28,6 +28,9 @@ struct queue {
 char *queue_key(unsigned partition, const char *name);
 char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane);
 
+/* What parts the fields of a record, record_text() in queue_scripts.c: no lane and no owner has any. */
+#define QUEUE_BLANKS " \t\n\v\f\r"
+
 int queue_check_id(const char *id, struct fault *fault);
 int queue_check_items(const struct queue_item *items, size_t count, struct fault *fault);
 int queue_check_lane(const char *lane, struct fault *fault);

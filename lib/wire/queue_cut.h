@@ -1,7 +1,7 @@
 /*
  * queue_cut - many things for one script, cut into calls; nobody but queue*.c includes this
  *
- * A call is about one partition, and other clients wait while it runs: some 5 us a key.
+ * A call is about one partition, and other clients wait while it runs: some 15 us a key.
  */
 #ifndef DIST_QUEUE_CUT_H
 #define DIST_QUEUE_CUT_H

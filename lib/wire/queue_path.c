@@ -13,7 +13,7 @@
 #include "xalloc.h"
 
 enum {
-    PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 5 us an id */
+    PUBLISH_IDS = 128, /* of one call: other clients wait while a script runs, some 15 us an id */
     FETCH_IDS = 500,   /* of one call */
     TURN_MS = 50,      /* at one of several bells */
 };
@@ -24,6 +24,8 @@ struct queue *queue_new(struct redis *redis, const char *owner, unsigned partiti
 
     queue->redis = redis;
     queue->owner = xstrdup(owner);
+    for (char *blank = queue->owner; (blank = strpbrk(blank, QUEUE_BLANKS));)
+        *blank = '_';
     queue->partitions = partitions;
     queue_scripts_init(queue->scripts);
     return queue;

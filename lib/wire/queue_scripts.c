@@ -1,11 +1,16 @@
 /*
  * Each script is atomic, idempotent and asks before every step; time is Redis's. A script changes nothing, or
  * all: an error can only come from its first write (Redis without memory refuses an addition there, and lets
- * a script that has written go on), or from a key of a wrong type that somebody else put there.
+ * a script that has written go on), or from a key of a wrong type that somebody else put there: then entries
+ * may be without records and records without entries, which heals as below.
  *
- * The one hard rule: an id whose hash exists has exactly one entry, the one that the hash names (s, e), and
- * that entry is either unread or pending in the group. Entries that no hash names are dropped where they are
- * met. An id counts as queued when the script that wrote hash and entry has returned.
+ * The one hard rule: an id with a record has exactly one entry, the one that the record names, and that entry
+ * is either unread or pending in the group. Entries that no record names are dropped where they are met. An
+ * id counts as queued when the script that wrote record and entry has returned.
+ *
+ * Half of what a script does is the calling of commands, so it reads the records of all its ids at once
+ * (load), changes them in its own memory, where it sees what it changed, and writes them at once (save). The
+ * order of a script: read and decide; leave(), which frees memory; add; save(); sweep.
  *
  * One group per stream, "dist", so that XDEL at acknowledgement is safe; XACK alone frees no memory.
  */
@@ -14,11 +19,10 @@
 #include "xalloc.h"
 
 /* clang-format off */
-static const char prelude[] =
+/* All scripts begin with this and with what follows: keys, streams, and entries as they are read. */
+static const char streams[] =
     "local P, OWNER, GROUP = ARGV[1], ARGV[2], 'dist'\n"
     "local call = redis.call\n"
-
-    "local function hash(id) return P .. 'd:' .. id end\n"
 
     "local function lanes(stage) return P .. 'lanes:' .. stage end\n"
     "local function bell(stage) return P .. 'bell:' .. stage end\n"
@@ -29,9 +33,15 @@ static const char prelude[] =
     "  return string.match(string.sub(stream, #P + 1), '^(%a+):(.*)$')\n"
     "end\n"
 
+    "local clock\n"
     "local function now_ms()\n"
-    "  local t = call('TIME')\n"
-    "  return t[1] * 1000 + math.floor(t[2] / 1000)\n"
+    "  clock = clock or call('TIME')\n"
+    "  return clock[1] * 1000 + math.floor(clock[2] / 1000)\n"
+    "end\n"
+
+    /* Some thousand arguments are too many for unpack. An even number, as MSET takes pairs. */
+    "local function in_parts(list, run)\n"
+    "  for i = 1, #list, 1000 do run(unpack(list, i, math.min(i + 999, #list))) end\n"
     "end\n"
 
     /* ZADD dist:{0}:bell:ready NX 1700000000000 dist:{0}:ready:web:acme:normal */
@@ -59,70 +69,6 @@ static const char prelude[] =
     "  call('SREM', lanes(stage), lane)\n"
     "end\n"
 
-    "local function drop(stream, entry)\n"
-    "  call('XACK', stream, GROUP, entry)\n"
-    "  call('XDEL', stream, entry)\n"
-    "end\n"
-
-    /* XADD dist:{0}:routed * id 018c...
-     * HSET dist:{0}:d:018c... s dist:{0}:routed e 1700000000000-0 o "" c 0 a "" */
-    "local seen = {}\n"
-    "local function add(id, stream, crashes)\n"
-    "  if not seen[stream] then\n"
-    "    seen[stream] = true\n"
-    "    if call('EXISTS', stream) == 0 then make_group(stream) end\n"
-    "    enlist(stream, call)\n"
-    "    ring(stream)\n"
-    "  end\n"
-    "  local entry = call('XADD', stream, '*', 'id', id)\n"
-    "  call('HSET', hash(id), 's', stream, 'e', entry, 'o', '', 'c', crashes, 'a', '')\n"
-    "end\n"
-
-    /* In Redis: the hash is there and its entry too; then also who holds it ('': nobody). A look also mends the set of
-     * lanes, where there is memory for it. */
-    "local function present(id)\n"
-    "  local d = call('HMGET', hash(id), 's', 'e', 'o')\n"
-    "  if not d[1] or not d[2] or not parse(d[1]) or #call('XRANGE', d[1], d[2], d[2]) == 0 then return false end\n"
-    "  enlist(d[1], redis.pcall)\n"
-    "  return true, d[3] or ''\n"
-    "end\n"
-
-    /* Somebody who holds the id may have asked PostgreSQL before the reason of this call was committed, and is about to
-     * finish: the wish is kept for that finish. Without memory it is not: then the lease brings the id back.
-     *
-     * HSET dist:{0}:d:018c... a dist:{0}:routed */
-    "local lengths = {}\n"
-    "local function publish(id, stream, ceiling)\n"
-    "  local there, owner = present(id)\n"
-    "  if not there then\n"
-    "    if ceiling > 0 then\n"
-    "      lengths[stream] = lengths[stream] or call('XLEN', stream)\n"
-    "      if lengths[stream] >= ceiling then return 0 end\n"
-    "      lengths[stream] = lengths[stream] + 1\n"
-    "    end\n"
-    "    add(id, stream, 0)\n"
-    "    return 1\n"
-    "  end\n"
-    "  if owner ~= '' then redis.pcall('HSET', hash(id), 'a', stream) end\n"
-    "  return 0\n"
-    "end\n"
-
-    /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over, or waits to be read again.
-     * 'none': no hash names it. */
-    "local function standing(stream, id, entry, crashes)\n"
-    "  local d = call('HMGET', hash(id), 's', 'e', 'o', 'c', 'a')\n"
-    "  if d[1] ~= stream or d[2] ~= entry then return 'none', d[1], d[2], d[5] end\n"
-    "  if d[3] ~= OWNER or d[4] ~= crashes then return 'other', d[1], d[2], d[5] end\n"
-    "  return 'mine', d[1], d[2], d[5]\n"
-    "end\n"
-
-    /* A claim that nobody holds any more: its entry goes, unless the number belongs to another id by now (wiped, and
-     * filled again in the same millisecond). */
-    "local function drop_stale(stream, entry, id)\n"
-    "  local m = call('XRANGE', stream, entry, entry)[1]\n"
-    "  if m and m[2][2] == id then drop(stream, entry) end\n"
-    "end\n"
-
     "local function printable(text)\n"
     "  return (string.gsub(string.sub(text, 1, 200), '[^ -~]', '?'))\n"
     "end\n"
@@ -136,7 +82,7 @@ static const char prelude[] =
     "  call('LTRIM', P .. 'quarantine', 0, 999)\n"
     "end\n"
 
-    /* The id and the crashes of an entry that was read; nil where it was dropped, with or without quarantine. */
+    /* The id of an entry that was read; nil where it is malformed. */
     "local function identify(stream, m)\n"
     "  local id, reason\n"
     "  for i = 1, #m[2] - 1, 2 do\n"
@@ -145,16 +91,181 @@ static const char prelude[] =
     "  if not id then reason = 'no field id'\n"
     "  elseif #id == 0 or #id > 63 then reason = 'id of 0 or more than 63 bytes'\n"
     "  elseif string.find(id, '[^!-~]') then reason = 'id with bytes that are not printable' end\n"
-    "  if reason then quarantine(stream, m, reason) drop(stream, m[1]) return nil end\n"
-    "  local d = call('HMGET', hash(id), 's', 'e', 'c')\n"
-    "  if d[1] ~= stream or d[2] ~= m[1] then drop(stream, m[1]) return nil end\n"
-    "  return id, tonumber(d[3]) or 0\n"
+    "  if not reason then return id end\n"
+    "  quarantine(stream, m, reason)\n"
+    "end\n";
+
+/* What is known of ids, read and written at once; and what changes it. */
+static const char records[] =
+    /* The records of this call by their ids; false: there is none. */
+    "local records, changed, wished = {}, {}, {}\n"
+
+    "local function record_key(id) return P .. 'd:' .. id end\n"
+
+    /* '0 1700000000000-0 host:123:8f0a2b4c  dist:{0}:ready:web:acme:normal': crashes, entry, owner ('': nobody), wish ('':
+     * none), stream. No part has a blank in it: queue_new() and queue_check_items() see to that. */
+    "local function record_text(r)\n"
+    "  return r.crashes .. ' ' .. r.entry .. ' ' .. r.owner .. ' ' .. r.wish .. ' ' .. r.stream\n"
+    "end\n"
+
+    "local function record_parse(text)\n"
+    "  local crashes, entry, owner, wish, stream = string.match(text, '^(%d+) (%d+%-%d+) (%S*) (%S*) (%S+)$')\n"
+    "  return stream and\n"
+    "    {crashes = tonumber(crashes), entry = entry, owner = owner, wish = wish, stream = stream} or false\n"
+    "end\n"
+
+    /* MGET dist:{0}:d:018c... dist:{0}:d:018d... What is no string is no record, and is written over; what this call knows
+     * stays as it knows it. */
+    "local function load(ids)\n"
+    "  local keys, i = {}, 0\n"
+    "  for k, id in ipairs(ids) do keys[k] = record_key(id) end\n"
+    "  in_parts(keys, function(...)\n"
+    "    for _, text in ipairs(call('MGET', ...)) do\n"
+    "      i = i + 1\n"
+    "      if records[ids[i]] == nil then records[ids[i]] = record_parse(text or '') end\n"
+    "    end\n"
+    "  end)\n"
+    "end\n"
+
+    "local function record(id)\n"
+    "  if records[id] == nil then load({id}) end\n"
+    "  return records[id]\n"
+    "end\n"
+
+    "local function change(id, r) records[id], changed[id] = r, true end\n"
+    "local function forget(id) change(id, false) end\n"
+
+    "local function write(ids, how)\n"
+    "  local texts, gone = {}, {}\n"
+    "  for id in pairs(ids) do\n"
+    "    local key, r = record_key(id), records[id]\n"
+    "    if not r then gone[#gone + 1] = key\n"
+    "    else texts[#texts + 1] = key texts[#texts + 1] = record_text(r) end\n"
+    "  end\n"
+    "  in_parts(texts, function(...) how('MSET', ...) end)\n"
+    "  in_parts(gone, function(...) call('DEL', ...) end)\n"
+    "end\n"
+
+    /* MSET dist:{0}:d:018c... '0 1700000000000-0   dist:{0}:routed:acme:normal' ...
+     * DEL dist:{0}:d:018d... ...
+     *
+     * A change follows a write that went through (its entry was added, read or dropped), or is a DEL: it is not refused. A
+     * mere wish may be the first write; without memory it is not kept. */
+    "local function save()\n"
+    "  write(changed, call)\n"
+    "  write(wished, redis.pcall)\n"
+    "end\n"
+
+    /* What is dropped is there until leave().
+     *
+     * XACK dist:{0}:routed:acme:normal dist 1700000000000-0 ...
+     * XDEL dist:{0}:routed:acme:normal 1700000000000-0 ... */
+    "local leaving = {}\n"
+    "local function drop(stream, entry)\n"
+    "  leaving[stream] = leaving[stream] or {}\n"
+    "  table.insert(leaving[stream], entry)\n"
+    "end\n"
+    "local function leave()\n"
+    "  for stream, entries in pairs(leaving) do\n"
+    "    in_parts(entries, function(...)\n"
+    "      call('XACK', stream, GROUP, ...)\n"
+    "      call('XDEL', stream, ...)\n"
+    "    end)\n"
+    "  end\n"
+    "  leaving = {}\n"
+    "end\n"
+
+    /* XADD dist:{0}:routed:acme:normal * id 018c... */
+    "local seen = {}\n"
+    "local function add(id, stream, crashes)\n"
+    "  if not seen[stream] then\n"
+    "    seen[stream] = true\n"
+    "    if call('EXISTS', stream) == 0 then make_group(stream) end\n"
+    "    enlist(stream, call)\n"
+    "    ring(stream)\n"
+    "  end\n"
+    "  local entry = call('XADD', stream, '*', 'id', id)\n"
+    "  change(id, {crashes = crashes, entry = entry, owner = '', wish = '', stream = stream})\n"
+    "end\n"
+
+    /* The record of an id that is in Redis: its entry is there, too. A look also mends the set of lanes, where there is
+     * memory for it. */
+    "local mended = {}\n"
+    "local function present(id)\n"
+    "  local r = record(id)\n"
+    "  if not r or not parse(r.stream) or #call('XRANGE', r.stream, r.entry, r.entry) == 0 then return nil end\n"
+    "  if not mended[r.stream] then enlist(r.stream, redis.pcall) end\n"
+    "  mended[r.stream] = true\n"
+    "  return r\n"
+    "end\n"
+
+    /* Somebody who holds the id may have asked PostgreSQL before the reason of this call was committed, and is about to
+     * finish: the wish is kept for that finish. Without memory it is not: then the lease brings the id back. */
+    "local lengths = {}\n"
+    "local function publish(id, stream, ceiling)\n"
+    "  local r = present(id)\n"
+    "  if not r then\n"
+    "    if ceiling > 0 then\n"
+    "      lengths[stream] = lengths[stream] or call('XLEN', stream)\n"
+    "      if lengths[stream] >= ceiling then return 0 end\n"
+    "      lengths[stream] = lengths[stream] + 1\n"
+    "    end\n"
+    "    add(id, stream, 0)\n"
+    "    return 1\n"
+    "  end\n"
+    "  if r.owner ~= '' then r.wish, wished[id] = stream, true end\n"
+    "  return 0\n"
+    "end\n"
+
+    /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over, or waits to be read again.
+     * 'none': no record names it. And the record of the id. */
+    "local function standing(stream, id, entry, crashes)\n"
+    "  local r = record(id)\n"
+    "  if not r or r.stream ~= stream or r.entry ~= entry then return 'none', r end\n"
+    "  if r.owner ~= OWNER or r.crashes ~= tonumber(crashes) then return 'other', r end\n"
+    "  return 'mine', r\n"
+    "end\n"
+
+    /* A claim that nobody holds any more: its entry goes, unless the number belongs to another id by now (wiped, and
+     * filled again in the same millisecond). */
+    "local function drop_stale(stream, entry, id)\n"
+    "  local m = call('XRANGE', stream, entry, entry)[1]\n"
+    "  if m and m[2][2] == id then drop(stream, entry) end\n"
+    "end\n"
+
+    /* The ids of those entries that a record names, in order; the others are dropped. */
+    "local function named(stream, entries)\n"
+    "  local read, ids, out = {}, {}, {}\n"
+    "  for _, m in ipairs(entries) do\n"
+    "    local id = identify(stream, m)\n"
+    "    if id then\n"
+    "      read[#read + 1] = m[1]\n"
+    "      ids[#ids + 1] = id\n"
+    "    else drop(stream, m[1]) end\n"
+    "  end\n"
+    "  load(ids)\n"
+    "  for i, id in ipairs(ids) do\n"
+    "    local r = record(id)\n"
+    "    if r and r.stream == stream and r.entry == read[i] then out[#out + 1] = id\n"
+    "    else drop(stream, read[i]) end\n"
+    "  end\n"
+    "  return out\n"
+    "end\n"
+
+    /* Its entry was read: it is ours. Appended to `out`: entry, id, crashes. */
+    "local function claim(id, out)\n"
+    "  local r = record(id)\n"
+    "  r.owner = OWNER\n"
+    "  change(id, r)\n"
+    "  for _, value in ipairs({r.entry, id, r.crashes}) do out[#out + 1] = value end\n"
     "end\n";
 
 /* KEYS a stream per id; ARGV[3] ceiling or 0, [4..] the ids. -> how many were added */
 static const char publish[] =
     "local added = 0\n"
+    "load({unpack(ARGV, 4)})\n"
     "for i = 1, #KEYS do added = added + publish(ARGV[i + 3], KEYS[i], tonumber(ARGV[3])) end\n"
+    "save()\n"
     "return added\n";
 
 /* KEYS[1] stream; ARGV[3] want. -> entry, id, crashes, entry, id, ...
@@ -163,88 +274,71 @@ static const char publish[] =
  * fewer: all is read, so it is silenced. Dropped entries are made up for, in a bounded number of rounds. */
 static const char fetch[] =
     "local stream, left, out, drained = KEYS[1], tonumber(ARGV[3]), {}, false\n"
-    "if call('EXISTS', stream) == 0 then sweep(stream) return out end\n"
     "if left < 1 then return out end\n" /* COUNT 0 would be all there is */
     "for round = 1, 10 do\n"
     "  local r = redis.pcall('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
     "  if r and r.err then\n"
     "    if not string.find(r.err, 'NOGROUP', 1, true) then return r end\n"
+    "    if call('EXISTS', stream) == 0 then sweep(stream) return out end\n"
     "    make_group(stream)\n"
     "    r = call('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
     "  end\n"
     "  drained = not r or #r[1][2] < left\n"
-    "  for _, m in ipairs(r and r[1][2] or {}) do\n"
-    "    local id, crashes = identify(stream, m)\n"
-    "    if id then\n"
-    "      call('HSET', hash(id), 'o', OWNER)\n"
-    "      out[#out + 1] = m[1]\n"
-    "      out[#out + 1] = id\n"
-    "      out[#out + 1] = crashes\n"
-    "      left = left - 1\n"
-    "    end\n"
+    "  for _, id in ipairs(named(stream, r and r[1][2] or {})) do\n"
+    "    claim(id, out)\n"
+    "    left = left - 1\n"
     "  end\n"
     "  if drained or left == 0 then break end\n"
     "end\n"
+    "leave()\n"
+    "save()\n"
     "if drained then call('ZREM', bell((parse(stream))), stream) else ring(stream) end\n"
-    "sweep(stream)\n"
+    "if #out == 0 then sweep(stream) end\n" /* what was claimed is there still */
     "return out\n";
-
-/* Entries and hashes that go, many with one command: for half of what a script does it is the calling that takes the time.
- * What follows may rely on it only after leave(). */
-#define LEAVE_LUA                                                                             \
-    "local leaving, forgotten = {}, {}\n"                                                     \
-    "local function drop_soon(stream, entry)\n"                                               \
-    "  local entries = leaving[stream] or {}\n"                                               \
-    "  entries[#entries + 1] = entry\n"                                                       \
-    "  leaving[stream] = entries\n"                                                           \
-    "end\n"                                                                                   \
-    "local function leave()\n"                                                                \
-    "  for stream, entries in pairs(leaving) do\n"                                            \
-    "    call('XACK', stream, GROUP, unpack(entries))\n"                                      \
-    "    call('XDEL', stream, unpack(entries))\n"                                             \
-    "  end\n"                                                                                 \
-    "  if #forgotten > 0 then call('DEL', unpack(forgotten)) end\n"                           \
-    "  leaving, forgotten = {}, {}\n"                                                         \
-    "end\n"
 
 /* For each hop: KEYS the stream of its claim, then a stream per item; ARGV entry, id, crashes of the claim, the number of
  * items, their ids. From KEYS[1] and ARGV[3] on. -> how many claims were ours
  *
  * Redis without memory refuses a script that begins with an addition, and lets one go on that has removed something. So
- * the hops whose claim is still ours come first, and their claims go before their ids come: a full Redis can be emptied.
- * Where none is ours nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that was
+ * what goes (claims that are ours, entries that nobody needs) goes before anything comes: a full Redis can be emptied.
+ * Where the claims are others' nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that was
  * routed is not pending again, and an id that moves is looked at once more. */
-static const char hop[] = LEAVE_LUA
-    "local hops, touched, key, arg, ours = {}, {}, 1, 3, 0\n"
+static const char hop[] =
+    "local hops, ids, touched, key, arg, ours = {}, {}, {}, 1, 3, 0\n"
     "while key <= #KEYS do\n"
-    "  local h = {from = KEYS[key], entry = ARGV[arg], id = ARGV[arg + 1], count = tonumber(ARGV[arg + 3]),\n"
-    "    key = key, arg = arg + 3}\n"
-    "  h.whose = standing(h.from, h.id, h.entry, ARGV[arg + 2])\n"
-    "  hops[#hops + 1] = h\n"
-    "  key = key + 1 + h.count\n"
-    "  arg = arg + 4 + h.count\n"
-    "end\n"
-    "for _, h in ipairs(hops) do\n"
-    "  for i = 1, h.count do\n"
-    "    if ARGV[h.arg + i] == h.id then h.to = KEYS[h.key + i] end\n"
+    "  local h = {from = KEYS[key], entry = ARGV[arg], id = ARGV[arg + 1], crashes = ARGV[arg + 2], others = {}}\n"
+    "  local count = tonumber(ARGV[arg + 3])\n"
+    "  ids[#ids + 1] = h.id\n"
+    "  for i = 1, count do\n"
+    "    local id, stream = ARGV[arg + 3 + i], KEYS[key + i]\n"
+    "    if id == h.id then h.to = stream\n"
+    "    else\n"
+    "      h.others[#h.others + 1] = {id = id, stream = stream}\n"
+    "      ids[#ids + 1] = id\n"
+    "    end\n"
     "  end\n"
+    "  hops[#hops + 1] = h\n"
+    "  key = key + 1 + count\n"
+    "  arg = arg + 4 + count\n"
+    "end\n"
+    "load(ids)\n"
+    "for _, h in ipairs(hops) do\n"
+    "  h.whose = standing(h.from, h.id, h.entry, h.crashes)\n"
     "  if h.whose == 'mine' then\n"
     "    ours = ours + 1\n"
-    "    drop_soon(h.from, h.entry)\n"
-    "    if not h.to then forgotten[#forgotten + 1] = hash(h.id) end\n"
-    "  end\n"
+    "    drop(h.from, h.entry)\n"
+    "    forget(h.id)\n"
+    "  elseif h.whose == 'none' then drop_stale(h.from, h.entry, h.id) end\n"
+    "  if h.whose ~= 'other' then touched[h.from] = true end\n"
     "end\n"
     "leave()\n"
     "for _, h in ipairs(hops) do\n"
     "  if h.whose == 'mine' and h.to then add(h.id, h.to, 0) end\n"
     "end\n"
     "for _, h in ipairs(hops) do\n"
-    "  for i = 1, h.count do\n"
-    "    if ARGV[h.arg + i] ~= h.id then publish(ARGV[h.arg + i], KEYS[h.key + i], 0) end\n"
-    "  end\n"
-    "  if h.whose == 'none' then drop_stale(h.from, h.entry, h.id) end\n"
-    "  if h.whose ~= 'other' then touched[h.from] = true end\n"
+    "  for _, item in ipairs(h.others) do publish(item.id, item.stream, 0) end\n"
     "end\n"
+    "save()\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return ours\n";
 
@@ -252,42 +346,43 @@ static const char hop[] = LEAVE_LUA
  *
  * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
  * where it has ended: the next worker looks, and finishes it. */
-static const char finish[] = LEAVE_LUA
-    "local settled, touched, seen_ids, wishes = 0, {}, {}, {}\n"
+static const char finish[] =
+    "local settled, touched, wishes, ids = 0, {}, {}, {}\n"
     "local function settle(stream, entry, id, crashes, ended)\n"
-    "  if seen_ids[id] then leave() end\n"
-    "  seen_ids[id] = true\n"
-    "  local whose, at, current, wish = standing(stream, id, entry, crashes)\n"
+    "  local whose, r = standing(stream, id, entry, crashes)\n"
     "  if whose == 'other' and not ended then return end\n"
     "  if whose == 'none' then drop_stale(stream, entry, id) end\n"
     "  touched[stream] = true\n"
-    "  if at and current and (whose ~= 'none' or ended) then\n"
-    "    drop_soon(at, current)\n"
-    "    touched[at] = true\n"
+    "  if whose ~= 'mine' and not ended then return end\n"
+    "  if r then\n"
+    "    drop(r.stream, r.entry)\n"
+    "    touched[r.stream] = true\n"
+    "    if r.wish ~= '' then wishes[id] = r.wish end\n"
     "  end\n"
-    "  if not ended and whose ~= 'mine' then return end\n"
-    "  forgotten[#forgotten + 1] = hash(id)\n"
-    "  if wish and wish ~= '' then wishes[id] = wish end\n"
+    "  forget(id)\n"
     "  settled = settled + 1\n"
     "end\n"
+    "for i = 1, #KEYS do ids[i] = ARGV[4 * i] end\n"
+    "load(ids)\n"
     "for i = 1, #KEYS do\n"
     "  local arg = 4 * i - 1\n"
     "  settle(KEYS[i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
     "end\n"
     "leave()\n"
     "for id, wish in pairs(wishes) do add(id, wish, 0) end\n"
+    "save()\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return settled\n";
 
 /* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
 static const char release[] =
     "local stream, entry, id, crashes = KEYS[1], ARGV[3], ARGV[4], ARGV[5]\n"
-    "local whose = standing(stream, id, entry, crashes)\n"
+    "local whose, r = standing(stream, id, entry, crashes)\n"
     "if whose == 'other' then return 0 end\n"
-    "if whose == 'mine' then\n"
-    "  drop(stream, entry)\n"
-    "  add(id, stream, crashes)\n"
-    "else drop_stale(stream, entry, id) end\n"
+    "if whose == 'mine' then drop(stream, entry) else drop_stale(stream, entry, id) end\n"
+    "leave()\n"
+    "if whose == 'mine' then add(id, stream, r.crashes) end\n"
+    "save()\n"
     "sweep(stream)\n"
     "return whose == 'mine' and 1 or 0\n";
 
@@ -318,15 +413,13 @@ static const char reap[] =
     "  return {'0-0'}\n"
     "end\n"
     "local out = {r[1]}\n"
-    "for _, m in ipairs(r[2]) do\n"
-    "  local id, crashes = identify(stream, m)\n"
-    "  if id then\n"
-    "    call('HSET', hash(id), 'o', OWNER, 'c', crashes + 1, 'a', '')\n"
-    "    out[#out + 1] = m[1]\n"
-    "    out[#out + 1] = id\n"
-    "    out[#out + 1] = crashes + 1\n"
-    "  end\n"
+    "for _, id in ipairs(named(stream, r[2])) do\n"
+    "  local taken = record(id)\n"
+    "  taken.crashes, taken.wish = taken.crashes + 1, ''\n"
+    "  claim(id, out)\n"
     "end\n"
+    "leave()\n"
+    "save()\n"
     "if r[1] == '0-0' then\n"
     "  for _, c in ipairs(call('XINFO', 'CONSUMERS', stream, GROUP)) do\n"
     "    if c[4] == 0 and c[6] > 3600000 then call('XGROUP', 'DELCONSUMER', stream, GROUP, c[2]) end\n"
@@ -339,28 +432,33 @@ static const char reap[] =
  *
  * An id that somebody holds stays: what comes of it will tell. */
 static const char recall[] =
-    "local out = {}\n"
+    "local out, touched = {}, {}\n"
+    "load({unpack(ARGV, 3)})\n"
     "for i = 3, #ARGV do\n"
     "  local id = ARGV[i]\n"
-    "  local there, owner = present(id)\n"
-    "  if there and owner ~= '' then\n"
+    "  local r = present(id)\n"
+    "  if r and r.owner ~= '' then\n"
     "    out[#out + 1] = 0\n"
     "  else\n"
-    "    local d = call('HMGET', hash(id), 's', 'e')\n"
-    "    if there then drop(d[1], d[2]) sweep(d[1]) end\n"
-    "    call('DEL', hash(id))\n"
+    "    if r then\n"
+    "      drop(r.stream, r.entry)\n"
+    "      touched[r.stream] = true\n"
+    "    end\n"
+    "    forget(id)\n"
     "    out[#out + 1] = 1\n"
     "  end\n"
     "end\n"
+    "leave()\n"
+    "save()\n"
+    "for stream in pairs(touched) do sweep(stream) end\n"
     "return out\n";
 
 /* ARGV[3] id. -> nothing, or stream without its prefix, owner, entries before it */
 static const char find[] =
-    "local there, owner = present(ARGV[3])\n"
-    "if not there then return {} end\n"
-    "local d = call('HMGET', hash(ARGV[3]), 's', 'e')\n"
-    "local ahead = #call('XRANGE', d[1], '-', '(' .. d[2], 'COUNT', 1000)\n"
-    "return {string.sub(d[1], #P + 1), owner, ahead}\n";
+    "local r = present(ARGV[3])\n"
+    "if not r then return {} end\n"
+    "local ahead = #call('XRANGE', r.stream, '-', '(' .. r.entry, 'COUNT', 1000)\n"
+    "return {string.sub(r.stream, #P + 1), r.owner, ahead}\n";
 
 /* KEYS[1] the epoch; ARGV[3] a new one, for the case that there is none. -> the epoch */
 static const char epoch[] =
@@ -513,8 +611,8 @@ static const struct {
 void queue_scripts_init(struct redis_script scripts[QUEUE_SCRIPT_COUNT])
 {
     for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++)
-        scripts[i] =
-            (struct redis_script){.name = bodies[i].name, .text = xasprintf("%s%s", prelude, bodies[i].text)};
+        scripts[i] = (struct redis_script){.name = bodies[i].name,
+                                           .text = xasprintf("%s%s%s", streams, records, bodies[i].text)};
 }
 
 void queue_scripts_release(struct redis_script scripts[QUEUE_SCRIPT_COUNT])

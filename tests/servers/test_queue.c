@@ -68,6 +68,69 @@ static void improper_ids_and_lanes_are_refused(void **state)
             assert_int_equal(s->fault.class, FAULT_BUG);
         }
     }
+    item = (struct queue_item){.id = "d", .lane = "a b:normal"};
+    assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &item, 1, 0, NULL, &s->fault), -1);
+    assert_int_equal(s->fault.class, FAULT_BUG);
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
+/* A blank would end its field in a record. */
+static void an_owner_may_have_a_blank_in_its_name(void **state)
+{
+    struct scene *s = *state;
+    struct queue *odd = worker_new(&s->server, "my host\n:1", 1);
+
+    publish(s, QUEUE_ROUTED, "d1", NULL);
+    assert_int_equal(fetch(s, odd, QUEUE_ROUTED, 1), 1);
+    assert_false(lost(s, odd, &s->claims.items[0]));
+    finish(s, odd, &s->claims.items[0], false);
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+    queue_free(odd);
+}
+
+/* Records are written when a call ends; what it did before, it knows. */
+static void an_id_may_be_in_a_batch_more_than_once(void **state)
+{
+    struct scene *s = *state;
+    const struct queue_item twice[] = {{.id = "d1", .lane = EARLY}, {.id = "d1", .lane = EARLY}},
+                            ready = {.id = "d1", .lane = LANE}, again = {.id = "d1", .lane = EARLY};
+    struct queue_hop hops[3];
+    struct queue_finish finishes[3];
+    bool recalled[2];
+    size_t added;
+
+    OK(queue_publish(s->a, QUEUE_ROUTED, twice, 2, 0, &added, &s->fault));
+    assert_int_equal(added, 1);
+    assert_int_equal(RUN(s->a, "XLEN", ROUTED), 1);
+    OK(queue_recall(s->a, twice, 2, recalled, &s->fault));
+    assert_true(recalled[0] && recalled[1]);
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+
+    publish(s, QUEUE_SUBMITTED, "j1", NULL);
+    publish(s, QUEUE_ROUTED, "d1", NULL);
+    fetch(s, s->a, QUEUE_SUBMITTED, 1);
+    struct queue_claim job;
+    queue_claim_copy(&job, &s->claims.items[0]);
+    fetch(s, s->a, QUEUE_ROUTED, 1);
+    struct queue_claim *claim = &s->claims.items[0];
+    hops[0] = (struct queue_hop){.claim = &job, .stage = QUEUE_ROUTED, .items = &again, .count = 1};
+    hops[1] = hops[2] = (struct queue_hop){.claim = claim, .stage = QUEUE_READY, .items = &ready, .count = 1};
+    OK(queue_hops(s->a, hops, 3, &s->fault)); /* it moves, so the job need not publish it */
+    queue_claim_release(&job);
+    assert_int_equal(RUN(s->a, "EXISTS", SUBMITTED, ROUTED), 0);
+    assert_int_equal(RUN(s->a, "XLEN", READY), 1);
+    assert_true(is_present(s, "d1"));
+
+    fetch(s, s->a, QUEUE_READY, 1);
+    publish(s, QUEUE_ROUTED, "d1", NULL); /* a wish */
+    claim = &s->claims.items[0];
+    for (int i = 0; i < 3; i++)
+        finishes[i] = (struct queue_finish){.claim = claim, .ended = i != 1};
+    OK(queue_finish(s->a, finishes, 3, &s->fault));
+    assert_int_equal(RUN(s->a, "EXISTS", READY), 0);
+    assert_int_equal(RUN(s->a, "XLEN", ROUTED), 1);
+    assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 1);
+    finish(s, s->a, &s->claims.items[0], false);
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
 
@@ -376,7 +439,7 @@ static void recalling_takes_out_what_nobody_holds(void **state)
     assert_true(recall(s, "d1")); /* again: nothing to do */
     OK(queue_recall(s->a, NULL, 0, NULL, &s->fault));
     assert_int_equal(publish(s, QUEUE_READY, "d1", NULL), 1); /* it may come again */
-    RUN(s->a, "DEL", READY);                                  /* a hash without its entry is not in Redis */
+    RUN(s->a, "DEL", READY);                                  /* a record without its entry is not in Redis */
     assert_true(recall(s, "d1"));
     LANES_ARE(s, QUEUE_READY, NULL); /* looking at the lanes takes away what was left of the stream */
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
@@ -541,6 +604,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(publishing_what_is_there_changes_nothing),
+        TEST(an_owner_may_have_a_blank_in_its_name),
+        TEST(an_id_may_be_in_a_batch_more_than_once),
         TEST(improper_ids_and_lanes_are_refused),
         TEST(an_id_goes_through_all_stages_and_leaves_nothing),
         TEST(fetching_is_in_order_bounded_and_exclusive),

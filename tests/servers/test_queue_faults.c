@@ -219,7 +219,7 @@ static void what_others_deleted_is_healed(void **state)
     struct scene *s = *state;
 
     publish(s, QUEUE_READY, "d1", LANE);
-    RUN(s->a, "DEL", READY); /* an evicted stream: the hash alone is no presence */
+    RUN(s->a, "DEL", READY); /* an evicted stream: the record alone is no presence */
     assert_false(is_present(s, "d1"));
     assert_int_equal(fetch(s, s->a, QUEUE_READY, 1), 0);
     assert_int_equal(RUN(s->a, "SCARD", KEY("lanes:ready")), 0);
@@ -235,7 +235,7 @@ static void what_others_deleted_is_healed(void **state)
     assert_true(lost(s, s->a, &s->claims.items[0]));
     assert_int_equal(take_over(s, s->b, QUEUE_READY, 0), 0); /* makes the group, so it is read again */
     assert_int_equal(fetch(s, s->b, QUEUE_READY, 1), 1);
-    RUN(s->a, "DEL", KEY("d:d1")); /* an entry that no hash names goes away */
+    RUN(s->a, "DEL", KEY("d:d1")); /* an entry that no record names goes away */
     assert_int_equal(take_over(s, s->a, QUEUE_READY, 0), 0);
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
@@ -292,7 +292,7 @@ static void ids_of_streams_without_a_lane_are_published_again(void **state)
 
     for (int way = 0; way < 3; way++) {
         RUN(s->a, "XADD", KEY("routed"), "5-1", "id", "d1");
-        RUN(s->a, "HSET", KEY("d:d1"), "s", KEY("routed"), "e", "5-1", "o", "", "c", "0", "a", "");
+        RUN(s->a, "SET", KEY("d:d1"), "0 5-1   " KEY("routed"));
         assert_false(is_present(s, "d1"));
         if (way == 0) {
             assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 1);
@@ -310,6 +310,47 @@ static void ids_of_streams_without_a_lane_are_published_again(void **state)
     }
 }
 
+/* A former version kept a hash for each id, and somebody may write anything: neither is a record. */
+static void what_is_no_record_counts_as_none_and_heals(void **state)
+{
+    static const char *const texts[] = {NULL,
+                                        "",
+                                        "nonsense",
+                                        "0 5-1  " ROUTED,
+                                        "0 5-1    " ROUTED,
+                                        "-1 5-1   " ROUTED,
+                                        "0 5   " ROUTED,
+                                        "0 5-1   ",
+                                        "0 5-1   " ROUTED "\n"};
+    struct scene *s = *state;
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        for (int way = 0; way < 3; way++) {
+            RUN(s->a, "XADD", ROUTED, "5-1", "id", "d1");
+            RUN(s->a, "XGROUP", "CREATE", ROUTED, "dist", "0");
+            if (texts[i])
+                RUN(s->a, "SET", KEY("d:d1"), texts[i]);
+            else
+                RUN(s->a, "HSET", KEY("d:d1"), "s", ROUTED, "e", "5-1", "o", "", "c", "0", "a", "");
+            assert_false(is_present(s, "d1"));
+            if (way == 0) { /* published again: the new entry is the only one that is claimed */
+                assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 1);
+                assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 1);
+                assert_int_equal(RUN(s->a, "XLEN", ROUTED), 1);
+                finish(s, s->a, &s->claims.items[0], true);
+            } else if (way == 1) {
+                assert_true(recall(s, "d1"));
+                assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 0);
+            } else { /* it was claimed when the version changed */
+                RUN(s->a, "XREADGROUP", "GROUP", "dist", "old", "STREAMS", ROUTED, ">");
+                assert_int_equal(take_over(s, s->b, QUEUE_ROUTED, 0), 0);
+                RUN(s->a, "DEL", ROUTED, KEY("d:d1"),
+                    KEY("lanes:routed")); /* the hash that nobody asks for */
+            }
+            assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+        }
+}
+
 /* The entry of the job makes room first, else a full Redis would never be emptied. */
 static void without_memory_a_job_still_becomes_its_deliveries(void **state)
 {
@@ -317,6 +358,7 @@ static void without_memory_a_job_still_becomes_its_deliveries(void **state)
     struct queue_item deliveries[] = {
         {.id = "d1", .lane = EARLY}, {.id = "d2", .lane = EARLY}, {.id = "d3", .lane = EARLY}};
     struct queue_hop hop_out = {.stage = QUEUE_ROUTED, .items = deliveries, .count = 3};
+    struct queue_claim other;
 
     publish(s, QUEUE_SUBMITTED, "j1", NULL);
     publish(s, QUEUE_SUBMITTED, "j2", NULL);
@@ -331,6 +373,9 @@ static void without_memory_a_job_still_becomes_its_deliveries(void **state)
     assert_int_equal(RUN(s->a, "EXISTS", SUBMITTED), 0);
     assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 3);
     assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 0); /* no room for a wish, and no fault */
+    other = s->claims.items[0];
+    other.crashes = 7;
+    hop(s, s->a, &other, QUEUE_ROUTED, "d2"); /* likewise */
     for (int i = 0; i < 3; i++)
         finish(s, s->a, &s->claims.items[i], true);
     RUN(s->a, "CONFIG", "SET", "maxmemory", "0");
@@ -346,6 +391,7 @@ int main(void)
         TEST(a_wipe_between_any_two_calls_is_survived),
         TEST(what_others_deleted_is_healed),
         TEST(ids_of_streams_without_a_lane_are_published_again),
+        TEST(what_is_no_record_counts_as_none_and_heals),
         TEST(without_memory_nothing_comes_in_and_all_goes_out),
         TEST(without_memory_a_job_still_becomes_its_deliveries),
     };

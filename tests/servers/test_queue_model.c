@@ -307,7 +307,7 @@ static void model_wipe(struct model *m)
     RUN(m->workers[0], "FLUSHALL");
 }
 
-/* Somebody deletes keys: entries without hashes, hashes without entries, streams without groups. */
+/* Somebody deletes keys: entries without records, records without entries, streams without groups. */
 static void model_damage(struct model *m)
 {
     int partition = dice(m, MODEL_PARTITIONS), row = dice(m, m->jobs * (MODEL_FANOUT + 1));
@@ -341,7 +341,7 @@ static void model_damage(struct model *m)
     }
 }
 
-/* Hashes and entries one to one, owned ones and pending ones too, lanes and bells of streams that exist, all
+/* Records and entries one to one, owned ones and pending ones too, lanes and bells of streams that exist, all
  * in one partition. */
 static void model_check(struct model *m)
 {
@@ -352,11 +352,11 @@ static void model_check(struct model *m)
         "  if not p then return redis.error_reply('key ' .. k) end\n"
         "  local stage, lane = string.match(name, '^(%a+):(.*)$')\n"
         "  if stage == 'd' then n = n + 1\n"
-        "    local d = redis.call('HMGET', k, 's', 'e', 'o')\n"
-        "    if d[3] ~= '' then claimed = claimed + 1 end\n"
-        "    if string.sub(d[1], 1, #p) ~= p then return redis.error_reply('elsewhere ' .. k) end\n"
-        "    local r = redis.call('XRANGE', d[1], d[2], d[2])[1]\n"
-        "    if not r or p .. 'd:' .. r[2][2] ~= k then return redis.error_reply('hash ' .. k) end\n"
+        "    local e, o, s = string.match(redis.call('GET', k), '^%d+ (%d+%-%d+) (%S*) %S* (%S+)$')\n"
+        "    if o ~= '' then claimed = claimed + 1 end\n"
+        "    if string.sub(s, 1, #p) ~= p then return redis.error_reply('elsewhere ' .. k) end\n"
+        "    local r = redis.call('XRANGE', s, e, e)[1]\n"
+        "    if not r or p .. 'd:' .. r[2][2] ~= k then return redis.error_reply('record ' .. k) end\n"
         "  elseif redis.call('TYPE', k).ok == 'stream' then\n"
         "    entries = entries + redis.call('XLEN', k)\n"
         "    pending = pending + redis.call('XPENDING', k, 'dist')[1]\n"
@@ -372,7 +372,7 @@ static void model_check(struct model *m)
         "end end\n"
         "  else return redis.error_reply('key ' .. k) end\n"
         "end\n"
-        "if n ~= entries then return redis.error_reply(n .. ' hashes, ' .. entries .. ' entries') end\n"
+        "if n ~= entries then return redis.error_reply(n .. ' records, ' .. entries .. ' entries') end\n"
         "if claimed ~= pending then return redis.error_reply(claimed .. ' claimed, ' .. pending .. ' "
         "pending') end\n"
         "return n\n";
@@ -428,8 +428,8 @@ static bool model_open(const struct model *m)
     return false;
 }
 
-/* Keys that are not hashes of ids. A hash whose stream somebody deleted stays, if its id had ended by then:
- * nobody asks for it again. That is why this is no DBSIZE after damage. */
+/* Keys that are not records of ids. A record whose stream somebody deleted stays, if its id had ended by
+ * then: nobody asks for it again. That is why this is no DBSIZE after damage. */
 static long long model_left(struct model *m)
 {
     static const char left[] = "local n = 0\n"
