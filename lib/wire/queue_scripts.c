@@ -69,6 +69,26 @@ static const char streams[] =
     "  call('SREM', lanes(stage), lane)\n"
     "end\n"
 
+    /* What is dropped is there until leave().
+     *
+     * XACK dist:{0}:routed:acme:normal dist 1700000000000-0 ...
+     * XDEL dist:{0}:routed:acme:normal 1700000000000-0 ... */
+    "local leaving = {}\n"
+    "local function drop(stream, entry)\n"
+    "  leaving[stream] = leaving[stream] or {}\n"
+    "  local entries = leaving[stream]\n"
+    "  entries[#entries + 1] = entry\n"
+    "end\n"
+    "local function leave()\n"
+    "  for stream, entries in pairs(leaving) do\n"
+    "    in_parts(entries, function(...)\n"
+    "      call('XACK', stream, GROUP, ...)\n"
+    "      call('XDEL', stream, ...)\n"
+    "    end)\n"
+    "  end\n"
+    "  leaving = {}\n"
+    "end\n"
+
     "local function printable(text)\n"
     "  return (string.gsub(string.sub(text, 1, 200), '[^ -~]', '?'))\n"
     "end\n"
@@ -103,28 +123,34 @@ static const char records[] =
     "local function record_key(id) return P .. 'd:' .. id end\n"
 
     /* '0 1700000000000-0 host:123:8f0a2b4c  dist:{0}:ready:web:acme:normal': crashes, entry, owner ('': nobody), wish ('':
-     * none), stream. No part has a blank in it: queue_new() and queue_check_items() see to that. */
+     * none), stream. No part has a blank in it: queue_new() and queue_check_items() see to that. All are texts here, the
+     * crashes, too: to make one of a number takes long. */
     "local function record_text(r)\n"
     "  return r.crashes .. ' ' .. r.entry .. ' ' .. r.owner .. ' ' .. r.wish .. ' ' .. r.stream\n"
     "end\n"
 
-    "local function record_parse(text)\n"
+    /* To take a text apart costs more than to compare it with the one that is likely: a claim as it was made, an entry as
+     * it was added. */
+    "local function record_parse(text, guess)\n"
+    "  if guess and record_text(guess) == text then return guess end\n"
     "  local crashes, entry, owner, wish, stream = string.match(text, '^(%d+) (%d+%-%d+) (%S*) (%S*) (%S+)$')\n"
     "  return stream and\n"
-    "    {crashes = tonumber(crashes), entry = entry, owner = owner, wish = wish, stream = stream} or false\n"
+    "    {crashes = crashes, entry = entry, owner = owner, wish = wish, stream = stream} or false\n"
     "end\n"
 
     /* MGET dist:{0}:d:018c... dist:{0}:d:018d... What is no string is no record, and is written over; what this call knows
-     * stays as it knows it. */
-    "local function load(ids)\n"
-    "  local keys, i = {}, 0\n"
-    "  for k, id in ipairs(ids) do keys[k] = record_key(id) end\n"
+     * stays as it knows it. `guesses`, if any, are by id. */
+    "local function load(ids, guesses)\n"
+    "  local keys, texts = {}, {}\n"
+    "  for i = 1, #ids do keys[i] = record_key(ids[i]) end\n"
     "  in_parts(keys, function(...)\n"
-    "    for _, text in ipairs(call('MGET', ...)) do\n"
-    "      i = i + 1\n"
-    "      if records[ids[i]] == nil then records[ids[i]] = record_parse(text or '') end\n"
-    "    end\n"
+    "    local part = call('MGET', ...)\n"
+    "    for i = 1, #part do texts[#texts + 1] = part[i] end\n"
     "  end)\n"
+    "  for i = 1, #ids do\n"
+    "    local id, text = ids[i], texts[i]\n"
+    "    if records[id] == nil then records[id] = text and record_parse(text, guesses and guesses[id]) end\n"
+    "  end\n"
     "end\n"
 
     "local function record(id)\n"
@@ -154,25 +180,6 @@ static const char records[] =
     "local function save()\n"
     "  write(changed, call)\n"
     "  write(wished, redis.pcall)\n"
-    "end\n"
-
-    /* What is dropped is there until leave().
-     *
-     * XACK dist:{0}:routed:acme:normal dist 1700000000000-0 ...
-     * XDEL dist:{0}:routed:acme:normal 1700000000000-0 ... */
-    "local leaving = {}\n"
-    "local function drop(stream, entry)\n"
-    "  leaving[stream] = leaving[stream] or {}\n"
-    "  table.insert(leaving[stream], entry)\n"
-    "end\n"
-    "local function leave()\n"
-    "  for stream, entries in pairs(leaving) do\n"
-    "    in_parts(entries, function(...)\n"
-    "      call('XACK', stream, GROUP, ...)\n"
-    "      call('XDEL', stream, ...)\n"
-    "    end)\n"
-    "  end\n"
-    "  leaving = {}\n"
     "end\n"
 
     /* XADD dist:{0}:routed:acme:normal * id 018c... */
@@ -210,7 +217,7 @@ static const char records[] =
     "      if lengths[stream] >= ceiling then return 0 end\n"
     "      lengths[stream] = lengths[stream] + 1\n"
     "    end\n"
-    "    add(id, stream, 0)\n"
+    "    add(id, stream, '0')\n"
     "    return 1\n"
     "  end\n"
     "  if r.owner ~= '' then r.wish, wished[id] = stream, true end\n"
@@ -222,7 +229,7 @@ static const char records[] =
     "local function standing(stream, id, entry, crashes)\n"
     "  local r = record(id)\n"
     "  if not r or r.stream ~= stream or r.entry ~= entry then return 'none', r end\n"
-    "  if r.owner ~= OWNER or r.crashes ~= tonumber(crashes) then return 'other', r end\n"
+    "  if r.owner ~= OWNER or r.crashes ~= crashes then return 'other', r end\n"
     "  return 'mine', r\n"
     "end\n"
 
@@ -235,16 +242,18 @@ static const char records[] =
 
     /* The ids of those entries that a record names, in order; the others are dropped. */
     "local function named(stream, entries)\n"
-    "  local read, ids, out = {}, {}, {}\n"
-    "  for _, m in ipairs(entries) do\n"
-    "    local id = identify(stream, m)\n"
+    "  local read, ids, guesses, out = {}, {}, {}, {}\n"
+    "  for i = 1, #entries do\n"
+    "    local entry, id = entries[i][1], identify(stream, entries[i])\n"
     "    if id then\n"
-    "      read[#read + 1] = m[1]\n"
+    "      read[#read + 1] = entry\n"
     "      ids[#ids + 1] = id\n"
-    "    else drop(stream, m[1]) end\n"
+    "      guesses[id] = {crashes = '0', entry = entry, owner = '', wish = '', stream = stream}\n"
+    "    else drop(stream, entry) end\n"
     "  end\n"
-    "  load(ids)\n"
-    "  for i, id in ipairs(ids) do\n"
+    "  load(ids, guesses)\n"
+    "  for i = 1, #ids do\n"
+    "    local id = ids[i]\n"
     "    local r = record(id)\n"
     "    if r and r.stream == stream and r.entry == read[i] then out[#out + 1] = id\n"
     "    else drop(stream, read[i]) end\n"
@@ -257,7 +266,13 @@ static const char records[] =
     "  local r = record(id)\n"
     "  r.owner = OWNER\n"
     "  change(id, r)\n"
-    "  for _, value in ipairs({r.entry, id, r.crashes}) do out[#out + 1] = value end\n"
+    "  local n = #out\n"
+    "  out[n + 1], out[n + 2], out[n + 3] = r.entry, id, tonumber(r.crashes)\n"
+    "end\n"
+
+    /* The record of a claim that is ours still, most likely. */
+    "local function claimed(stream, entry, crashes)\n"
+    "  return {crashes = crashes, entry = entry, owner = OWNER, wish = '', stream = stream}\n"
     "end\n";
 
 /* KEYS a stream per id; ARGV[3] ceiling or 0, [4..] the ids. -> how many were added */
@@ -304,11 +319,12 @@ static const char fetch[] =
  * Where the claims are others' nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that was
  * routed is not pending again, and an id that moves is looked at once more. */
 static const char hop[] =
-    "local hops, ids, touched, key, arg, ours = {}, {}, {}, 1, 3, 0\n"
+    "local hops, ids, guesses, touched, key, arg, ours = {}, {}, {}, {}, 1, 3, 0\n"
     "while key <= #KEYS do\n"
     "  local h = {from = KEYS[key], entry = ARGV[arg], id = ARGV[arg + 1], crashes = ARGV[arg + 2], others = {}}\n"
     "  local count = tonumber(ARGV[arg + 3])\n"
     "  ids[#ids + 1] = h.id\n"
+    "  guesses[h.id] = claimed(h.from, h.entry, h.crashes)\n"
     "  for i = 1, count do\n"
     "    local id, stream = ARGV[arg + 3 + i], KEYS[key + i]\n"
     "    if id == h.id then h.to = stream\n"
@@ -321,7 +337,7 @@ static const char hop[] =
     "  key = key + 1 + count\n"
     "  arg = arg + 4 + count\n"
     "end\n"
-    "load(ids)\n"
+    "load(ids, guesses)\n"
     "for _, h in ipairs(hops) do\n"
     "  h.whose = standing(h.from, h.id, h.entry, h.crashes)\n"
     "  if h.whose == 'mine' then\n"
@@ -333,7 +349,7 @@ static const char hop[] =
     "end\n"
     "leave()\n"
     "for _, h in ipairs(hops) do\n"
-    "  if h.whose == 'mine' and h.to then add(h.id, h.to, 0) end\n"
+    "  if h.whose == 'mine' and h.to then add(h.id, h.to, '0') end\n"
     "end\n"
     "for _, h in ipairs(hops) do\n"
     "  for _, item in ipairs(h.others) do publish(item.id, item.stream, 0) end\n"
@@ -347,7 +363,7 @@ static const char hop[] =
  * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
  * where it has ended: the next worker looks, and finishes it. */
 static const char finish[] =
-    "local settled, touched, wishes, ids = 0, {}, {}, {}\n"
+    "local settled, touched, wishes, ids, guesses = 0, {}, {}, {}, {}\n"
     "local function settle(stream, entry, id, crashes, ended)\n"
     "  local whose, r = standing(stream, id, entry, crashes)\n"
     "  if whose == 'other' and not ended then return end\n"
@@ -362,14 +378,18 @@ static const char finish[] =
     "  forget(id)\n"
     "  settled = settled + 1\n"
     "end\n"
-    "for i = 1, #KEYS do ids[i] = ARGV[4 * i] end\n"
-    "load(ids)\n"
+    "for i = 1, #KEYS do\n"
+    "  local arg = 4 * i - 1\n"
+    "  ids[i] = ARGV[arg + 1]\n"
+    "  guesses[ids[i]] = claimed(KEYS[i], ARGV[arg], ARGV[arg + 2])\n"
+    "end\n"
+    "load(ids, guesses)\n"
     "for i = 1, #KEYS do\n"
     "  local arg = 4 * i - 1\n"
     "  settle(KEYS[i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
     "end\n"
     "leave()\n"
-    "for id, wish in pairs(wishes) do add(id, wish, 0) end\n"
+    "for id, wish in pairs(wishes) do add(id, wish, '0') end\n"
     "save()\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return settled\n";
@@ -415,7 +435,7 @@ static const char reap[] =
     "local out = {r[1]}\n"
     "for _, id in ipairs(named(stream, r[2])) do\n"
     "  local taken = record(id)\n"
-    "  taken.crashes, taken.wish = taken.crashes + 1, ''\n"
+    "  taken.crashes, taken.wish = tostring(taken.crashes + 1), ''\n"
     "  claim(id, out)\n"
     "end\n"
     "leave()\n"
