@@ -2,17 +2,31 @@
  * digest - the one place that asks OpenSSL for a digest
  */
 #include "digest.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include "text.h"
 
+/* EVP_sha256() is looked up again for each digest, which takes longer than the digest of an id. Whatever
+ * fails in here does so only where OpenSSL has no SHA-256 or no memory: neither is anything a caller could
+ * mend. */
+static pthread_once_t sha256_once = PTHREAD_ONCE_INIT;
+static EVP_MD *sha256;
+
+static void fetch_sha256(void)
+{
+    sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (!sha256)
+        abort();
+}
+
 void digest_sha256_bytes(const void *data, size_t size, unsigned char digest[DIGEST_SIZE])
 {
     unsigned int digest_size = 0;
 
-    /* Fails only where OpenSSL has no SHA-256 or no memory: neither is anything a caller could mend. */
-    if (EVP_Digest(data, size, digest, &digest_size, EVP_sha256(), NULL) != 1 || digest_size != DIGEST_SIZE)
+    pthread_once(&sha256_once, fetch_sha256);
+    if (EVP_Digest(data, size, digest, &digest_size, sha256, NULL) != 1 || digest_size != DIGEST_SIZE)
         abort();
 }
 
