@@ -227,7 +227,7 @@ static int check_pending(struct audit *audit, struct fault *fault)
         for (size_t i = 0; i < lanes.count; i++)
             lanes.items[i].want = !audit->tenant_id || !strcmp(lanes.items[i].tenant_id, audit->tenant_id);
         if (result == 0 && lanes.count)
-            result = store_pending_jobs(audit->store, &lanes, &oldest, fault);
+            result = store_pending_jobs(audit->store, &lanes, 0, &oldest, fault);
         if (result == 0)
             result = keep_absent(audit, &oldest, fault);
         add_doubts(&doubts, &oldest);

@@ -19,10 +19,11 @@
 #include "xalloc.h"
 
 enum {
-    TICK_MS = 100,                 /* how late a retry may be */
-    SWEEP_MS = 2000,               /* between two looks at what is overdue */
-    PASS_OVER_MS = 500,            /* between two looks for other members of groups */
-    MAINTAIN_MS = 3600 * 1000,     /* between two makings of partitions, */
+    TICK_MS = 100,             /* how late a retry may be */
+    SUBMIT_MS = 200,           /* who accepts a job publishes it within this time, unless it is scheduled */
+    SWEEP_MS = 2000,           /* between two looks at what is overdue */
+    PASS_OVER_MS = 500,        /* between two looks for other members of groups */
+    MAINTAIN_MS = 3600 * 1000, /* between two makings of partitions, */
     MAINTAIN_AGAIN_MS = 60 * 1000, /* and after one that failed: there are two months ahead */
     LANE_BATCH = 500,              /* lanes looked at in one tick */
     ROW_BATCH = 1000,              /* rows that are ended or moved in one statement */
@@ -108,7 +109,8 @@ static void move_cursor(struct due_lane *cursor, const struct due_lanes *lanes)
 
 /*
  * Lanes of dist-route that are half empty get their oldest pending jobs. Those that are in Redis are among
- * them, and publishing these adds nothing; so nobody has to remember which ones are there.
+ * them, and publishing these adds nothing; so nobody has to remember which ones are there. Those that were
+ * accepted a moment ago are there in all likelihood, and not looked at.
  */
 static int feed_jobs(struct due *due, struct fault *fault)
 {
@@ -125,9 +127,11 @@ static int feed_jobs(struct due *due, struct fault *fault)
     for (size_t i = 0; result == 0 && i < lanes.count; i++)
         lanes.items[i].want = room(due, lengths[i]) ? due->window : 0;
     if (result == 0)
-        result = store_pending_jobs(due->store, &lanes, &list, fault);
+        result = store_pending_jobs(due->store, &lanes, due->all_jobs ? 0 : SUBMIT_MS, &list, fault);
     if (result == 0)
         result = publish(due, QUEUE_SUBMITTED, &list, due->window, NULL, fault);
+    if (result == 0)
+        due->all_jobs = false;
 out:
     if (!lanes.count)
         due->pending_lane = (struct due_lane){0};
@@ -363,6 +367,7 @@ static int check_epoch(struct due *due, struct fault *fault)
     }
     if (due->republish && republish(due, fault) < 0)
         return -1;
+    due->all_jobs = due->all_jobs || due->republish;
     due->republish = false;
     return 0;
 }

@@ -28,6 +28,7 @@ struct due {
     size_t window;                       /* entries of a lane in Redis */
     unsigned generation;                 /* of the Redis connection whose epoch was looked at */
     bool republish;                      /* everything is to be published again, and was not yet */
+    bool all_jobs;                       /* the pending ones among it were not yet */
     int64_t sweep_at_ms, maintain_at_ms; /* clock_mono_ms() of the next sweep and of the next upkeep */
     int64_t pass_over_at_ms;
     char delivery_cursor[UID_TEXT_SIZE];         /* where the sweep goes on */

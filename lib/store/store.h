@@ -197,11 +197,12 @@ int store_due_lanes(struct store *store, const struct due_lane *after, size_t li
  * skips locked rows. */
 int store_claim_due(struct store *store, const struct due_lanes *lanes, int64_t lease_ms,
                     struct due_list *list, struct fault *fault);
-/* The same for pending jobs that are due; a look, not a write: they stay pending until they are routed. */
+/* The same for pending jobs that are due; a look, not a write: they stay pending until they are routed. The
+ * jobs are those that have been due for `since_ms`. */
 int store_pending_lanes(struct store *store, const struct due_lane *after, size_t limit,
                         struct due_lanes *lanes, struct fault *fault);
-int store_pending_jobs(struct store *store, const struct due_lanes *lanes, struct due_list *list,
-                       struct fault *fault);
+int store_pending_jobs(struct store *store, const struct due_lanes *lanes, int64_t since_ms,
+                       struct due_list *list, struct fault *fault);
 /* A look, not a write: `queued` deliveries whose lease has passed (or, with `all`, all of them), in the order
  * of their ids after `after` ("" at first). */
 int store_overdue_deliveries(struct store *store, bool all, const char *after, size_t limit,

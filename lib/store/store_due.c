@@ -68,7 +68,8 @@ static const char pending_jobs_sql[] =
     " FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::bigint[])"
     "      AS l (destination, tenant_id, priority, again, want)"
     " CROSS JOIN LATERAL (SELECT q.job_id FROM distribution_pending q"
-    "    WHERE q.tenant_id = l.tenant_id AND q.priority = l.priority AND q.due_at <= now()"
+    "    WHERE q.tenant_id = l.tenant_id AND q.priority = l.priority"
+    "    AND q.due_at <= now() - $6::bigint * interval '1 millisecond'"
     "    ORDER BY q.due_at, q.job_id LIMIT l.want) p";
 
 static const char overdue_deliveries_sql[] =
@@ -231,8 +232,8 @@ int store_claim_due(struct store *store, const struct due_lanes *lanes, int64_t 
     return status;
 }
 
-int store_pending_jobs(struct store *store, const struct due_lanes *lanes, struct due_list *list,
-                       struct fault *fault)
+int store_pending_jobs(struct store *store, const struct due_lanes *lanes, int64_t since_ms,
+                       struct due_list *list, struct fault *fault)
 {
     struct store_arrays arrays;
     struct pg_params params;
@@ -242,8 +243,10 @@ int store_pending_jobs(struct store *store, const struct due_lanes *lanes, struc
     pg_params_init(&params);
     add_lanes(&arrays, lanes);
     status = store_arrays_bind(&arrays, &params, fault);
-    if (!status)
+    if (!status) {
+        pg_param_int(&params, since_ms);
         status = read_due(store, "pending_jobs", pending_jobs_sql, &params, list, fault);
+    }
     store_arrays_release(&arrays);
     return status;
 }

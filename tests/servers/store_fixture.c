@@ -240,7 +240,7 @@ int pending_due(struct store *store, size_t want, struct due_list *list, struct 
 
     want_of_each(&lanes, want);
     if (!status)
-        status = store_pending_jobs(store, &lanes, list, fault);
+        status = store_pending_jobs(store, &lanes, 0, list, fault);
     due_lanes_release(&lanes);
     return status;
 }

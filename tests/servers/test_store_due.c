@@ -246,7 +246,7 @@ static void a_long_lane_costs_as_little_as_a_short_one(void **state)
         expect_lanes(&lanes, (const char *const[]){" acme normal", " flood normal", " small normal"}, 3);
         for (size_t i = 0; i < lanes.count; i++)
             lanes.items[i].want = 5;
-        ok(store_pending_jobs(f->store, &lanes, &list, &problem));
+        ok(store_pending_jobs(f->store, &lanes, 0, &list, &problem));
         assert_int_equal(list.count, 5 + 3 + 1);
         due_list_release(&list);
         due_lanes_release(&lanes);
