@@ -169,36 +169,42 @@ static void read_record(const redisReply *record, struct name *name)
     snprintf(name->entry, sizeof name->entry, "%.*s", (int)sizes[ENTRY], fields[ENTRY]);
 }
 
-/* MGET dist:{p}:d:<id> ...; a key of another type has no value */
-static int read_names(struct redis *redis, const char *prefix, const char *const *ids, size_t count,
-                      struct name *items, struct fault *fault)
-{
-    char **words = xcalloc(count + 1, sizeof *words);
-
-    words[0] = xstrdup("MGET");
-    for (size_t i = 0; i < count; i++)
-        words[i + 1] = xasprintf("%sd:%s", prefix, ids[i]);
-    redisReply *reply = redis_command(redis, 0, fault, (int)count + 1, (const char *const *)words, NULL);
-    for (size_t i = 0; i <= count; i++)
-        free(words[i]);
-    free(words);
-    if (!reply)
-        return -1;
-    bool good = reply->type == REDIS_REPLY_ARRAY && reply->elements == count;
-    for (size_t i = 0; good && i < count; i++)
-        read_record(reply->element[i], &items[i]);
-    freeReplyObject(reply);
-    return good ? 0 : fault_set(fault, FAULT_BUG, "queue: records: an answer of another shape");
-}
-
 /* The replies of one pipeline, handed over one after another; the first error is the fault. */
 struct looks {
     struct redis *redis;
     struct name *items;
-    const size_t *places; /* of the replies in items */
+    const size_t *places; /* of the replies in items, where not all are asked for */
     int status;
     struct fault *fault;
 };
+
+static void set_name(void *arg, size_t index, redisReply *reply)
+{
+    struct looks *looks = arg;
+
+    if (redis_reply_fault(looks->redis, reply, looks->status ? NULL : looks->fault) < 0)
+        looks->status = -1;
+    else if (reply->type == REDIS_REPLY_ARRAY && reply->elements == 1)
+        read_record(reply->element[0], &looks->items[index]);
+}
+
+/* MGET dist:{p}:d:<id>, for each: a key of another type is no error to it, and one alone none where a slot
+ * moves */
+static int read_names(struct redis *redis, const char *prefix, const char *const *ids, size_t count,
+                      struct name *items, struct fault *fault)
+{
+    struct looks looks = {.redis = redis, .items = items, .fault = fault};
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        char *key = xasprintf("%sd:%s", prefix, ids[i]);
+        status = redis_append(redis, 2, (const char *const[]){"MGET", key}, NULL, fault);
+        free(key);
+    }
+    if (status == 0 && count)
+        status = redis_flush(redis, set_name, &looks, fault) < 0 ? -1 : looks.status;
+    return status;
+}
 
 static void set_there(void *arg, size_t index, redisReply *reply)
 {

@@ -1,8 +1,9 @@
 /*
  * Each script is atomic, idempotent and asks before every step; time is Redis's. A script changes nothing, or
  * all: an error can only come from its first write (Redis without memory refuses an addition there, and lets
- * a script that has written go on), or from a key of a wrong type that somebody else put there: then entries
- * may be without records and records without entries, which heals as below.
+ * a script that has written go on), from a key of a wrong type that somebody else put there, or in a cluster
+ * from keys whose slot is about to move: then what was done counts, and entries without a record, or claims
+ * that nobody holds, are healed as below.
  *
  * The one hard rule: an id with a record has exactly one entry, the one that the record names, and that entry
  * is either unread or pending in the group. Entries that no record names are dropped where they are met. An
@@ -69,11 +70,12 @@ static const char streams[] =
     "  call('SREM', lanes(stage), lane)\n"
     "end\n"
 
-    /* What is dropped is there until leave().
+    /* Entries that are dropped, and records that are forgotten, are there until leave().
      *
      * XACK dist:{0}:routed:acme:normal dist 1700000000000-0 ...
-     * XDEL dist:{0}:routed:acme:normal 1700000000000-0 ... */
-    "local leaving = {}\n"
+     * XDEL dist:{0}:routed:acme:normal 1700000000000-0 ...
+     * DEL dist:{0}:d:018c... ... */
+    "local leaving, forgotten = {}, {}\n"
     "local function drop(stream, entry)\n"
     "  leaving[stream] = leaving[stream] or {}\n"
     "  local entries = leaving[stream]\n"
@@ -86,7 +88,8 @@ static const char streams[] =
     "      call('XDEL', stream, ...)\n"
     "    end)\n"
     "  end\n"
-    "  leaving = {}\n"
+    "  in_parts(forgotten, function(...) call('DEL', ...) end)\n"
+    "  leaving, forgotten = {}, {}\n"
     "end\n"
 
     "local function printable(text)\n"
@@ -159,27 +162,35 @@ static const char records[] =
     "end\n"
 
     "local function change(id, r) records[id], changed[id] = r, true end\n"
-    "local function forget(id) change(id, false) end\n"
+    "local function forget(id)\n"
+    "  records[id], changed[id] = false, nil\n"
+    "  forgotten[#forgotten + 1] = record_key(id)\n"
+    "end\n"
 
     "local function write(ids, how)\n"
-    "  local texts, gone = {}, {}\n"
+    "  local texts = {}\n"
     "  for id in pairs(ids) do\n"
-    "    local key, r = record_key(id), records[id]\n"
-    "    if not r then gone[#gone + 1] = key\n"
-    "    else texts[#texts + 1] = key texts[#texts + 1] = record_text(r) end\n"
+    "    texts[#texts + 1] = record_key(id)\n"
+    "    texts[#texts + 1] = record_text(records[id])\n"
     "  end\n"
     "  in_parts(texts, function(...) how('MSET', ...) end)\n"
-    "  in_parts(gone, function(...) call('DEL', ...) end)\n"
     "end\n"
 
     /* MSET dist:{0}:d:018c... '0 1700000000000-0   dist:{0}:routed:acme:normal' ...
-     * DEL dist:{0}:d:018d... ...
      *
-     * A change follows a write that went through (its entry was added, read or dropped), or is a DEL: it is not refused. A
-     * mere wish may be the first write; without memory it is not kept. */
+     * A change follows a write that went through (its entry was added, read or dropped): it is not refused. A mere wish may
+     * be the first write; without memory it is not kept. */
     "local function save()\n"
     "  write(changed, call)\n"
     "  write(wished, redis.pcall)\n"
+    "end\n"
+
+    /* Additions to several streams, of which one may be unusable: what was added in front of it counts all the same. -> the
+     * error, if any, for the script to return */
+    "local function save_behind(additions)\n"
+    "  local good, problem = pcall(additions)\n"
+    "  save()\n"
+    "  if not good then return type(problem) == 'table' and problem or redis.error_reply(problem) end\n"
     "end\n"
 
     /* XADD dist:{0}:routed:acme:normal * id 018c... */
@@ -238,8 +249,10 @@ static const char records[] =
     "local function drop_stale(stream, entry, id)\n"
     "  local m = call('XRANGE', stream, entry, entry)[1]\n"
     "  if m and m[2][2] == id then drop(stream, entry) end\n"
-    "end\n"
+    "end\n";
 
+/* Entries that are read: whose they are, and how they become ours. */
+static const char claims[] =
     /* The ids of those entries that a record names, in order; the others are dropped. */
     "local function named(stream, entries)\n"
     "  local read, ids, guesses, out = {}, {}, {}, {}\n"
@@ -279,9 +292,10 @@ static const char records[] =
 static const char publish[] =
     "local added = 0\n"
     "load({unpack(ARGV, 4)})\n"
-    "for i = 1, #KEYS do added = added + publish(ARGV[i + 3], KEYS[i], tonumber(ARGV[3])) end\n"
-    "save()\n"
-    "return added\n";
+    "local problem = save_behind(function()\n"
+    "  for i = 1, #KEYS do added = added + publish(ARGV[i + 3], KEYS[i], tonumber(ARGV[3])) end\n"
+    "end)\n"
+    "return problem or added\n";
 
 /* KEYS[1] stream; ARGV[3] want. -> entry, id, crashes, entry, id, ...
  *
@@ -348,13 +362,15 @@ static const char hop[] =
     "  if h.whose ~= 'other' then touched[h.from] = true end\n"
     "end\n"
     "leave()\n"
-    "for _, h in ipairs(hops) do\n"
-    "  if h.whose == 'mine' and h.to then add(h.id, h.to, '0') end\n"
-    "end\n"
-    "for _, h in ipairs(hops) do\n"
-    "  for _, item in ipairs(h.others) do publish(item.id, item.stream, 0) end\n"
-    "end\n"
-    "save()\n"
+    "local problem = save_behind(function()\n"
+    "  for _, h in ipairs(hops) do\n"
+    "    if h.whose == 'mine' and h.to then add(h.id, h.to, '0') end\n"
+    "  end\n"
+    "  for _, h in ipairs(hops) do\n"
+    "    for _, item in ipairs(h.others) do publish(item.id, item.stream, 0) end\n"
+    "  end\n"
+    "end)\n"
+    "if problem then return problem end\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return ours\n";
 
@@ -389,8 +405,10 @@ static const char finish[] =
     "  settle(KEYS[i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
     "end\n"
     "leave()\n"
-    "for id, wish in pairs(wishes) do add(id, wish, '0') end\n"
-    "save()\n"
+    "local problem = save_behind(function()\n"
+    "  for id, wish in pairs(wishes) do add(id, wish, '0') end\n"
+    "end)\n"
+    "if problem then return problem end\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return settled\n";
 
@@ -631,8 +649,8 @@ static const struct {
 void queue_scripts_init(struct redis_script scripts[QUEUE_SCRIPT_COUNT])
 {
     for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++)
-        scripts[i] = (struct redis_script){.name = bodies[i].name,
-                                           .text = xasprintf("%s%s%s", streams, records, bodies[i].text)};
+        scripts[i] = (struct redis_script){
+            .name = bodies[i].name, .text = xasprintf("%s%s%s%s", streams, records, claims, bodies[i].text)};
 }
 
 void queue_scripts_release(struct redis_script scripts[QUEUE_SCRIPT_COUNT])

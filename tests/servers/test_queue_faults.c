@@ -285,6 +285,43 @@ static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
 
+/* What somebody else put where a lane's stream belongs is an error for that lane alone: the ids before it are
+ * queued, once. */
+static void an_unusable_lane_leaves_the_others_as_they_are(void **state)
+{
+    struct scene *s = *state;
+    struct queue_item items[] = {{.id = "d1", .lane = EARLY}, {.id = "d2", .lane = "zz:normal"}};
+    size_t added;
+
+    RUN(s->a, "SET", KEY("routed:zz:normal"), "x");
+    for (int i = 0; i < 3; i++) {
+        fault_clear(&s->fault);
+        assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, items, 2, 0, &added, &s->fault), -1);
+        assert_int_equal(s->fault.class, FAULT_BUG);
+        assert_true(is_present(s, "d1"));
+        assert_false(is_present(s, "d2"));
+        assert_int_equal(RUN(s->a, "XLEN", ROUTED), 1);
+    }
+    /* Finished while somebody wishes it elsewhere: the wish is lost, and nothing else. */
+    assert_int_equal(publish(s, QUEUE_ROUTED, "d3", NULL), 1);
+    assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 2);
+    RUN(s->a, "DEL", KEY("routed:zz:normal"));
+    items[1].id = "d3";
+    assert_int_equal(queue_publish(s->a, QUEUE_ROUTED, &items[1], 1, 0, &added, &s->fault), 0);
+    RUN(s->a, "SET", KEY("routed:zz:normal"), "x");
+    for (int i = 0; i < 2; i++) {
+        struct queue_finish end = {.claim = &s->claims.items[i], .ended = true};
+        fault_clear(&s->fault);
+        assert_int_equal(queue_finish(s->a, &end, 1, &s->fault), i ? -1 : 0);
+        assert_false(is_present(s, i ? "d3" : "d1"));
+    }
+    RUN(s->a, "DEL", KEY("routed:zz:normal"));
+    finish(s, s->a, &s->claims.items[1], true);
+    assert_int_equal(fetch_lane(s, s->a, QUEUE_ROUTED, "zz:normal", 1),
+                     0); /* who hears its bell finds nothing */
+    assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+}
+
 /* A version that had one stream for all tenants left its entries here: its ids are not in Redis. */
 static void ids_of_streams_without_a_lane_are_published_again(void **state)
 {
@@ -390,6 +427,7 @@ int main(void)
         TEST(a_server_that_restarts_is_used_again),
         TEST(a_wipe_between_any_two_calls_is_survived),
         TEST(what_others_deleted_is_healed),
+        TEST(an_unusable_lane_leaves_the_others_as_they_are),
         TEST(ids_of_streams_without_a_lane_are_published_again),
         TEST(what_is_no_record_counts_as_none_and_heals),
         TEST(without_memory_nothing_comes_in_and_all_goes_out),
