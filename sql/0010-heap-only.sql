@@ -40,9 +40,10 @@ CREATE FUNCTION dist_pending_changed() RETURNS trigger
     AS $$
 BEGIN
     DELETE FROM distribution_pending WHERE job_id = OLD.id;
-    IF TG_OP = 'UPDATE' AND NEW.status = 'pending' THEN
+    IF TG_OP = 'UPDATE' AND NEW.status = 'pending' THEN -- if it still is
         INSERT INTO distribution_pending (job_id, tenant_id, priority, due_at, expires_at)
-        VALUES (NEW.id, NEW.tenant_id, NEW.priority, NEW.due_at, NEW.expires_at);
+        SELECT id, tenant_id, priority, due_at, expires_at FROM distribution_jobs
+        WHERE id = NEW.id AND status = 'pending';
     END IF;
     RETURN NULL;
 END
@@ -56,16 +57,27 @@ CREATE TRIGGER dist_pending_changed AFTER UPDATE OF status, tenant_id, priority,
 CREATE TRIGGER dist_pending_deleted AFTER DELETE ON distribution_jobs
     FOR EACH ROW WHEN (OLD.status = 'pending') EXECUTE FUNCTION dist_pending_changed();
 
+CREATE FUNCTION dist_jobs_truncated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    DELETE FROM distribution_pending;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER dist_jobs_truncated AFTER TRUNCATE ON distribution_jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION dist_jobs_truncated();
+
 -- --- what has expired ---
 
--- The job's column is what counts; this one finds what may have expired. A change of the job's is passed on to the
--- open deliveries but for those that somebody has locked: they may be found too early, for which the job is asked.
+-- The job's column is what counts; this one finds what may have expired, and then the job is asked. Where the job is given
+-- more time, that is passed on to its open deliveries, but for those that somebody has locked: they are found too early.
 ALTER TABLE distribution_deliveries ADD COLUMN expires_at timestamptz;
 COMMENT ON COLUMN distribution_deliveries.expires_at IS
     'of an open one to a target: when to look whether its job has expired';
 UPDATE distribution_deliveries d SET expires_at = j.expires_at
     FROM distribution_jobs j
-    WHERE j.id = d.job_id AND d.kind = 'target' AND d.status IN ('waiting', 'queued');
+    WHERE j.id = d.job_id AND d.kind = 'target' AND d.status IN ('waiting', 'queued', 'dead');
 -- The second condition keeps it from being taken for what asks for the status alone.
 CREATE INDEX idx_distribution_deliveries_expiry ON distribution_deliveries (expires_at)
     WHERE status IN ('waiting', 'queued') AND expires_at IS NOT NULL;
@@ -87,6 +99,10 @@ CREATE TRIGGER dist_expiry_changed AFTER UPDATE OF expires_at ON distribution_jo
 
 -- --- the rows of the jobs ---
 
+-- A heap-only write needs room on the page of the row. So half of a page stays free at first, and rows larger than 2 KB are
+-- made smaller than 1 KB: bodies are compressed, or lie outside. First, since the columns below write all rows anew.
+ALTER TABLE distribution_jobs SET (fillfactor = 50, toast_tuple_target = 1024);
+
 -- NULL for nearly every job, at every time: what an index has of them does not change either.
 ALTER TABLE distribution_jobs
     ADD COLUMN unsuccessful varchar(20) GENERATED ALWAYS AS (
@@ -106,6 +122,4 @@ CREATE INDEX idx_distribution_jobs_unsuccessful ON distribution_jobs (tenant_id,
 CREATE INDEX idx_distribution_jobs_supersede ON distribution_jobs (tenant_id, open_supersede_key)
     WHERE open_supersede_key IS NOT NULL;
 
--- A heap-only write needs room on the page of the row. So half of a page stays free at first, and rows are made small:
--- bodies are compressed, or lie outside, from 1 KB on.
-ALTER TABLE distribution_jobs SET (fillfactor = 50, toast_tuple_target = 1024);
+ANALYZE distribution_jobs, distribution_pending, distribution_deliveries;

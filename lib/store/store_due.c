@@ -94,7 +94,7 @@ static const char expire_deliveries_sql[] =
 static const char expire_jobs_sql[] =
     "WITH e AS MATERIALIZED ("
     "    SELECT j.id FROM distribution_pending p JOIN distribution_jobs j ON j.id = p.job_id"
-    "    WHERE p.expires_at <= now() AND " STORE_STATUS_IS("j.status", "pending")
+    "    WHERE p.expires_at <= now() AND j.expires_at <= now() AND " STORE_STATUS_IS("j.status", "pending")
     "    LIMIT $1::bigint FOR NO KEY UPDATE OF j SKIP LOCKED"
     "), ended AS ("
     "    UPDATE distribution_jobs j SET status = 'expired', error_message = 'expired before it was routed',"

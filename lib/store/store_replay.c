@@ -51,6 +51,7 @@ static const char letters_sql[] =
     "        inline_form = CASE WHEN $4::jsonb IS NULL THEN inline_form END,"
     "        rendering = CASE WHEN $4::jsonb IS NULL THEN rendering END,"
     "        outputs = NULL,"
+    "        expires_at = (SELECT j.expires_at FROM distribution_jobs j WHERE j.id = d.job_id AND d.kind = 'target'),"
     "        last_destination = CASE WHEN $4::jsonb IS NULL THEN last_destination END"
     "    FROM l WHERE d.id = l.id AND d.id = ANY ($2::uuid[]) RETURNING d.id"
     ") UPDATE replay_batches b SET replayed = replayed + (SELECT count(*) FROM u) WHERE b.id = $1::uuid"

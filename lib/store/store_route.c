@@ -64,22 +64,22 @@ static const char save_sql[] =
  */
 static const char fail_sql[] =
     "WITH job AS MATERIALIZED ("
-    "    SELECT id, tenant_id, priority, callback_url, destinations FROM distribution_jobs"
+    "    SELECT id, tenant_id, priority, callback_url, destinations, expires_at FROM distribution_jobs"
     "    WHERE id = $1::uuid AND " STORE_STATUS_IS("status", "pending") " FOR NO KEY UPDATE"
     "), failed AS ("
     "    UPDATE distribution_jobs j SET status = 'failed', error_message = $2::text, completed_at = now(),"
     "        updated_at = now()"
     "    FROM job WHERE j.id = job.id"
     ") INSERT INTO distribution_deliveries (id, job_id, kind, tenant_id, priority, target, candidates, inline_form,"
-    "                                       own_key, status, due_at, dead_reason, last_error)"
+    "                                       own_key, status, due_at, expires_at, dead_reason, last_error)"
     " SELECT dist_uuid(), job.id, 'target', job.tenant_id, job.priority, e.element ->> 'name', '[]'::jsonb,"
-    "     e.form, dist_own_key(job.tenant_id, e.form::text), 'dead', NULL, 'poison', $2::text"
+    "     e.form, dist_own_key(job.tenant_id, e.form::text), 'dead', NULL, job.expires_at, 'poison', $2::text"
     " FROM job CROSS JOIN LATERAL (SELECT element, CASE WHEN element - 'name' <> '{}' THEN element END AS form"
     "     FROM jsonb_array_elements(CASE job.destinations WHEN '[]' THEN '[{\"name\": \"" CATALOG_NO_TARGET "\"}]'"
     "                               ELSE job.destinations END) AS element) AS e"
     " UNION ALL"
     " SELECT dist_uuid(), job.id, 'callback', job.tenant_id, job.priority, 'callback', '[\"callback\"]', NULL,"
-    "     dist_own_key(job.tenant_id, job.callback_url), 'waiting', now(), NULL, NULL"
+    "     dist_own_key(job.tenant_id, job.callback_url), 'waiting', now(), NULL, NULL, NULL"
     " FROM job WHERE job.callback_url IS NOT NULL"
     " ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING";
 // clang-format on

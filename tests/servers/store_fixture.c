@@ -61,8 +61,8 @@ int store_fixture_empty(void **state)
 
     pg_server_run(
         &fixture->server,
-        "TRUNCATE distribution_jobs, distribution_pending, distribution_deliveries, distribution_outputs,"
-        " distribution_attempts, distribution_keys, dist_state, replay_batches, distribution_rules, "
+        "TRUNCATE distribution_jobs, distribution_deliveries, distribution_outputs, distribution_attempts,"
+        " distribution_keys, dist_state, replay_batches, distribution_rules, "
         "distribution_rule_changes;"
         " INSERT INTO dist_state (key, value) VALUES ('rules_version', '0');"
         " DELETE FROM tenants WHERE tenant_id <> 'acme';"
