@@ -288,11 +288,13 @@ arrived_once() {
 }
 
 @test "the broker is killed in the middle of 5000 reports: each arrives" {
-    bulk 5000 midst many
+    bulk 5000 midst many 3>&- &
+    local bulk=$!
     wait_until 60 completed_more_than midst 500
     sandbox down --kill rabbitmq
     (($(completed midst) < 5000)) || fail 'all had arrived before'
     sandbox up rabbitmq
+    wait "$bulk"
     wait_until 120 is 5000 completed midst
     mail take many >"$BATS_TEST_TMPDIR/mail"
     arrived_once 5000 "$BATS_TEST_TMPDIR/mail" 200 # the concurrency: what was not confirmed yet
