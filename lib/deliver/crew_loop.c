@@ -116,6 +116,7 @@ static void forward_mail(struct crew_line *line)
 
     while ((errand = TAILQ_FIRST(&line->mail))) {
         TAILQ_REMOVE(&line->mail, errand, link);
+        errand->forwarded = errand->forwarded || line->started;
         post(line_for(line->crew, line->kind, line->destination, &line->guard), errand);
     }
 }
@@ -281,8 +282,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     (void)what;
 
     lock(crew);
-    bool had_thread = call->errand->state != ERRAND_WAITING || call->errand->line->started ||
-                      crew_has_left(call->errand->line);
+    bool had_thread = call->errand->state != ERRAND_WAITING || call->errand->forwarded ||
+                      call->errand->line->started || crew_has_left(call->errand->line);
     enum errand_state state = let_go(call);
     tidy(crew);
     unlock(crew);

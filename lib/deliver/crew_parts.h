@@ -23,6 +23,7 @@ struct errand {
     bool awaited;              /* M: `call`, as the thread sees it */
     size_t slot;               /* T: its place in line->taken */
     bool sent;                 /* T */
+    bool forwarded;            /* M: it waited for a thread that was given up */
     bool probe;                /* C: opens a connection, and that is all */
     int64_t deadline_ms;       /* C */
     const struct adapter *adapter;
