@@ -9,7 +9,7 @@
  * is either unread or pending in the group. Entries that no record names are dropped where they are met. An
  * id counts as queued when the script that wrote record and entry has returned.
  *
- * Half of what a script does is the calling of commands, so it reads the records of all its ids at once
+ * One command for many ids costs less than one for each, so a script reads the records of all its ids at once
  * (load), changes them in its own memory, where it sees what it changed, and writes them at once (save). The
  * order of a script: read and decide; leave(), which frees memory; add; save(); sweep.
  *
