@@ -19,11 +19,11 @@
 #include "xalloc.h"
 
 enum {
-    TICK_MS = 100,             /* how late a retry may be */
-    SUBMIT_MS = 200,           /* who accepts a job publishes it within this time, unless it is scheduled */
-    SWEEP_MS = 2000,           /* between two looks at what is overdue */
-    PASS_OVER_MS = 500,        /* between two looks for other members of groups */
-    MAINTAIN_MS = 3600 * 1000, /* between two makings of partitions, */
+    TICK_MS = 100,                 /* how late a retry may be */
+    SUBMIT_MS = 500,               /* who makes a job accepts and publishes it within this time */
+    SWEEP_MS = 2000,               /* between two looks at what is overdue */
+    PASS_OVER_MS = 500,            /* between two looks for other members of groups */
+    MAINTAIN_MS = 3600 * 1000,     /* between two makings of partitions, */
     MAINTAIN_AGAIN_MS = 60 * 1000, /* and after one that failed: there are two months ahead */
     LANE_BATCH = 500,              /* lanes looked at in one tick */
     ROW_BATCH = 1000,              /* rows that are ended or moved in one statement */

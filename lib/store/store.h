@@ -198,7 +198,7 @@ int store_due_lanes(struct store *store, const struct due_lane *after, size_t li
 int store_claim_due(struct store *store, const struct due_lanes *lanes, int64_t lease_ms,
                     struct due_list *list, struct fault *fault);
 /* The same for pending jobs that are due; a look, not a write: they stay pending until they are routed. The
- * jobs are those that have been due for `since_ms`. */
+ * jobs are those that were made, or have been due, `since_ms` ago. */
 int store_pending_lanes(struct store *store, const struct due_lane *after, size_t limit,
                         struct due_lanes *lanes, struct fault *fault);
 int store_pending_jobs(struct store *store, const struct due_lanes *lanes, int64_t since_ms,

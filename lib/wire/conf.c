@@ -97,7 +97,7 @@ const struct conf_setting conf_settings[] = {
     INT("DIST_TENANT_CONCURRENCY", "100", 1, 10000, "attempts in flight per worker, of one tenant"),
     INT("DIST_BREAKER_FAILURES", "5", 1, 1000, "failures in a row that open a destination's breaker"),
     DURATION("DIST_BREAKER_RECOVERY", "60s", 100, SECONDS(3600), "how long it is open before a probe is made"),
-    INT("DIST_LANE_WINDOW", "1000", 20, 100000, "entries of one lane in Redis; more waits in PostgreSQL"),
+    INT("DIST_LANE_WINDOW", "5000", 20, 100000, "entries of one lane in Redis; more waits in PostgreSQL"),
     INT("DIST_PARTITIONS", "1", 1, 64, "partitions of the queue in Redis, the same for all programs"),
     DURATION("DIST_LEASE", "60s", SECONDS(1), SECONDS(3600), "how long a silent worker keeps what it holds"),
     DURATION("DIST_STOP_TIMEOUT", "20s", 100, SECONDS(600), "how long a stopping service finishes its work"),

@@ -182,8 +182,9 @@ static void what_is_to_be_routed_is_what_the_jobs_say(void **state)
     due_list_release(&recall);
 }
 
-/* What has just become due is left out where that is asked for. */
-static void pending_jobs_may_have_to_be_due_for_a_while(void **state)
+/* What was accepted a moment ago is left out where that is asked for, and what was scheduled long before is
+ * not. */
+static void pending_jobs_may_have_to_be_accepted_for_a_while(void **state)
 {
     struct store_fixture *f = *state;
     struct due_lane lane = {.tenant_id = "acme", .priority = "normal", .want = 10};
@@ -200,6 +201,13 @@ static void pending_jobs_may_have_to_be_due_for_a_while(void **state)
     ok(store_pending_jobs(f->store, &lanes, 1800 * 1000, &list, &problem));
     assert_int_equal(list.count, 1);
     assert_string_equal(list.items[0].id, old);
+    due_list_release(&list);
+    run_sql(
+        f,
+        "UPDATE distribution_pending SET job_id = overlay(job_id::text PLACING '01890000-0000' FROM 1)::uuid"
+        " WHERE due_at > now() - interval '1 minute'"); /* an id of 2023 */
+    ok(store_pending_jobs(f->store, &lanes, 1800 * 1000, &list, &problem));
+    assert_int_equal(list.count, 2);
     due_list_release(&list);
 }
 
@@ -1015,7 +1023,7 @@ int main(void)
         with_empty_store(lanes_with_something_due_are_listed),
         with_empty_store(pending_lanes_are_listed_the_same_way),
         with_empty_store(what_is_to_be_routed_is_what_the_jobs_say),
-        with_empty_store(pending_jobs_may_have_to_be_due_for_a_while),
+        with_empty_store(pending_jobs_may_have_to_be_accepted_for_a_while),
         with_empty_store(a_replayed_letter_expires_with_its_job),
         with_empty_store(a_job_that_is_delivered_touches_no_index_again),
         with_empty_store(a_long_lane_costs_as_little_as_a_short_one),
