@@ -9,7 +9,7 @@
  *   dist:{p}:routed:<lane>     stream of delivery ids, read by dist-transform; likewise
  *   dist:{p}:ready:<lane>      stream of delivery ids, read by dist-deliver
  *                              lane: <destination>:<tenant>:<priority>
- *   dist:{p}:d:<id>            record: this id is in Redis now ("<crashes> <entry> <owner> <wish> <stream>")
+ *   dist:{p}:d:<id>            record: this id is in Redis now ("<crashes> <entry> <wish> <stream>")
  *   dist:{p}:lanes:<stage>     set of the lanes that have entries
  *   dist:{p}:bell:<stage>      sorted set: streams with unread entries; a doorbell, never the truth
  *   dist:{p}:quarantine        list of malformed entries with the reason (JSON), newest 1000
@@ -28,9 +28,11 @@
  * An entry says "look at this id", never that the id is open: one that has ended may be published once more
  * by a worker that was slow. Whoever claims asks PostgreSQL first, and finishes what has ended.
  *
- * Fencing: a claim is (entry, owner, crashes). Whoever takes an entry over raises its crashes, so the older
+ * Fencing: a claim is (stream, entry, crashes). Whoever takes an entry over raises its crashes, so the older
  * claim is void even where both are of one process. A worker whose claim was taken over can no longer move
- * the id, but a `finish` always removes an id that has ended, whoever reports it.
+ * the id, but a `finish` always removes an id that has ended, whoever reports it. Where somebody destroys the
+ * group of a stream, its entries are read once more, with the same crashes: then the first of two workers
+ * that moves, releases or finishes the id does so, and the other one can not.
  *
  * A Redis without memory refuses publishing (TEMP), and lets ids be claimed, moved, released and finished,
  * and a claimed job become its deliveries, so that it can be emptied. Entries without a proper id are

@@ -143,11 +143,11 @@ static bool is_numbers(const char *text, size_t size, int count)
     return text == end;
 }
 
-/* "0 1700000000000-0 host:123:8f0a2b4c  dist:{0}:ready:web:acme:normal": what record_parse() in
- * queue_scripts.c takes. Anything else names nothing. */
+/* "0 1700000000000-0  dist:{0}:ready:web:acme:normal": what record() in queue_scripts.c takes. Anything else
+ * names nothing. */
 static void read_record(const redisReply *record, struct name *name)
 {
-    enum { CRASHES, ENTRY, OWNER, WISH, STREAM, FIELDS };
+    enum { CRASHES, ENTRY, WISH, STREAM, FIELDS };
     const char *fields[FIELDS];
     size_t sizes[FIELDS];
 

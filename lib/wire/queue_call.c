@@ -238,7 +238,7 @@ int queue_claims_read(struct queue_claims *claims, unsigned partition, const cha
     return 0;
 }
 
-/* What identify() in queue_scripts.c takes. */
+/* What inspect() in queue_scripts.c takes. */
 int queue_check_id(const char *id, struct fault *fault)
 {
     size_t size = strlen(id);

@@ -28,7 +28,7 @@ struct queue {
 char *queue_key(unsigned partition, const char *name);
 char *queue_stream(unsigned partition, enum queue_stage stage, const char *lane);
 
-/* What parts the fields of a record, record_text() in queue_scripts.c: no lane and no owner has any. */
+/* What parts the fields of a record, record_text() in queue_scripts.c: no lane has any. */
 #define QUEUE_BLANKS " \t\n\v\f\r"
 
 int queue_check_id(const char *id, struct fault *fault);

@@ -9,9 +9,15 @@
  * is either unread or pending in the group. Entries that no record names are dropped where they are met. An
  * id counts as queued when the script that wrote record and entry has returned.
  *
+ * A claim is the reader's by stream, entry and crashes, and the record says all three: who reads an entry has
+ * nothing to write, and who takes it over raises its crashes. The owner is known to the group alone, which is
+ * asked only where it matters whether an entry is held, or by whom. Where somebody destroys a group and it is
+ * made again, two workers may hold one claim: the first that settles it does, and the other's is lost.
+ *
  * One command for many ids costs less than one for each, so a script reads the records of all its ids at once
- * (load), changes them in its own memory, where it sees what it changed, and writes them at once (save). The
- * order of a script: read and decide; leave(), which frees memory; add; save(); sweep.
+ * (load), changes them in its own memory, where it sees what it changed, and writes them at once (save). A
+ * record is compared with the text that is likely, and taken apart only where it is another one. The order of
+ * a script: read and decide; leave(), which frees memory; add; save(); sweep.
  *
  * One group per stream, "dist", so that XDEL at acknowledgement is safe; XACK alone frees no memory.
  */
@@ -96,6 +102,13 @@ static const char streams[] =
     "  return (string.gsub(string.sub(text, 1, 200), '[^ -~]', '?'))\n"
     "end\n"
 
+    /* The id of an entry's fields; nil where there is none. Ours have no other field. */
+    "local function id_of(fields)\n"
+    "  for i = 1, #fields - 1, 2 do\n"
+    "    if fields[i] == 'id' then return fields[i + 1] end\n"
+    "  end\n"
+    "end\n"
+
     /* LPUSH dist:{0}:quarantine {"stream":...,"entry":...,"reason":...,"fields":[...],"at_ms":...} */
     "local function quarantine(stream, m, reason)\n"
     "  local fields = {}\n"
@@ -105,84 +118,65 @@ static const char streams[] =
     "  call('LTRIM', P .. 'quarantine', 0, 999)\n"
     "end\n"
 
-    /* The id of an entry that was read; nil where it is malformed. */
-    "local function identify(stream, m)\n"
-    "  local id, reason\n"
-    "  for i = 1, #m[2] - 1, 2 do\n"
-    "    if m[2][i] == 'id' then id = m[2][i + 1] break end\n"
-    "  end\n"
+    /* An entry that no record names: was it ever one of ours? */
+    "local function inspect(stream, m)\n"
+    "  local id, reason = id_of(m[2])\n"
     "  if not id then reason = 'no field id'\n"
     "  elseif #id == 0 or #id > 63 then reason = 'id of 0 or more than 63 bytes'\n"
     "  elseif string.find(id, '[^!-~]') then reason = 'id with bytes that are not printable' end\n"
-    "  if not reason then return id end\n"
-    "  quarantine(stream, m, reason)\n"
+    "  if reason then quarantine(stream, m, reason) end\n"
     "end\n";
 
 /* What is known of ids, read and written at once; and what changes it. */
 static const char records[] =
-    /* The records of this call by their ids; false: there is none. */
-    "local records, changed, wished = {}, {}, {}\n"
+    /* The records of this call by their ids, as texts; false: there is none. What is to be written: key, text, key, ... */
+    "local RECORD, records, changed, wished = P .. 'd:', {}, {}, {}\n"
 
-    "local function record_key(id) return P .. 'd:' .. id end\n"
-
-    /* '0 1700000000000-0 host:123:8f0a2b4c  dist:{0}:ready:web:acme:normal': crashes, entry, owner ('': nobody), wish ('':
-     * none), stream. No part has a blank in it: queue_new() and queue_check_items() see to that. All are texts here, the
-     * crashes, too: to make one of a number takes long. */
-    "local function record_text(r)\n"
-    "  return r.crashes .. ' ' .. r.entry .. ' ' .. r.owner .. ' ' .. r.wish .. ' ' .. r.stream\n"
-    "end\n"
-
-    /* To take a text apart costs more than to compare it with the one that is likely: a claim as it was made, an entry as
-     * it was added. */
-    "local function record_parse(text, guess)\n"
-    "  if guess and record_text(guess) == text then return guess end\n"
-    "  local crashes, entry, owner, wish, stream = string.match(text, '^(%d+) (%d+%-%d+) (%S*) (%S*) (%S+)$')\n"
-    "  return stream and\n"
-    "    {crashes = crashes, entry = entry, owner = owner, wish = wish, stream = stream} or false\n"
+    /* '0 1700000000000-0  dist:{0}:ready:web:acme:normal': crashes, entry, wish ('': none), stream. No part has a blank in it:
+     * queue_check_items() sees to that. All are texts here, the crashes, too: to make one of a number takes long. */
+    "local function record_text(crashes, entry, wish, stream)\n"
+    "  return crashes .. ' ' .. entry .. ' ' .. wish .. ' ' .. stream\n"
     "end\n"
 
     /* MGET dist:{0}:d:018c... dist:{0}:d:018d... What is no string is no record, and is written over; what this call knows
-     * stays as it knows it. `guesses`, if any, are by id. */
-    "local function load(ids, guesses)\n"
-    "  local keys, texts = {}, {}\n"
-    "  for i = 1, #ids do keys[i] = record_key(ids[i]) end\n"
-    "  in_parts(keys, function(...)\n"
-    "    local part = call('MGET', ...)\n"
-    "    for i = 1, #part do texts[#texts + 1] = part[i] end\n"
-    "  end)\n"
-    "  for i = 1, #ids do\n"
-    "    local id, text = ids[i], texts[i]\n"
-    "    if records[id] == nil then records[id] = text and record_parse(text, guesses and guesses[id]) end\n"
+     * stays as it knows it. */
+    "local function load(ids)\n"
+    "  for first = 1, #ids, 1000 do\n"
+    "    local last, keys = math.min(first + 999, #ids), {}\n"
+    "    for i = first, last do keys[i - first + 1] = RECORD .. ids[i] end\n"
+    "    local texts = call('MGET', unpack(keys))\n"
+    "    for i = first, last do\n"
+    "      local id = ids[i]\n"
+    "      if records[id] == nil then records[id] = texts[i - first + 1] end\n"
+    "    end\n"
     "  end\n"
     "end\n"
 
+    /* A record taken apart. Nil: there is none, or what is there is none. */
     "local function record(id)\n"
     "  if records[id] == nil then load({id}) end\n"
-    "  return records[id]\n"
+    "  local crashes, entry, wish, stream =\n"
+    "    string.match(records[id] or '', '^(%d+) (%d+%-%d+) (%S*) (%S+)$')\n"
+    "  return stream and {crashes = crashes, entry = entry, wish = wish, stream = stream}\n"
     "end\n"
 
-    "local function change(id, r) records[id], changed[id] = r, true end\n"
+    "local function put(list, id, text)\n"
+    "  local n = #list\n"
+    "  list[n + 1], list[n + 2] = RECORD .. id, text\n"
+    "  records[id] = text\n"
+    "end\n"
     "local function forget(id)\n"
-    "  records[id], changed[id] = false, nil\n"
-    "  forgotten[#forgotten + 1] = record_key(id)\n"
+    "  records[id] = false\n"
+    "  forgotten[#forgotten + 1] = RECORD .. id\n"
     "end\n"
 
-    "local function write(ids, how)\n"
-    "  local texts = {}\n"
-    "  for id in pairs(ids) do\n"
-    "    texts[#texts + 1] = record_key(id)\n"
-    "    texts[#texts + 1] = record_text(records[id])\n"
-    "  end\n"
-    "  in_parts(texts, function(...) how('MSET', ...) end)\n"
-    "end\n"
-
-    /* MSET dist:{0}:d:018c... '0 1700000000000-0   dist:{0}:routed:acme:normal' ...
+    /* MSET dist:{0}:d:018c... '0 1700000000000-0  dist:{0}:routed:acme:normal' ...
      *
-     * A change follows a write that went through (its entry was added, read or dropped): it is not refused. A mere wish may
-     * be the first write; without memory it is not kept. */
+     * A change follows a write that went through (its entry was added or taken over): it is not refused. A mere wish may be
+     * the first write; without memory it is not kept. */
     "local function save()\n"
-    "  write(changed, call)\n"
-    "  write(wished, redis.pcall)\n"
+    "  in_parts(changed, function(...) call('MSET', ...) end)\n"
+    "  in_parts(wished, function(...) redis.pcall('MSET', ...) end)\n"
     "end\n"
 
     /* Additions to several streams, of which one may be unusable: what was added in front of it counts all the same. -> the
@@ -203,7 +197,7 @@ static const char records[] =
     "    ring(stream)\n"
     "  end\n"
     "  local entry = call('XADD', stream, '*', 'id', id)\n"
-    "  change(id, {crashes = crashes, entry = entry, owner = '', wish = '', stream = stream})\n"
+    "  put(changed, id, record_text(crashes, entry, '', stream))\n"
     "end\n"
 
     /* The record of an id that is in Redis: its entry is there, too. A look also mends the set of lanes, where there is
@@ -215,6 +209,12 @@ static const char records[] =
     "  if not mended[r.stream] then enlist(r.stream, redis.pcall) end\n"
     "  mended[r.stream] = true\n"
     "  return r\n"
+    "end\n"
+
+    /* Who holds an entry; nil: nobody. XPENDING dist:{0}:routed:acme:normal dist 1700000000000-0 1700000000000-0 1 */
+    "local function holder(stream, entry)\n"
+    "  local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)[1]\n" /* without group: an error */
+    "  return pending and pending[2]\n"
     "end\n"
 
     /* Somebody who holds the id may have asked PostgreSQL before the reason of this call was committed, and is about to
@@ -231,17 +231,19 @@ static const char records[] =
     "    add(id, stream, '0')\n"
     "    return 1\n"
     "  end\n"
-    "  if r.owner ~= '' then r.wish, wished[id] = stream, true end\n"
+    "  if r.wish ~= stream and holder(r.stream, r.entry) then\n"
+    "    put(wished, id, record_text(r.crashes, r.entry, stream, r.stream))\n"
+    "  end\n"
     "  return 0\n"
     "end\n"
 
-    /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over, or waits to be read again.
-     * 'none': no record names it. And the record of the id. */
+    /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over. 'none': no record names it. And
+     * the record of the id, where it was taken apart: one that is mine without has no wish. */
     "local function standing(stream, id, entry, crashes)\n"
+    "  if records[id] == record_text(crashes, entry, '', stream) then return 'mine' end\n"
     "  local r = record(id)\n"
     "  if not r or r.stream ~= stream or r.entry ~= entry then return 'none', r end\n"
-    "  if r.owner ~= OWNER or r.crashes ~= crashes then return 'other', r end\n"
-    "  return 'mine', r\n"
+    "  return r.crashes == crashes and 'mine' or 'other', r\n"
     "end\n"
 
     /* A claim that nobody holds any more: its entry goes, unless the number belongs to another id by now (wiped, and
@@ -251,41 +253,39 @@ static const char records[] =
     "  if m and m[2][2] == id then drop(stream, entry) end\n"
     "end\n";
 
-/* Entries that are read: whose they are, and how they become ours. */
+/* Entries that are read. */
 static const char claims[] =
-    /* The ids of those entries that a record names, in order; the others are dropped. */
-    "local function named(stream, entries)\n"
-    "  local read, ids, guesses, out = {}, {}, {}, {}\n"
+    /* Calls claim(entry, id, crashes) for those that a record names, in order; the others are dropped. An entry that a record
+     * names was added here, so the shape of its id needs no look; but what is too long for any is never asked for. */
+    "local function take(stream, entries, claim)\n"
+    "  local ids = {}\n"
+    "  records[''] = false\n"
     "  for i = 1, #entries do\n"
-    "    local entry, id = entries[i][1], identify(stream, entries[i])\n"
-    "    if id then\n"
-    "      read[#read + 1] = entry\n"
-    "      ids[#ids + 1] = id\n"
-    "      guesses[id] = {crashes = '0', entry = entry, owner = '', wish = '', stream = stream}\n"
-    "    else drop(stream, entry) end\n"
+    "    local id = id_of(entries[i][2])\n"
+    "    ids[i] = id and #id < 64 and id or ''\n"
     "  end\n"
-    "  load(ids, guesses)\n"
-    "  for i = 1, #ids do\n"
-    "    local id = ids[i]\n"
-    "    local r = record(id)\n"
-    "    if r and r.stream == stream and r.entry == read[i] then out[#out + 1] = id\n"
-    "    else drop(stream, read[i]) end\n"
+    "  load(ids)\n"
+    "  for i = 1, #entries do\n"
+    "    local entry, id = entries[i][1], ids[i]\n"
+    "    if records[id] == record_text('0', entry, '', stream) then\n"
+    "      claim(entry, id, 0)\n"
+    "    else\n"
+    "      local r = record(id)\n"
+    "      if r and r.stream == stream and r.entry == entry then\n"
+    "        claim(entry, id, tonumber(r.crashes))\n"
+    "      else\n"
+    "        inspect(stream, entries[i])\n"
+    "        drop(stream, entry)\n"
+    "      end\n"
+    "    end\n"
     "  end\n"
-    "  return out\n"
     "end\n"
 
-    /* Its entry was read: it is ours. Appended to `out`: entry, id, crashes. */
-    "local function claim(id, out)\n"
-    "  local r = record(id)\n"
-    "  r.owner = OWNER\n"
-    "  change(id, r)\n"
+    /* Claims that are made, as scripts return them: entry, id, crashes, entry, ... */
+    "local out = {}\n"
+    "local function claimed(entry, id, crashes)\n"
     "  local n = #out\n"
-    "  out[n + 1], out[n + 2], out[n + 3] = r.entry, id, tonumber(r.crashes)\n"
-    "end\n"
-
-    /* The record of a claim that is ours still, most likely. */
-    "local function claimed(stream, entry, crashes)\n"
-    "  return {crashes = crashes, entry = entry, owner = OWNER, wish = '', stream = stream}\n"
+    "  out[n + 1], out[n + 2], out[n + 3] = entry, id, crashes\n"
     "end\n";
 
 /* KEYS a stream per id; ARGV[3] ceiling or 0, [4..] the ids. -> how many were added */
@@ -302,7 +302,8 @@ static const char publish[] =
  * Claiming in order of arrival. As many as were wanted: there may be more, so the bell rings for somebody else;
  * fewer: all is read, so it is silenced. Dropped entries are made up for, in a bounded number of rounds. */
 static const char fetch[] =
-    "local stream, left, out, drained = KEYS[1], tonumber(ARGV[3]), {}, false\n"
+    "local stream, want, drained = KEYS[1], tonumber(ARGV[3]), false\n"
+    "local left = want\n"
     "if left < 1 then return out end\n" /* COUNT 0 would be all there is */
     "for round = 1, 10 do\n"
     "  local r = redis.pcall('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
@@ -313,14 +314,11 @@ static const char fetch[] =
     "    r = call('XREADGROUP', 'GROUP', GROUP, OWNER, 'COUNT', left, 'STREAMS', stream, '>')\n"
     "  end\n"
     "  drained = not r or #r[1][2] < left\n"
-    "  for _, id in ipairs(named(stream, r and r[1][2] or {})) do\n"
-    "    claim(id, out)\n"
-    "    left = left - 1\n"
-    "  end\n"
+    "  take(stream, r and r[1][2] or {}, claimed)\n"
+    "  left = want - #out / 3\n"
     "  if drained or left == 0 then break end\n"
     "end\n"
     "leave()\n"
-    "save()\n"
     "if drained then call('ZREM', bell((parse(stream))), stream) else ring(stream) end\n"
     "if #out == 0 then sweep(stream) end\n" /* what was claimed is there still */
     "return out\n";
@@ -331,46 +329,54 @@ static const char fetch[] =
  * Redis without memory refuses a script that begins with an addition, and lets one go on that has removed something. So
  * what goes (claims that are ours, entries that nobody needs) goes before anything comes: a full Redis can be emptied.
  * Where the claims are others' nothing is freed, and a full Redis takes nothing in. A wish goes with the claim: a job that was
- * routed is not pending again, and an id that moves is looked at once more. */
+ * routed is not pending again, and an id that moves is looked at once more. The record of one that moves is written over,
+ * and goes where its addition failed. */
 static const char hop[] =
-    "local hops, ids, guesses, touched, key, arg, ours = {}, {}, {}, {}, 1, 3, 0\n"
+    /* Of each hop its claim, and where its own id goes, or false; of the other items their ids and streams. */
+    "local from, entries, ids, crashes, to = {}, {}, {}, {}, {}\n"
+    "local others, streams, touched, key, arg, ours = {}, {}, {}, 1, 3, 0\n"
     "while key <= #KEYS do\n"
-    "  local h = {from = KEYS[key], entry = ARGV[arg], id = ARGV[arg + 1], crashes = ARGV[arg + 2], others = {}}\n"
-    "  local count = tonumber(ARGV[arg + 3])\n"
-    "  ids[#ids + 1] = h.id\n"
-    "  guesses[h.id] = claimed(h.from, h.entry, h.crashes)\n"
+    "  local n, id, count = #ids + 1, ARGV[arg + 1], tonumber(ARGV[arg + 3])\n"
+    "  from[n], entries[n], ids[n], crashes[n], to[n] = KEYS[key], ARGV[arg], id, ARGV[arg + 2], false\n"
     "  for i = 1, count do\n"
-    "    local id, stream = ARGV[arg + 3 + i], KEYS[key + i]\n"
-    "    if id == h.id then h.to = stream\n"
+    "    local item, stream = ARGV[arg + 3 + i], KEYS[key + i]\n"
+    "    if item == id then to[n] = stream\n"
     "    else\n"
-    "      h.others[#h.others + 1] = {id = id, stream = stream}\n"
-    "      ids[#ids + 1] = id\n"
+    "      local last = #others + 1\n"
+    "      others[last], streams[last] = item, stream\n"
     "    end\n"
     "  end\n"
-    "  hops[#hops + 1] = h\n"
-    "  key = key + 1 + count\n"
-    "  arg = arg + 4 + count\n"
+    "  key, arg = key + 1 + count, arg + 4 + count\n"
     "end\n"
-    "load(ids, guesses)\n"
-    "for _, h in ipairs(hops) do\n"
-    "  h.whose = standing(h.from, h.id, h.entry, h.crashes)\n"
-    "  if h.whose == 'mine' then\n"
+    "load(ids)\n"
+    "load(others)\n"
+    "for i = 1, #ids do\n"
+    "  local stream, entry, id = from[i], entries[i], ids[i]\n"
+    "  local whose = standing(stream, id, entry, crashes[i])\n"
+    "  if whose == 'mine' then\n"
     "    ours = ours + 1\n"
-    "    drop(h.from, h.entry)\n"
-    "    forget(h.id)\n"
-    "  elseif h.whose == 'none' then drop_stale(h.from, h.entry, h.id) end\n"
-    "  if h.whose ~= 'other' then touched[h.from] = true end\n"
+    "    drop(stream, entry)\n"
+    "    if to[i] then records[id] = false else forget(id) end\n"
+    "  else\n"
+    "    to[i] = false\n"
+    "    if whose == 'none' then drop_stale(stream, entry, id) end\n"
+    "  end\n"
+    "  if whose ~= 'other' then touched[stream] = true end\n"
     "end\n"
     "leave()\n"
     "local problem = save_behind(function()\n"
-    "  for _, h in ipairs(hops) do\n"
-    "    if h.whose == 'mine' and h.to then add(h.id, h.to, '0') end\n"
+    "  for i = 1, #ids do\n"
+    "    if to[i] then add(ids[i], to[i], '0') end\n"
     "  end\n"
-    "  for _, h in ipairs(hops) do\n"
-    "    for _, item in ipairs(h.others) do publish(item.id, item.stream, 0) end\n"
-    "  end\n"
+    "  for i = 1, #others do publish(others[i], streams[i], 0) end\n"
     "end)\n"
-    "if problem then return problem end\n"
+    "if problem then\n"
+    "  for i = 1, #ids do\n"
+    "    if to[i] and not records[ids[i]] then forget(ids[i]) end\n"
+    "  end\n"
+    "  leave()\n"
+    "  return problem\n"
+    "end\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return ours\n";
 
@@ -379,30 +385,28 @@ static const char hop[] =
  * An end is sticky: the id goes, wherever it is by now. Whoever wished to publish it meanwhile gets an entry, also
  * where it has ended: the next worker looks, and finishes it. */
 static const char finish[] =
-    "local settled, touched, wishes, ids, guesses = 0, {}, {}, {}, {}\n"
+    "local settled, touched, wishes, ids = 0, {}, {}, {}\n"
     "local function settle(stream, entry, id, crashes, ended)\n"
     "  local whose, r = standing(stream, id, entry, crashes)\n"
     "  if whose == 'other' and not ended then return end\n"
-    "  if whose == 'none' then drop_stale(stream, entry, id) end\n"
     "  touched[stream] = true\n"
-    "  if whose ~= 'mine' and not ended then return end\n"
-    "  if r then\n"
+    "  if whose == 'none' then drop_stale(stream, entry, id) end\n"
+    "  if whose == 'mine' then\n"
+    "    drop(stream, entry)\n"
+    "  elseif not ended then return\n"
+    "  elseif r then\n"
     "    drop(r.stream, r.entry)\n"
     "    touched[r.stream] = true\n"
-    "    if r.wish ~= '' then wishes[id] = r.wish end\n"
     "  end\n"
+    "  if r and r.wish ~= '' then wishes[id] = r.wish end\n"
     "  forget(id)\n"
     "  settled = settled + 1\n"
     "end\n"
+    "for i = 1, #KEYS do ids[i] = ARGV[4 * i] end\n"
+    "load(ids)\n"
     "for i = 1, #KEYS do\n"
     "  local arg = 4 * i - 1\n"
-    "  ids[i] = ARGV[arg + 1]\n"
-    "  guesses[ids[i]] = claimed(KEYS[i], ARGV[arg], ARGV[arg + 2])\n"
-    "end\n"
-    "load(ids, guesses)\n"
-    "for i = 1, #KEYS do\n"
-    "  local arg = 4 * i - 1\n"
-    "  settle(KEYS[i], ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
+    "  settle(KEYS[i], ARGV[arg], ids[i], ARGV[arg + 2], ARGV[arg + 3] == '1')\n"
     "end\n"
     "leave()\n"
     "local problem = save_behind(function()\n"
@@ -415,11 +419,12 @@ static const char finish[] =
 /* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 released, 0 another's */
 static const char release[] =
     "local stream, entry, id, crashes = KEYS[1], ARGV[3], ARGV[4], ARGV[5]\n"
-    "local whose, r = standing(stream, id, entry, crashes)\n"
+    "load({id})\n"
+    "local whose = standing(stream, id, entry, crashes)\n"
     "if whose == 'other' then return 0 end\n"
     "if whose == 'mine' then drop(stream, entry) else drop_stale(stream, entry, id) end\n"
     "leave()\n"
-    "if whose == 'mine' then add(id, stream, r.crashes) end\n"
+    "if whose == 'mine' then add(id, stream, crashes) end\n"
     "save()\n"
     "sweep(stream)\n"
     "return whose == 'mine' and 1 or 0\n";
@@ -427,10 +432,11 @@ static const char release[] =
 /* KEYS[1] stream; ARGV[3] entry, [4] id, [5] crashes. -> 1 still ours, 0 lost
  *
  * JUSTID: the idle clock starts again, the delivery counter stays. An entry that is no longer pending (somebody
- * destroyed the group) will be read again, so it is lost. */
+ * destroyed the group) will be read again, so it is lost; so is one that another has read since. */
 static const char renew[] =
-    "local stream, entry = KEYS[1], ARGV[3]\n"
-    "if standing(stream, ARGV[4], entry, ARGV[5]) ~= 'mine' then return 0 end\n"
+    "local stream, entry, id = KEYS[1], ARGV[3], ARGV[4]\n"
+    "load({id})\n"
+    "if standing(stream, id, entry, ARGV[5]) ~= 'mine' or holder(stream, entry) ~= OWNER then return 0 end\n"
     "local r = redis.pcall('XCLAIM', stream, GROUP, OWNER, 0, entry, 'JUSTID')\n"
     "return (not r.err and #r == 1) and 1 or 0\n";
 
@@ -450,12 +456,11 @@ static const char reap[] =
     "  ring(stream)\n"
     "  return {'0-0'}\n"
     "end\n"
-    "local out = {r[1]}\n"
-    "for _, id in ipairs(named(stream, r[2])) do\n"
-    "  local taken = record(id)\n"
-    "  taken.crashes, taken.wish = tostring(taken.crashes + 1), ''\n"
-    "  claim(id, out)\n"
-    "end\n"
+    "out[1] = r[1]\n"
+    "take(stream, r[2], function(entry, id, crashes)\n"
+    "  put(changed, id, record_text(tostring(crashes + 1), entry, '', stream))\n"
+    "  claimed(entry, id, crashes + 1)\n"
+    "end)\n"
     "leave()\n"
     "save()\n"
     "if r[1] == '0-0' then\n"
@@ -475,7 +480,7 @@ static const char recall[] =
     "for i = 3, #ARGV do\n"
     "  local id = ARGV[i]\n"
     "  local r = present(id)\n"
-    "  if r and r.owner ~= '' then\n"
+    "  if r and holder(r.stream, r.entry) then\n"
     "    out[#out + 1] = 0\n"
     "  else\n"
     "    if r then\n"
@@ -487,16 +492,15 @@ static const char recall[] =
     "  end\n"
     "end\n"
     "leave()\n"
-    "save()\n"
     "for stream in pairs(touched) do sweep(stream) end\n"
     "return out\n";
 
-/* ARGV[3] id. -> nothing, or stream without its prefix, owner, entries before it */
+/* ARGV[3] id. -> nothing, or stream without its prefix, who holds it ('': nobody), entries before it */
 static const char find[] =
     "local r = present(ARGV[3])\n"
     "if not r then return {} end\n"
     "local ahead = #call('XRANGE', r.stream, '-', '(' .. r.entry, 'COUNT', 1000)\n"
-    "return {string.sub(r.stream, #P + 1), r.owner, ahead}\n";
+    "return {string.sub(r.stream, #P + 1), holder(r.stream, r.entry) or '', ahead}\n";
 
 /* KEYS[1] the epoch; ARGV[3] a new one, for the case that there is none. -> the epoch */
 static const char epoch[] =

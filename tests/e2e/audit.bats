@@ -200,17 +200,17 @@ broken() {
     ended=$(sql "select d.id from distribution_deliveries d join distribution_jobs j on j.id = d.job_id
         where data_type = 'redis' order by d.id limit 1")
     entry=$(redis XADD "$stream" '*' id nobody)
-    redis SET 'dist:{0}:d:nobody' "0 $entry   $stream"
+    redis SET 'dist:{0}:d:nobody' "0 $entry  $stream"
     broken 1 'it is in Redis, and PostgreSQL does not know it'
     redis DEL 'dist:{0}:d:nobody'
     run -0 dist-admin audit --json
     jq -e '.redis.entries == 1 and .redis.unnamed == 1' <<<"$output"
     redis DEL "$stream"
-    redis SET "dist:{3}:d:$ended" "0 1-1   $stream"
+    redis SET "dist:{3}:d:$ended" "0 1-1  $stream"
     broken 1 'it has ended, and its record in Redis has no entry'
     redis DEL "dist:{3}:d:$ended"
     entry=$(redis XADD "$stream" '*' id "$ended")
-    redis SET "dist:{0}:d:$ended" "0 $entry   $stream"
+    redis SET "dist:{0}:d:$ended" "0 $entry  $stream"
     run -0 dist-admin audit --json
     jq -e '.redis.ids == 1 and .redis.leaving == 1' <<<"$output"
     redis FLUSHALL

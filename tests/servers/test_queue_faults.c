@@ -240,6 +240,47 @@ static void what_others_deleted_is_healed(void **state)
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
 }
 
+/* Its entries are read once more, so two workers have the same claim: the first that settles it does. */
+static void a_group_that_was_made_again_has_each_claim_settled_once(void **state)
+{
+    struct scene *s = *state;
+    enum { FINISH, HOP, RELEASE, WAYS };
+
+    for (int way = 0; way < WAYS; way++) {
+        struct queue_claim old;
+
+        publish(s, QUEUE_ROUTED, "d1", NULL);
+        fetch(s, s->a, QUEUE_ROUTED, 1);
+        queue_claim_copy(&old, &s->claims.items[0]);
+        RUN(s->a, "XGROUP", "DESTROY", ROUTED, "dist");
+        assert_int_equal(fetch(s, s->b, QUEUE_ROUTED, 1), 1);
+        const struct queue_claim *new = &s->claims.items[0];
+        assert_string_equal(new->entry, old.entry);
+        assert_true(lost(s, s->a, &old));
+        assert_false(lost(s, s->b, new));
+        if (way == FINISH) {
+            finish(s, s->a, &old, false);
+            finish(s, s->b, new, false);
+        } else if (way == HOP) {
+            hop(s, s->b, new, QUEUE_READY, "d1");
+            hop(s, s->a, &old, QUEUE_READY, "d1");
+            release(s, s->a, &old);
+            assert_int_equal(RUN(s->a, "EXISTS", ROUTED), 0);
+            assert_int_equal(fetch(s, s->b, QUEUE_READY, 9), 1);
+            finish(s, s->b, &s->claims.items[0], false);
+        } else {
+            release(s, s->a, &old);
+            release(s, s->b, new);
+            finish(s, s->b, new, false);
+            assert_int_equal(fetch(s, s->b, QUEUE_ROUTED, 9), 1);
+            assert_int_equal(s->claims.items[0].crashes, 0);
+            finish(s, s->b, &s->claims.items[0], false);
+        }
+        assert_int_equal(RUN(s->a, "DBSIZE"), 0);
+        queue_claim_release(&old);
+    }
+}
+
 static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
 {
     struct scene *s = *state;
@@ -290,7 +331,10 @@ static void without_memory_nothing_comes_in_and_all_goes_out(void **state)
 static void an_unusable_lane_leaves_the_others_as_they_are(void **state)
 {
     struct scene *s = *state;
-    struct queue_item items[] = {{.id = "d1", .lane = EARLY}, {.id = "d2", .lane = "zz:normal"}};
+    struct queue_item items[] = {{.id = "d1", .lane = EARLY},
+                                 {.id = "d2", .lane = "zz:normal"},
+                                 {.id = "d4", .lane = EARLY},
+                                 {.id = "d5", .lane = "zz:normal"}};
     size_t added;
 
     RUN(s->a, "SET", KEY("routed:zz:normal"), "x");
@@ -317,6 +361,21 @@ static void an_unusable_lane_leaves_the_others_as_they_are(void **state)
     }
     RUN(s->a, "DEL", KEY("routed:zz:normal"));
     finish(s, s->a, &s->claims.items[1], true);
+    /* What was to move there is not in Redis any more. */
+    publish(s, QUEUE_SUBMITTED, "d4", NULL);
+    publish(s, QUEUE_SUBMITTED, "d5", NULL);
+    fetch(s, s->a, QUEUE_SUBMITTED, 2);
+    RUN(s->a, "SET", KEY("routed:zz:normal"), "x");
+    struct queue_hop hops[] = {
+        {.claim = &s->claims.items[0], .stage = QUEUE_ROUTED, .items = &items[2], .count = 1},
+        {.claim = &s->claims.items[1], .stage = QUEUE_ROUTED, .items = &items[3], .count = 1}};
+    assert_int_equal(queue_hops(s->a, hops, 2, &s->fault), -1);
+    assert_int_equal(RUN(s->a, "EXISTS", KEY("d:d5")), 0);
+    assert_int_equal(fetch(s, s->a, QUEUE_SUBMITTED, 9), 0); /* a look takes the empty stream away */
+    assert_int_equal(fetch(s, s->a, QUEUE_ROUTED, 9), 1);
+    assert_string_equal(s->claims.items[0].id, "d4");
+    finish(s, s->a, &s->claims.items[0], true);
+    RUN(s->a, "DEL", KEY("routed:zz:normal"));
     assert_int_equal(fetch_lane(s, s->a, QUEUE_ROUTED, "zz:normal", 1),
                      0); /* who hears its bell finds nothing */
     assert_int_equal(RUN(s->a, "DBSIZE"), 0);
@@ -329,7 +388,7 @@ static void ids_of_streams_without_a_lane_are_published_again(void **state)
 
     for (int way = 0; way < 3; way++) {
         RUN(s->a, "XADD", KEY("routed"), "5-1", "id", "d1");
-        RUN(s->a, "SET", KEY("d:d1"), "0 5-1   " KEY("routed"));
+        RUN(s->a, "SET", KEY("d:d1"), "0 5-1  " KEY("routed"));
         assert_false(is_present(s, "d1"));
         if (way == 0) {
             assert_int_equal(publish(s, QUEUE_ROUTED, "d1", NULL), 1);
@@ -347,18 +406,20 @@ static void ids_of_streams_without_a_lane_are_published_again(void **state)
     }
 }
 
-/* A former version kept a hash for each id, and somebody may write anything: neither is a record. */
+/* Former versions kept a hash for each id, or its owner in the record, and somebody may write anything: none
+ * of these is a record. */
 static void what_is_no_record_counts_as_none_and_heals(void **state)
 {
     static const char *const texts[] = {NULL,
                                         "",
                                         "nonsense",
-                                        "0 5-1  " ROUTED,
-                                        "0 5-1    " ROUTED,
-                                        "-1 5-1   " ROUTED,
-                                        "0 5   " ROUTED,
-                                        "0 5-1   ",
-                                        "0 5-1   " ROUTED "\n"};
+                                        "0 5-1 " ROUTED,
+                                        "0 5-1   " ROUTED,
+                                        "0 5-1 host:123:8f0a2b4c  " ROUTED,
+                                        "-1 5-1  " ROUTED,
+                                        "0 5  " ROUTED,
+                                        "0 5-1  ",
+                                        "0 5-1  " ROUTED "\n"};
     struct scene *s = *state;
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -427,6 +488,7 @@ int main(void)
         TEST(a_server_that_restarts_is_used_again),
         TEST(a_wipe_between_any_two_calls_is_survived),
         TEST(what_others_deleted_is_healed),
+        TEST(a_group_that_was_made_again_has_each_claim_settled_once),
         TEST(an_unusable_lane_leaves_the_others_as_they_are),
         TEST(ids_of_streams_without_a_lane_are_published_again),
         TEST(what_is_no_record_counts_as_none_and_heals),
