@@ -83,9 +83,8 @@ static const char streams[] =
      * DEL dist:{0}:d:018c... ... */
     "local leaving, forgotten = {}, {}\n"
     "local function drop(stream, entry)\n"
-    "  leaving[stream] = leaving[stream] or {}\n"
     "  local entries = leaving[stream]\n"
-    "  entries[#entries + 1] = entry\n"
+    "  if entries then entries[#entries + 1] = entry else leaving[stream] = {entry} end\n"
     "end\n"
     "local function leave()\n"
     "  for stream, entries in pairs(leaving) do\n"
@@ -221,7 +220,7 @@ static const char records[] =
      * finish: the wish is kept for that finish. Without memory it is not: then the lease brings the id back. */
     "local lengths = {}\n"
     "local function publish(id, stream, ceiling)\n"
-    "  local r = present(id)\n"
+    "  local r = records[id] ~= false and present(id)\n"
     "  if not r then\n"
     "    if ceiling > 0 then\n"
     "      lengths[stream] = lengths[stream] or call('XLEN', stream)\n"
@@ -238,9 +237,9 @@ static const char records[] =
     "end\n"
 
     /* Whose entry is it? 'mine': this very claim holds it. 'other': it was taken over. 'none': no record names it. And
-     * the record of the id, where it was taken apart: one that is mine without has no wish. */
+     * the record of the id, where it was taken apart: not where it is what a claim without a wish has. */
     "local function standing(stream, id, entry, crashes)\n"
-    "  if records[id] == record_text(crashes, entry, '', stream) then return 'mine' end\n"
+    "  if records[id] == crashes .. ' ' .. entry .. '  ' .. stream then return 'mine' end\n"
     "  local r = record(id)\n"
     "  if not r or r.stream ~= stream or r.entry ~= entry then return 'none', r end\n"
     "  return r.crashes == crashes and 'mine' or 'other', r\n"
@@ -258,7 +257,7 @@ static const char claims[] =
     /* Calls claim(entry, id, crashes) for those that a record names, in order; the others are dropped. An entry that a record
      * names was added here, so the shape of its id needs no look; but what is too long for any is never asked for. */
     "local function take(stream, entries, claim)\n"
-    "  local ids = {}\n"
+    "  local ids, tail = {}, '  ' .. stream\n" /* of a record without a wish */
     "  records[''] = false\n"
     "  for i = 1, #entries do\n"
     "    local id = id_of(entries[i][2])\n"
@@ -267,7 +266,7 @@ static const char claims[] =
     "  load(ids)\n"
     "  for i = 1, #entries do\n"
     "    local entry, id = entries[i][1], ids[i]\n"
-    "    if records[id] == record_text('0', entry, '', stream) then\n"
+    "    if records[id] == '0 ' .. entry .. tail then\n"
     "      claim(entry, id, 0)\n"
     "    else\n"
     "      local r = record(id)\n"
@@ -290,10 +289,10 @@ static const char claims[] =
 
 /* KEYS a stream per id; ARGV[3] ceiling or 0, [4..] the ids. -> how many were added */
 static const char publish[] =
-    "local added = 0\n"
+    "local added, ceiling = 0, tonumber(ARGV[3])\n"
     "load({unpack(ARGV, 4)})\n"
     "local problem = save_behind(function()\n"
-    "  for i = 1, #KEYS do added = added + publish(ARGV[i + 3], KEYS[i], tonumber(ARGV[3])) end\n"
+    "  for i = 1, #KEYS do added = added + publish(ARGV[i + 3], KEYS[i], ceiling) end\n"
     "end)\n"
     "return problem or added\n";
 
