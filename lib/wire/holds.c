@@ -1,5 +1,5 @@
 /*
- * holds - see holds.h; the scripts are in queue_scripts.c
+ * holds - see holds.h; the scripts are in hold_scripts.c
  */
 #include "holds.h"
 

@@ -23,10 +23,11 @@
  */
 #include "queue_scripts.h"
 
+#include "hold_scripts.h"
 #include "xalloc.h"
 
 /* clang-format off */
-/* All scripts begin with this and with what follows: keys, streams, and entries as they are read. */
+/* All scripts but those of holds begin with this and with what follows: keys, streams, and entries as they are read. */
 static const char streams[] =
     "local P, OWNER, GROUP = ARGV[1], ARGV[2], 'dist'\n"
     "local call = redis.call\n"
@@ -529,131 +530,39 @@ static const char survey[] =
     "  end\n"
     "end\n"
     "return out\n";
-
-/* What the scripts of holds.h share. HSET dist:{0}:holds web "5 1700000060000 0 0 1700000000000"; a destination that
- * said to be gone has a sixth number: when.
- *
- * Stale is what is an hour past, what was written in the future (the clock was set back) and what nobody can read.
- * HDEL goes first because Redis without memory refuses a script that begins with an addition: what is said about a
- * destination must be known then, too. */
-#define HOLD_LUA                                                                              \
-    "local function read(text, now)\n"                                                        \
-    "  local f, o, p, b, t, g = string.match(text or '', '^(%d+) (%d+) (%d+) (%d+) (%d+) ?(%d*)$')\n" \
-    "  local h = {failures = tonumber(f) or 0, open = tonumber(o) or 0, paused = tonumber(p) or 0,\n" \
-    "    probe = tonumber(b) or 0, touched = tonumber(t) or 0, gone = tonumber(g) or 0}\n"    \
-    "  if h.gone + 2592000000 < now then h.gone = 0 end\n"                                    \
-    "  if h.gone > 0 then return h end\n"                                                     \
-    "  if math.max(h.open, h.paused, h.probe, h.touched) >= now - 3600000 and\n"              \
-    "    h.touched <= now + 60000 then return h end\n"                                        \
-    "  return {failures = 0, open = 0, paused = 0, probe = 0, gone = 0, stale = true}\n"      \
-    "end\n"                                                                                   \
-    "local function write(destination, h, now)\n"                                             \
-    "  call('HDEL', KEYS[1], destination)\n"                                                  \
-    "  if h.failures > 0 or h.open > 0 or h.paused > now or h.gone > 0 then\n"                \
-    "    call('HSET', KEYS[1], destination, string.format('%d %d %d %d %d', h.failures, h.open,\n" \
-    "      h.paused, h.probe, now) .. (h.gone > 0 and string.format(' %d', h.gone) or ''))\n" \
-    "  end\n"                                                                                 \
-    "end\n"
-
-/* KEYS[1] the holds. -> destination, kind, failures, ms left, destination, ... */
-static const char holds[] = HOLD_LUA
-    "local out, now, all = {}, now_ms(), call('HGETALL', KEYS[1])\n"
-    "for i = 1, #all, 2 do\n"
-    "  local h = read(all[i + 1], now)\n"
-    "  local kind, left\n"
-    "  if h.stale then call('HDEL', KEYS[1], all[i])\n"
-    "  elseif h.gone > 0 then kind, left = 3, 0\n"
-    "  elseif h.open > 0 then\n"
-    "    local till = math.max(h.open, h.probe, h.paused)\n"
-    "    kind, left = till > now and 1 or 2, math.max(till - now, 0)\n"
-    "  elseif h.paused > now then kind, left = 0, h.paused - now end\n"
-    "  if kind then\n"
-    "    for _, value in ipairs({all[i], kind, h.failures, left}) do out[#out + 1] = value end\n"
-    "  end\n"
-    "end\n"
-    "return out\n";
-
-/* KEYS[1] the holds; ARGV[3] destination, [4] failures, [5] '1' success, [6] '1' the probe failed, [7] pause in ms,
- * [8] failures that open it, [9] for how many ms, [10] '1' it is gone. -> 1 */
-static const char report[] = HOLD_LUA
-    "local now = now_ms()\n"
-    "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
-    "if ARGV[5] == '1' then h.failures, h.open, h.probe = 0, 0, 0 end\n"
-    "h.failures = h.failures + tonumber(ARGV[4])\n"
-    "if ARGV[6] == '1' and h.open > 0 then h.open, h.probe = now + tonumber(ARGV[9]), 0 end\n"
-    "if h.open == 0 and h.failures >= tonumber(ARGV[8]) then h.open = now + tonumber(ARGV[9]) end\n"
-    "if tonumber(ARGV[7]) > 0 then h.paused = math.max(h.paused, now + tonumber(ARGV[7])) end\n"
-    "if ARGV[10] == '1' then h.gone = now end\n"
-    "write(ARGV[3], h, now)\n"
-    "return 1\n";
-
-/* KEYS[1] the holds; ARGV[3] destination. -> 1 it was gone, and may be asked again */
-static const char lift[] = HOLD_LUA
-    "local now = now_ms()\n"
-    "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
-    "if h.gone == 0 then return 0 end\n"
-    "h.gone = 0\n"
-    "write(ARGV[3], h, now)\n"
-    "return 1\n";
-
-/* KEYS[1] the holds; ARGV[3] destination, [4] for how many ms, 0: it was not used. -> 1 granted */
-static const char probe[] = HOLD_LUA
-    "local now = now_ms()\n"
-    "local h = read(call('HGET', KEYS[1], ARGV[3]), now)\n"
-    "if h.open == 0 or h.gone > 0 then return 0 end\n"
-    "if ARGV[4] ~= '0' and math.max(h.open, h.probe, h.paused) > now then return 0 end\n"
-    "h.probe = ARGV[4] == '0' and 0 or now + tonumber(ARGV[4])\n"
-    "write(ARGV[3], h, now)\n"
-    "return ARGV[4] == '0' and 0 or 1\n";
-
-/* KEYS[1] the rate's key; ARGV[3] want, [4] us between two slots. -> granted
- *
- * The generic cell rate algorithm: the key holds the time of the next free slot, at most a second behind now. It is more
- * than a step ahead only where the clock was set back or the rate was lower before: then it is now. DEL goes first as
- * above. */
-static const char grant[] =
-    "local t = call('TIME')\n"
-    "local now, step = t[1] * 1000000 + t[2], tonumber(ARGV[4])\n"
-    "local saved = math.max(1000000, step)\n"
-    "local next = math.max(tonumber(call('GET', KEYS[1])) or 0, now - saved + step)\n"
-    "if next > now + step then next = now end\n"
-    "local free = math.floor((now - next) / step) + 1\n"
-    "local granted = math.max(0, math.min(free, tonumber(ARGV[3])))\n"
-    "if granted > 0 then\n"
-    "  next = next + granted * step\n"
-    "  local left = math.ceil((next + saved - now) / 1000)\n"
-    "  call('DEL', KEYS[1])\n"
-    "  call('SET', KEYS[1], string.format('%.0f', next), 'PX', math.max(left, 1))\n"
-    "end\n"
-    "return granted\n";
 /* clang-format on */
 
 static const struct {
     const char *name, *text;
+    bool whole; /* the text is all of it */
 } bodies[QUEUE_SCRIPT_COUNT] = {
-    [QUEUE_SCRIPT_PUBLISH] = {"publish", publish},
-    [QUEUE_SCRIPT_FETCH] = {"fetch", fetch},
-    [QUEUE_SCRIPT_HOP] = {"hop", hop},
-    [QUEUE_SCRIPT_FINISH] = {"finish", finish},
-    [QUEUE_SCRIPT_RELEASE] = {"release", release},
-    [QUEUE_SCRIPT_RENEW] = {"renew", renew},
-    [QUEUE_SCRIPT_REAP] = {"reap", reap},
-    [QUEUE_SCRIPT_RECALL] = {"recall", recall},
-    [QUEUE_SCRIPT_FIND] = {"find", find},
-    [QUEUE_SCRIPT_EPOCH] = {"epoch", epoch},
-    [QUEUE_SCRIPT_SURVEY] = {"survey", survey},
-    [QUEUE_SCRIPT_HOLDS] = {"holds", holds},
-    [QUEUE_SCRIPT_REPORT] = {"report", report},
-    [QUEUE_SCRIPT_LIFT] = {"lift", lift},
-    [QUEUE_SCRIPT_PROBE] = {"probe", probe},
-    [QUEUE_SCRIPT_GRANT] = {"grant", grant},
+    [QUEUE_SCRIPT_PUBLISH] = {"publish", publish, false},
+    [QUEUE_SCRIPT_FETCH] = {"fetch", fetch, false},
+    [QUEUE_SCRIPT_HOP] = {"hop", hop, false},
+    [QUEUE_SCRIPT_FINISH] = {"finish", finish, false},
+    [QUEUE_SCRIPT_RELEASE] = {"release", release, false},
+    [QUEUE_SCRIPT_RENEW] = {"renew", renew, false},
+    [QUEUE_SCRIPT_REAP] = {"reap", reap, false},
+    [QUEUE_SCRIPT_RECALL] = {"recall", recall, false},
+    [QUEUE_SCRIPT_FIND] = {"find", find, false},
+    [QUEUE_SCRIPT_EPOCH] = {"epoch", epoch, false},
+    [QUEUE_SCRIPT_SURVEY] = {"survey", survey, false},
+    [QUEUE_SCRIPT_HOLDS] = {"holds", hold_script_look, true},
+    [QUEUE_SCRIPT_REPORT] = {"report", hold_script_report, true},
+    [QUEUE_SCRIPT_LIFT] = {"lift", hold_script_lift, true},
+    [QUEUE_SCRIPT_PROBE] = {"probe", hold_script_probe, true},
+    [QUEUE_SCRIPT_GRANT] = {"grant", hold_script_grant, true},
 };
 
 void queue_scripts_init(struct redis_script scripts[QUEUE_SCRIPT_COUNT])
 {
-    for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++)
+    for (int i = 0; i < QUEUE_SCRIPT_COUNT; i++) {
+        const char *text = bodies[i].text;
+
         scripts[i] = (struct redis_script){
-            .name = bodies[i].name, .text = xasprintf("%s%s%s%s", streams, records, claims, bodies[i].text)};
+            .name = bodies[i].name,
+            .text = bodies[i].whole ? xstrdup(text) : xasprintf("%s%s%s%s", streams, records, claims, text)};
+    }
 }
 
 void queue_scripts_release(struct redis_script scripts[QUEUE_SCRIPT_COUNT])

@@ -1,5 +1,5 @@
 /*
- * queue_scripts - the Lua that runs in Redis for queue.c
+ * queue_scripts - the Lua that runs in Redis for queue.h and holds.h
  *
  * KEYS are the streams of the call, or one other key where it has none: they tell a Redis Cluster the slot.
  * ARGV[1] is "dist:{p}:", ARGV[2] the owner; further values are named at each script. All other keys are made
