@@ -143,6 +143,17 @@ void text_hex(const void *data, size_t size, char *out)
     *out = '\0';
 }
 
+const char *text_decimal(uint64_t number, char out[TEXT_DECIMAL_SIZE])
+{
+    char *first = out + TEXT_DECIMAL_SIZE - 1;
+
+    *first = '\0';
+    do
+        *--first = (char)('0' + number % 10);
+    while (number /= 10);
+    return first;
+}
+
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

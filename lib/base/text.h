@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "buf.h"
 
 /* Strict UTF-8 (RFC 3629: no surrogates, no overlong forms). `bad`: offset of the first bad byte, or NULL. */
@@ -17,6 +18,9 @@ int text_decode_base64(const char *text, size_t size, struct buf *out);
 /* Percent-encoded (RFC 3986 section 2.1); unreserved characters stay, and those of `keep`. */
 int text_add_url(struct buf *out, const char *text, const char *keep);
 void text_hex(const void *data, size_t size, char *out); /* out: 2 * size + 1 bytes */
+/* The number in decimal, somewhere in `out`; for where printf's time counts. */
+enum { TEXT_DECIMAL_SIZE = sizeof "18446744073709551615" };
+const char *text_decimal(uint64_t number, char out[TEXT_DECIMAL_SIZE]);
 /* The name of `names` (count of them) nearest to `name`, or NULL where none is near enough to suggest. */
 const char *text_nearest(const char *name, const char *const *names, size_t count);
 /* 1 to 100 of [A-Za-z0-9._-], the first not '.' or '-': names of tenants, destinations, groups, data types.

@@ -94,3 +94,22 @@ char *xasprintf(const char *format, ...)
         out_of_memory();
     return text;
 }
+
+char *xconcat(const char *first, ...)
+{
+    va_list texts;
+    size_t size = 0;
+    char *all, *at;
+
+    va_start(texts, first);
+    for (const char *text = first; text != NULL; text = va_arg(texts, const char *))
+        size += strlen(text);
+    va_end(texts);
+    all = at = xmalloc(size + 1);
+    va_start(texts, first);
+    for (const char *text = first; text != NULL; text = va_arg(texts, const char *))
+        at = stpcpy(at, text);
+    va_end(texts);
+    *at = '\0';
+    return all;
+}

@@ -21,5 +21,8 @@ char *xstrdup_null(const char *text);
 /* `size` bytes and a NUL behind them. */
 char *xmemdupz(const void *data, size_t size) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *format, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
+/* The texts one behind the other, up to a NULL; for what is made for each report, where printf's time counts.
+ */
+char *xconcat(const char *first, ...) __attribute__((malloc, returns_nonnull, nonnull(1), sentinel));
 
 #endif

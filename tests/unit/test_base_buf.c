@@ -94,6 +94,22 @@ static void a_refused_addition_adds_nothing_and_is_remembered(void **state)
     buf_release(&buf);
 }
 
+static void a_formatted_text_fits_into_the_room_that_is_there_or_makes_more(void **state)
+{
+    struct buf buf;
+
+    (void)state;
+    for (int size = 50; size < 80; size++) {
+        buf_init(&buf, 1000);
+        assert_int_equal(buf_addc(&buf, 'a'), 0);
+        assert_int_equal(buf_addf(&buf, "%*s", size, "b"), 0);
+        assert_int_equal(buf.len, 1 + size);
+        assert_int_equal(strlen(buf.data), 1 + size);
+        assert_int_equal(buf.data[size], 'b');
+        buf_release(&buf);
+    }
+}
+
 static void a_size_that_wraps_is_refused(void **state)
 {
     struct buf buf;
@@ -216,6 +232,12 @@ static void the_allocators_take_zero(void **state)
     text = xmemdupz(NULL, 0);
     assert_string_equal(text, "");
     free(text);
+    text = xconcat("", NULL);
+    assert_string_equal(text, "");
+    free(text);
+    text = xconcat("ab", "", ":", "c", NULL);
+    assert_string_equal(text, "ab:c");
+    free(text);
     text = xasprintf("%s %d", "x", 7);
     assert_string_equal(text, "x 7");
     free(text);
@@ -229,6 +251,7 @@ int main(void)
         cmocka_unit_test(additions_append_and_keep_a_nul_behind),
         cmocka_unit_test(the_ceiling_itself_is_reached_and_not_passed),
         cmocka_unit_test(a_refused_addition_adds_nothing_and_is_remembered),
+        cmocka_unit_test(a_formatted_text_fits_into_the_room_that_is_there_or_makes_more),
         cmocka_unit_test(a_size_that_wraps_is_refused),
         cmocka_unit_test(room_is_writable_and_counts_when_added),
         cmocka_unit_test(stealing_hands_over_the_bytes),

@@ -127,6 +127,16 @@ static void a_url_keeps_what_is_unreserved_and_what_is_asked(void **state)
     buf_release(&out);
 }
 
+static void a_number_is_written_in_decimal(void **state)
+{
+    char out[TEXT_DECIMAL_SIZE];
+
+    (void)state;
+    assert_string_equal(text_decimal(0, out), "0");
+    assert_string_equal(text_decimal(10, out), "10");
+    assert_string_equal(text_decimal(UINT64_MAX, out), "18446744073709551615");
+}
+
 static void hex_is_lower_case(void **state)
 {
     char out[9];
@@ -653,6 +663,7 @@ int main(void)
         cmocka_unit_test(what_is_not_quite_base64_is_refused),
         cmocka_unit_test(base64_respects_the_ceiling),
         cmocka_unit_test(a_url_keeps_what_is_unreserved_and_what_is_asked),
+        cmocka_unit_test(a_number_is_written_in_decimal),
         cmocka_unit_test(hex_is_lower_case),
         cmocka_unit_test(the_nearest_name_is_suggested),
         cmocka_unit_test(nothing_is_suggested_where_nothing_is_near),
