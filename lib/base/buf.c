@@ -110,14 +110,21 @@ int buf_addf(struct buf *buf, const char *format, ...)
 
 int buf_vaddf(struct buf *buf, const char *format, va_list arguments)
 {
+    /* Mostly there is room already, and then it is formatted only once. */
+    size_t left = buf->cap > 0 ? buf->cap - buf->len : 0;
     va_list again;
     size_t size;
     char *room;
     int printed;
 
     va_copy(again, arguments);
-    printed = vsnprintf(NULL, 0, format, again);
+    printed = vsnprintf(left > 0 ? buf->data + buf->len : NULL, left, format, again);
     va_end(again);
+    if (printed >= 0 && (size_t)printed < left) {
+        buf_added(buf, (size_t)printed);
+        return 0;
+    }
+    buf_cut(buf, buf->len); /* takes back what there was room for */
     if (printed < 0) {
         buf->overflow = true;
         return -1;
