@@ -4,6 +4,7 @@
  */
 #include "strmap.h"
 
+#include <endian.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,6 +34,13 @@ static void sip_round(uint64_t v[4])
     v[2] += v[1], v[1] = rotate(v[1], 17) ^ v[2], v[2] = rotate(v[2], 32);
 }
 
+static void sip_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+}
+
 static uint64_t seed[2]; /* of the process; threads have maps of their own */
 
 static void make_seed(void)
@@ -43,6 +51,8 @@ static void make_seed(void)
 static uint64_t hash_of(const char *key, size_t len)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    const char *at = key;
+    size_t left = len;
     uint64_t v[4], word;
 
     pthread_once(&once, make_seed);
@@ -50,16 +60,14 @@ static uint64_t hash_of(const char *key, size_t len)
     v[1] = seed[1] ^ UINT64_C(0x646f72616e646f6d);
     v[2] = seed[0] ^ UINT64_C(0x6c7967656e657261);
     v[3] = seed[1] ^ UINT64_C(0x7465646279746573);
-    for (size_t done = 0; done <= len; done += 8) {
-        size_t left = len - done < 8 ? len - done : 8;
-
-        word = left < 8 ? (uint64_t)len << 56 : 0;
-        for (size_t i = 0; i < left; i++)
-            word |= (uint64_t)(unsigned char)key[done + i] << (8 * i);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
+    for (; left >= sizeof(word); at += sizeof(word), left -= sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        sip_word(v, le64toh(word));
     }
+    word = (uint64_t)len << 56;
+    for (size_t i = 0; i < left; i++)
+        word |= (uint64_t)(unsigned char)at[i] << (8 * i);
+    sip_word(v, word);
     v[2] ^= 0xff;
     for (int i = 0; i < 3; i++)
         sip_round(v);
