@@ -220,11 +220,19 @@ const char *text_nearest(const char *name, const char *const *names, size_t coun
     return best;
 }
 
+static bool is_in_name(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+}
+
+/* Not strspn(), which makes a table of the characters at each call. */
 bool text_is_name(const char *text)
 {
-    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t len = strspn(text, allowed);
+    size_t len = 0;
 
+    while (is_in_name(text[len]))
+        len++;
     return len >= 1 && len <= 100 && text[len] == '\0' && text[0] != '.' && text[0] != '-';
 }
 

@@ -43,13 +43,18 @@ void uid_new(char text[UID_TEXT_SIZE])
     text[UID_TEXT_SIZE - 1] = '\0';
 }
 
+static bool is_hex(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
 bool uid_is(const char *text)
 {
     for (int i = 0; i < UID_TEXT_SIZE - 1; i++) {
         if (i == 8 || i == 13 || i == 18 || i == 23) {
             if (text[i] != '-')
                 return false;
-        } else if (text[i] == '\0' || strchr("0123456789abcdefABCDEF", text[i]) == NULL) {
+        } else if (!is_hex(text[i])) {
             return false;
         }
     }
