@@ -172,10 +172,11 @@ static int scan_string(struct scan *scan)
     size_t start = ++scan->at, bad;
     unsigned char seen = 0;
     for (;;) {
-        while (scan->at < scan->size && scan->text[scan->at] >= ' ' && scan->text[scan->at] != '"' &&
-               scan->text[scan->at] != '\\')
-            seen |= scan->text[scan->at++];
-        if (scan->at == scan->size)
+        const unsigned char *at = scan->text + scan->at, *end = scan->text + scan->size;
+        while (at < end && *at >= ' ' && *at != '"' && *at != '\\')
+            seen |= *at++;
+        scan->at = (size_t)(at - scan->text);
+        if (at == end)
             return scan_fail(scan, scan->size, "the text ends inside a string");
         unsigned char c = scan->text[scan->at];
         if (c == '"')
