@@ -5,6 +5,7 @@
 #include "queue_call.h"
 
 #include <string.h>
+#include "text.h"
 #include "xalloc.h"
 
 enum {
@@ -65,10 +66,11 @@ void queue_call_whole_key(struct queue_call *call, const char *key)
 
 static void add_prefix(struct queue_call *call)
 {
-    char prefix[32];
+    char decimal[TEXT_DECIMAL_SIZE];
 
-    snprintf(prefix, sizeof prefix, "dist:{%u}:", call->partition);
-    buf_adds(&call->text, prefix);
+    buf_adds(&call->text, "dist:{");
+    buf_adds(&call->text, text_decimal(call->partition, decimal));
+    buf_adds(&call->text, "}:");
 }
 
 void queue_call_key(struct queue_call *call, const char *name)

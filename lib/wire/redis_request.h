@@ -11,7 +11,7 @@
 
 struct redis_node;
 struct redis_request {
-    char *bytes; /* hiredis's; "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n" */
+    char *bytes; /* redisFreeCommand() frees them; "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n" */
     size_t size;
     size_t asking;               /* bytes of an ASKING in front of it */
     struct redis_script *script; /* that it calls, or NULL */

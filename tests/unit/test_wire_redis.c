@@ -87,6 +87,20 @@ static void commands_without_a_key_and_those_with_too_many_are_told(void **state
     assert_int_equal(redis_slot_of_command("", 0), REDIS_SLOT_NONE);
 }
 
+static void a_command_has_every_argument_with_its_size(void **state)
+{
+    static const char wanted[] = "*4\r\n$3\r\nSET\r\n$0\r\n\r\n$3\r\na\0b\r\n$12\r\nabcdefghijkl\r\n";
+    const char *const argv[] = {"SET", "", "a\0b", "abcdefghijkl"};
+    const size_t sizes[] = {3, 0, 3, 12};
+    struct redis_request request;
+
+    (void)state;
+    assert_int_equal(redis_request_format(&request, 4, argv, sizes, NULL), 0);
+    assert_int_equal(request.size, sizeof wanted - 1);
+    assert_memory_equal(request.bytes, wanted, request.size);
+    redis_request_release(&request);
+}
+
 static void a_request_asks_and_forgets_that_it_asked(void **state)
 {
     struct redis_request request;
@@ -196,6 +210,7 @@ int main(void)
         cmocka_unit_test(the_first_tag_that_is_not_empty_counts),
         cmocka_unit_test(the_keys_of_a_command_are_found),
         cmocka_unit_test(commands_without_a_key_and_those_with_too_many_are_told),
+        cmocka_unit_test(a_command_has_every_argument_with_its_size),
         cmocka_unit_test(a_request_asks_and_forgets_that_it_asked),
         cmocka_unit_test(errors_have_their_class_and_remedy),
         cmocka_unit_test(lists_of_addresses_are_read),
