@@ -85,18 +85,21 @@ struct job_defaults {
  * before the expiry is refused. A member that is null is absent, the payload too. The document beside its
  * payload has at most LIMIT_ENVELOPE_EXTRA bytes. Class INPUT with the pointer; what the defaults gave is
  * named by its option of dist-submit: --tenant --type --to --content-type --priority --idempotency-key
- * --once-per --supersede --callback --retry-policy --meta --at --delay --expires.
+ * --once-per --supersede --callback --retry-policy --meta --at --delay --expires. `members`: what
+ * json_check() found in these very bytes, which are not checked again; NULL where nobody has.
  */
-int job_from_request(const char *text, size_t size, const struct job_defaults *defaults, int64_t now_us,
-                     struct job **job, struct fault *fault);
+int job_from_request(const char *text, size_t size, const struct json_members *members,
+                     const struct job_defaults *defaults, int64_t now_us, struct job **job,
+                     struct fault *fault);
 
 /*
  * A bare payload with everything else from the defaults (tenant, type and, unless it is routed, a destination
  * are required).
- * A body whose content type is JSON (application/json or ...+json) must pass json_check().
+ * A body whose content type is JSON (application/json or ...+json) must pass json_check(); `checked`: these
+ * very bytes have.
  */
-int job_from_payload(const char *body, size_t size, const struct job_defaults *defaults, int64_t now_us,
-                     struct job **job, struct fault *fault);
+int job_from_payload(const char *body, size_t size, bool checked, const struct job_defaults *defaults,
+                     int64_t now_us, struct job **job, struct fault *fault);
 
 /* True where a line is a request document rather than a bare payload: an object with "$schema" of a request,
  * or with both "payload" (or payload_base64) and "destinations". */

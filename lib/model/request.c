@@ -102,8 +102,8 @@ static uint64_t payload_limit(const struct job_defaults *defaults)
     return defaults->max_payload ? defaults->max_payload : LIMIT_PAYLOAD_DEFAULT;
 }
 
-int job_from_payload(const char *body, size_t size, const struct job_defaults *defaults, int64_t now_us,
-                     struct job **job, struct fault *fault)
+int job_from_payload(const char *body, size_t size, bool checked, const struct job_defaults *defaults,
+                     int64_t now_us, struct job **job, struct fault *fault)
 {
     const struct request request = {0};
     struct job *made;
@@ -113,7 +113,7 @@ int job_from_payload(const char *body, size_t size, const struct job_defaults *d
     made = request_join(&request, defaults, now_us, fault);
     if (!made)
         return -1;
-    if ((job_content_is_json(made->content_type) && json_check(body, size, NULL, fault)) ||
+    if ((!checked && job_content_is_json(made->content_type) && json_check(body, size, NULL, fault)) ||
         job_set_body(made, "", body, size, payload_limit(defaults), fault)) {
         job_unref(made);
         return -1;
@@ -199,22 +199,25 @@ static int take_body(struct job *job, const char *text, const struct json_member
     return 0;
 }
 
-int job_from_request(const char *text, size_t size, const struct job_defaults *defaults, int64_t now_us,
-                     struct job **job, struct fault *fault)
+int job_from_request(const char *text, size_t size, const struct json_members *members,
+                     const struct job_defaults *defaults, int64_t now_us, struct job **job,
+                     struct fault *fault)
 {
     struct request request = {0};
-    struct json_members members;
+    struct json_members found;
     const struct json_member *payload, *base64, *given;
     json_t *document = NULL;
     struct job *made = NULL;
     int status = -1;
 
-    if (json_check(text, size, &members, fault))
+    if (!members && json_check(text, size, &found, fault))
         return -1;
-    if (!members.is_object)
+    if (!members)
+        members = &found;
+    if (!members->is_object)
         return fault_set(fault, FAULT_INPUT, "a request is a JSON object");
-    payload = given_member(text, &members, "payload");
-    base64 = given_member(text, &members, "payload_base64");
+    payload = given_member(text, members, "payload");
+    base64 = given_member(text, members, "payload_base64");
     if (payload && base64)
         return fault_set(fault, FAULT_INPUT, "/payload_base64: the request has a payload too");
     given = payload ? payload : base64;

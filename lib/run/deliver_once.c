@@ -46,7 +46,7 @@ static int read_delivery(const struct deliver_once *once, struct delivery **deli
     buf_init(&body, once->max_payload);
     int result = fdio_read_all(STDIN_FILENO, &body, fault);
     if (result == 0)
-        result = job_from_payload(body.data, body.len, &defaults, clock_wall_us(), &job, fault);
+        result = job_from_payload(body.data, body.len, false, &defaults, clock_wall_us(), &job, fault);
     buf_release(&body);
     if (result < 0) {
         fault_wrap(fault, "stdin");

@@ -154,6 +154,7 @@ static int record(void *arg, char *text, size_t size, uint64_t number, struct bu
     struct intake *intake = source->intake;
     struct job_defaults defaults = intake->defaults;
     struct json_members members;
+    const struct json_members *checked = NULL;
     bool request = intake->request;
     struct job *job;
 
@@ -164,12 +165,14 @@ static int record(void *arg, char *text, size_t size, uint64_t number, struct bu
     if (intake->ndjson && !request && job_content_is_json(defaults.content_type)) {
         if (json_check(text, size, &members, fault) < 0)
             return -1;
-        request = job_is_request(text, &members);
+        checked = &members;
+        request = job_is_request(text, checked);
     }
     int64_t now_us = clock_wall_us();
     if (request)
         defaults.content_type = intake->defaults.content_type;
-    if ((request ? job_from_request : job_from_payload)(text, size, &defaults, now_us, &job, fault) < 0)
+    if (request ? job_from_request(text, size, checked, &defaults, now_us, &job, fault) < 0
+                : job_from_payload(text, size, checked != NULL, &defaults, now_us, &job, fault) < 0)
         return -1;
     return sink(source, job, number, fault);
 }

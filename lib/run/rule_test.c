@@ -76,7 +76,7 @@ static int make_job(const struct testing *testing, json_t *request, struct job *
     if (!is_given(whole, "payload") && !is_given(whole, "payload_base64"))
         json_object_set_new(whole, "payload", json_object());
     text = json_text(whole);
-    result = job_from_request(text, strlen(text), &defaults, clock_wall_us(), job, fault);
+    result = job_from_request(text, strlen(text), NULL, &defaults, clock_wall_us(), job, fault);
     if (result == 0) {
         (*job)->submitted_at_us = clock_wall_us();
         job_fix_times(*job);

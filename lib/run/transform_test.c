@@ -84,7 +84,7 @@ static struct job *make_job(const struct testing *testing, const struct test *te
     char *text = test->body ? xstrdup(test->body) : json_text(test->input);
     struct job *job = NULL;
 
-    if (job_from_payload(text, strlen(text), &defaults, clock_wall_us(), &job, fault) == 0) {
+    if (job_from_payload(text, strlen(text), false, &defaults, clock_wall_us(), &job, fault) == 0) {
         job->submitted_at_us = test->submitted_at_us ? test->submitted_at_us : SUBMITTED_US;
         if (test->distribution_id) {
             free(job->distribution_id);

@@ -134,7 +134,7 @@ static struct job *make_job(const struct bench *bench, int number)
 
     buf_init(&body, TEXT_MAX);
     (bench->add_body ? bench->add_body : add_json_report)(&body, number);
-    if (job_from_payload(body.data, body.len, &defaults, clock_wall_us(), &job, &fault))
+    if (job_from_payload(body.data, body.len, false, &defaults, clock_wall_us(), &job, &fault))
         die("a report: %s", fault.text);
     job->submitted_at_us = clock_wall_us();
     buf_release(&body);

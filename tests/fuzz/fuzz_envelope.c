@@ -53,7 +53,7 @@ static int copy_document(const char *line, size_t size, struct buf *out, struct 
     const struct job_defaults defaults = {.max_payload = PAYLOAD_MAX, .tenant_id = "acme"};
     struct job *job = NULL;
 
-    if (job_from_request(line, size, &defaults, NOW_US, &job, fault))
+    if (job_from_request(line, size, NULL, &defaults, NOW_US, &job, fault))
         return -1;
     job->submitted_at_us = NOW_US;
     job_fix_times(job);

@@ -25,7 +25,7 @@ static struct job *request(const char *text, const struct job_defaults *defaults
     struct job *job = NULL;
     struct fault fault = {0};
 
-    if (job_from_request(text, strlen(text), defaults, now_us, &job, &fault))
+    if (job_from_request(text, strlen(text), NULL, defaults, now_us, &job, &fault))
         fail_msg("%s: %s", text, fault.text);
     return job;
 }
@@ -35,7 +35,7 @@ static struct job *payload(const char *text, const struct job_defaults *defaults
     struct job *job = NULL;
     struct fault fault = {0};
 
-    if (job_from_payload(text, strlen(text), defaults, now_us, &job, &fault))
+    if (job_from_payload(text, strlen(text), false, defaults, now_us, &job, &fault))
         fail_msg("%s: %s", text, fault.text);
     return job;
 }
@@ -48,7 +48,7 @@ static void refused(const char *text, const struct job_defaults *defaults, const
     struct fault fault = {0};
     size_t size = strlen(wanted);
 
-    if (!job_from_request(text, strlen(text), defaults, now_us, &job, &fault)) {
+    if (!job_from_request(text, strlen(text), NULL, defaults, now_us, &job, &fault)) {
         job_unref(job);
         fail_msg("taken: %s", text);
     }
@@ -64,7 +64,7 @@ static void refused_payload(const char *text, const struct job_defaults *default
     struct job *job = NULL;
     struct fault fault = {0};
 
-    assert_int_equal(job_from_payload(text, strlen(text), defaults, now_us, &job, &fault), -1);
+    assert_int_equal(job_from_payload(text, strlen(text), false, defaults, now_us, &job, &fault), -1);
     assert_null(job);
     assert_int_equal(fault.class, FAULT_INPUT);
     assert_string_equal(fault.text, wanted);
@@ -596,12 +596,30 @@ static void a_json_payload_must_be_json(void **state)
     struct job *job = NULL;
 
     (void)state;
-    assert_int_equal(job_from_payload("{\"a\":", 5, &defaults, now_us, &job, NULL), -1);
+    assert_int_equal(job_from_payload("{\"a\":", 5, false, &defaults, now_us, &job, NULL), -1);
     defaults.content_type = "application/ld+json; charset=utf-8";
-    assert_int_equal(job_from_payload("", 0, &defaults, now_us, &job, NULL), -1);
+    assert_int_equal(job_from_payload("", 0, false, &defaults, now_us, &job, NULL), -1);
     defaults.content_type = "text/plain";
-    assert_int_equal(job_from_payload("", 0, &defaults, now_us, &job, NULL), 0);
+    assert_int_equal(job_from_payload("", 0, false, &defaults, now_us, &job, NULL), 0);
     assert_int_equal(job->body_size, 0);
+    job_unref(job);
+}
+
+/* What the check is said to have found counts, and these bytes are not looked at again. */
+static void what_was_checked_before_is_not_checked_again(void **state)
+{
+    static const char document[] = "{\"tenant_id\":\"acme\",\"data_type\":\"report\","
+                                   "\"destinations\":[\"hook\"],\"payload\":{\"a\":1.0}}";
+    struct json_members members;
+    struct job *job = NULL;
+
+    (void)state;
+    assert_int_equal(json_check(document, strlen(document), &members, NULL), 0);
+    assert_int_equal(job_from_request(document, strlen(document), &members, &nothing, now_us, &job, NULL), 0);
+    assert_string_equal(job->body, "{\"a\":1.0}");
+    job_unref(job);
+    assert_int_equal(job_from_payload("{\"a\":", 5, true, &complete, now_us, &job, NULL), 0);
+    assert_string_equal(job->body, "{\"a\":");
     job_unref(job);
 }
 
@@ -806,6 +824,7 @@ int main(void)
         cmocka_unit_test(schedules_and_keys_that_make_no_sense_are_refused),
         cmocka_unit_test(a_bare_payload_takes_everything_from_the_defaults),
         cmocka_unit_test(a_json_payload_must_be_json),
+        cmocka_unit_test(what_was_checked_before_is_not_checked_again),
         cmocka_unit_test(request_documents_are_told_from_payloads),
         cmocka_unit_test(identity_is_what_is_delivered_and_where),
         cmocka_unit_test(an_identity_without_room_says_so),

@@ -21,7 +21,7 @@ static struct job *make(const char *document)
     struct fault fault = {0};
     struct job *job = NULL;
 
-    if (job_from_request(document, strlen(document), &defaults, now_us, &job, &fault))
+    if (job_from_request(document, strlen(document), NULL, &defaults, now_us, &job, &fault))
         fail_msg("%s: %s", document, fault.text);
     return job;
 }
