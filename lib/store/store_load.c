@@ -142,6 +142,7 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
 {
     struct store_arrays arrays;
     struct pg_params params;
+    struct strmap rows; /* id -> row + 1, as a pointer's number */
     PGresult *result = NULL;
     uint64_t bytes = 0;
 
@@ -156,14 +157,18 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
     store_arrays_release(&arrays);
     if (!result)
         return -1;
-    for (int row = 0; row < PQntuples(result); row++) {
-        for (size_t i = 0; i < count; i++) {
-            if (jobs[i]->body || strcmp(jobs[i]->id, pg_text(result, row, 0)))
-                continue;
-            jobs[i]->body_size = (size_t)PQgetlength(result, row, 1);
-            jobs[i]->body = xmemdupz(PQgetvalue(result, row, 1), jobs[i]->body_size);
-        }
+    strmap_init(&rows);
+    for (int row = 0; row < PQntuples(result); row++)
+        strmap_put(&rows, pg_text(result, row, 0), (void *)((uintptr_t)row + 1));
+    for (size_t i = 0; i < count; i++) {
+        int row = (int)(uintptr_t)strmap_get(&rows, jobs[i]->id) - 1;
+
+        if (row < 0 || jobs[i]->body)
+            continue;
+        jobs[i]->body_size = (size_t)PQgetlength(result, row, 1);
+        jobs[i]->body = xmemdupz(PQgetvalue(result, row, 1), jobs[i]->body_size);
     }
+    strmap_release(&rows, NULL);
     PQclear(result);
     return 0;
 }
