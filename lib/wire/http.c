@@ -417,13 +417,15 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     struct http_response *response = &transfer->response;
     char line[1000]; /* of a longer one its beginning is enough: the host of a Location */
     const char *value;
+    size_t kept;
 
     transfer->head_bytes += size * count;
     if (transfer->head_bytes > HTTP_HEAD_MAX)
         return 0;
     keep_field(transfer, data, size * count);
-    snprintf(line, sizeof line, "%.*s", (int)(size * count < sizeof line ? size * count : sizeof line - 1),
-             data);
+    kept = size * count < sizeof line ? size * count : sizeof line - 1;
+    memcpy(line, data, kept);
+    line[kept] = '\0';
     text_trim(line);
     if (strncmp(line, "HTTP/", 5) == 0) {
         int status = http_head_status(line);
