@@ -82,13 +82,17 @@ void exchange_judge_status(struct exchange *exchange, const struct http_response
     char line[EXCERPT_SIZE] = "";
     const char *more = line;
 
+    if (row->kind == OUTCOME_DELIVERED) {
+        exchange_judge(exchange, response, row, "");
+        return;
+    }
     if (response->redirect[0])
         more = response->redirect;
     else if (response->status < 300 || response->status > 399)
         excerpt_first_line(&exchange->pending.outcome.response, line);
     char *text = xasprintf("HTTP %d %s%s%s%s", response->status, row->meaning, *more ? ": " : "",
                            response->redirect[0] ? "to " : "", more);
-    exchange_judge(exchange, response, row, row->kind == OUTCOME_DELIVERED ? "" : text);
+    exchange_judge(exchange, response, row, text);
     free(text);
 }
 
