@@ -62,22 +62,27 @@ const char *delivery_passed_over(const struct delivery *delivery)
     return delivery->candidates[(size_t)turn % delivery->candidate_count];
 }
 
-char *delivery_destination_key(const struct delivery *delivery)
+/* Of the candidate whose turn it is, or the target's own. */
+static const char *destination_name(const struct delivery *delivery)
 {
     const char *candidate = delivery_candidate(delivery);
 
-    return xasprintf("%s%s%s", candidate ? candidate : delivery->target, delivery->own_key ? "@" : "",
-                     delivery->own_key ? delivery->own_key : "");
+    return candidate ? candidate : delivery->target;
+}
+
+char *delivery_destination_key(const struct delivery *delivery)
+{
+    const char *key = delivery->own_key;
+
+    return xconcat(destination_name(delivery), key ? "@" : "", key ? key : "", NULL);
 }
 
 char *delivery_lane(const struct delivery *delivery)
 {
-    char *destination = delivery_destination_key(delivery);
-    char *lane =
-        xasprintf("%s:%s:%s", destination, delivery->job->tenant_id, priority_names[delivery->job->priority]);
+    const char *key = delivery->own_key;
 
-    free(destination);
-    return lane;
+    return xconcat(destination_name(delivery), key ? "@" : "", key ? key : "", ":", delivery->job->tenant_id,
+                   ":", priority_names[delivery->job->priority], NULL);
 }
 
 void output_release(struct output *output)

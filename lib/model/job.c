@@ -63,7 +63,7 @@ void job_unref(struct job *job)
 
 char *job_lane(const struct job *job)
 {
-    return xasprintf("%s:%s", job->tenant_id, priority_names[job->priority]);
+    return xconcat(job->tenant_id, ":", priority_names[job->priority], NULL);
 }
 
 void job_fix_times(struct job *job)
@@ -260,7 +260,12 @@ out:
 /* "name length:value\n": the length keeps one field's end from being read as another's beginning. */
 static void identity_field(struct buf *out, const char *name, const char *value, size_t size)
 {
-    buf_addf(out, "%s %zu:", name, size);
+    char decimal[TEXT_DECIMAL_SIZE];
+
+    buf_adds(out, name);
+    buf_addc(out, ' ');
+    buf_adds(out, text_decimal(size, decimal));
+    buf_addc(out, ':');
     buf_add(out, value, size);
     buf_addc(out, '\n');
 }
