@@ -15,6 +15,7 @@
 #include "render.h"
 #include "route.h"
 #include "strmap.h"
+#include "text.h"
 #include "turns.h"
 #include "xalloc.h"
 
@@ -295,18 +296,27 @@ static int route_all(struct route_stage *stage, struct batch *batch, size_t coun
     return 0;
 }
 
+/* A delivery that looks for room in its lane. */
+struct guest {
+    struct delivery *delivery;
+    size_t room; /* index of its lane */
+};
+
 /* Lanes by name, each with the room that it has; and what is asked of Redis about them. */
 struct rooms {
     struct strmap indices; /* "<partition>:<lane>" -> index + 1, as a pointer's number */
     struct queue_item *items;
     int64_t *lengths;
     size_t count, cap;
+    struct guest *guests; /* in their order */
+    size_t guest_count, guest_cap;
 };
 
 static size_t room_index(struct rooms *rooms, const struct delivery *delivery, unsigned partition)
 {
     char *lane = delivery_lane(delivery);
-    char *name = xasprintf("%u:%s", partition, lane);
+    char decimal[TEXT_DECIMAL_SIZE];
+    char *name = xconcat(text_decimal(partition, decimal), ":", lane, NULL);
     size_t index = (size_t)(uintptr_t)strmap_get(&rooms->indices, name);
 
     if (!index) {
@@ -324,6 +334,26 @@ static size_t room_index(struct rooms *rooms, const struct delivery *delivery, u
     return index - 1;
 }
 
+static void rooms_add(struct rooms *rooms, struct delivery *delivery, unsigned partition)
+{
+    if (rooms->guest_count == rooms->guest_cap) {
+        rooms->guest_cap = rooms->guest_cap ? 2 * rooms->guest_cap : 64;
+        rooms->guests = xreallocarray(rooms->guests, rooms->guest_cap, sizeof *rooms->guests);
+    }
+    rooms->guests[rooms->guest_count++] =
+        (struct guest){.delivery = delivery, .room = room_index(rooms, delivery, partition)};
+}
+
+static void rooms_release(struct rooms *rooms)
+{
+    for (size_t i = 0; i < rooms->count; i++)
+        free((char *)rooms->items[i].lane);
+    strmap_release(&rooms->indices, NULL);
+    free(rooms->items);
+    free(rooms->lengths);
+    free(rooms->guests);
+}
+
 /*
  * Deliveries whose lane has room are published after the commit; the others wait for the due pump. A lane is
  * filled half from here, so that what waits is never overtaken for long. What a request brings along has
@@ -338,31 +368,23 @@ static int choose_queued(const struct route_stage *stage, struct batch *batch,
     int result;
 
     strmap_init(&rooms.indices);
-    for (size_t pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < claims->count; i++) {
-            if (batch->routing_of[i] == SIZE_MAX)
-                continue;
-            struct delivery_list *list = &batch->routings[batch->routing_of[i]].deliveries;
-            for (size_t k = 0; k < list->count; k++) {
-                if (list->items[k]->status != DELIVERY_WAITING)
-                    continue;
-                size_t index = room_index(&rooms, list->items[k], claims->items[i].partition);
-                if (pass && (list->items[k]->inline_form || rooms.lengths[index]++ < most))
-                    list->items[k]->status = DELIVERY_QUEUED;
-            }
-        }
-        if (pass)
-            break;
-        rooms.lengths = xcalloc(rooms.count + 1, sizeof *rooms.lengths);
-        result = queue_lengths(stage->queue, QUEUE_READY, rooms.items, rooms.count, rooms.lengths, fault);
-        if (result < 0)
-            break;
+    for (size_t i = 0; i < claims->count; i++) {
+        if (batch->routing_of[i] == SIZE_MAX)
+            continue;
+        struct delivery_list *list = &batch->routings[batch->routing_of[i]].deliveries;
+        for (size_t k = 0; k < list->count; k++)
+            if (list->items[k]->status == DELIVERY_WAITING)
+                rooms_add(&rooms, list->items[k], claims->items[i].partition);
     }
-    for (size_t i = 0; i < rooms.count; i++)
-        free((char *)rooms.items[i].lane);
-    strmap_release(&rooms.indices, NULL);
-    free(rooms.items);
-    free(rooms.lengths);
+    rooms.lengths = xcalloc(rooms.count + 1, sizeof *rooms.lengths);
+    result = queue_lengths(stage->queue, QUEUE_READY, rooms.items, rooms.count, rooms.lengths, fault);
+    for (size_t i = 0; result >= 0 && i < rooms.guest_count; i++) {
+        struct delivery *delivery = rooms.guests[i].delivery;
+
+        if (delivery->inline_form || rooms.lengths[rooms.guests[i].room]++ < most)
+            delivery->status = DELIVERY_QUEUED;
+    }
+    rooms_release(&rooms);
     return result;
 }
 
