@@ -17,7 +17,7 @@ void uid_new(char text[UID_TEXT_SIZE])
     static _Thread_local uint64_t last_ms;
     static _Thread_local unsigned counter;
     uint64_t now_ms = (uint64_t)(clock_wall_us() / 1000);
-    unsigned char id[16];
+    unsigned char id[UID_SIZE];
     char hex[2 * sizeof(id) + 1];
 
     rng_bytes(id, sizeof(id));
@@ -43,20 +43,35 @@ void uid_new(char text[UID_TEXT_SIZE])
     text[UID_TEXT_SIZE - 1] = '\0';
 }
 
-static bool is_hex(char c)
+/* The value of a hexadecimal digit; -1: it is none. */
+static int digit(char c)
 {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | ('a' ^ 'A'));
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool uid_bytes(const char *text, unsigned char bytes[UID_SIZE])
+{
+    for (int i = 0; i < UID_SIZE; i++) {
+        int high, low;
+
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+            return false;
+        high = digit(text[0]);
+        low = high < 0 ? -1 : digit(text[1]);
+        if (low < 0)
+            return false;
+        bytes[i] = (unsigned char)(high << 4 | low);
+        text += 2;
+    }
+    return *text == '\0';
 }
 
 bool uid_is(const char *text)
 {
-    for (int i = 0; i < UID_TEXT_SIZE - 1; i++) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i] != '-')
-                return false;
-        } else if (!is_hex(text[i])) {
-            return false;
-        }
-    }
-    return text[UID_TEXT_SIZE - 1] == '\0';
+    unsigned char bytes[UID_SIZE];
+
+    return uid_bytes(text, bytes);
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <ctype.h>
 #include "clock.h"
 #include "num.h"
 #include "rng.h"
@@ -635,6 +636,37 @@ static void ids_are_told_from_other_text(void **state)
     assert_false(uid_is("{18d0a5c-7c00-7abc-8def-0123456789a}"));
 }
 
+static void the_bytes_of_an_id_are_those_of_its_text(void **state)
+{
+    static const unsigned char wanted[UID_SIZE] = {0x01, 0x8d, 0x0a, 0x5c, 0x7c, 0x00, 0x7a, 0xbc,
+                                                   0x8d, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab};
+    unsigned char bytes[UID_SIZE];
+
+    (void)state;
+    assert_true(uid_bytes("018d0a5c-7c00-7abc-8def-0123456789ab", bytes));
+    assert_memory_equal(bytes, wanted, sizeof bytes);
+    memset(bytes, 0, sizeof bytes);
+    assert_true(uid_bytes("018D0A5C-7C00-7ABC-8DEF-0123456789AB", bytes));
+    assert_memory_equal(bytes, wanted, sizeof bytes);
+    assert_false(uid_bytes("018d0a5c-7c00-7abc-8def-0123456789a", bytes));
+}
+
+/* Each byte of an id by each byte that there is. */
+static void an_id_has_nothing_but_digits_and_its_hyphens(void **state)
+{
+    static const char id[] = "018d0a5c-7c00-7abc-8def-0123456789ab";
+
+    (void)state;
+    for (size_t i = 0; i < sizeof id - 1; i++)
+        for (int byte = 0; byte < 256; byte++) {
+            char text[UID_TEXT_SIZE];
+
+            memcpy(text, id, sizeof text);
+            text[i] = (char)byte;
+            assert_int_equal(uid_is(text), id[i] == '-' ? byte == '-' : isxdigit(byte) != 0);
+        }
+}
+
 static void random_numbers_differ_and_stay_in_their_range(void **state)
 {
     unsigned char a[32], b[32];
@@ -687,6 +719,8 @@ int main(void)
         cmocka_unit_test(ids_are_version_7_and_grow),
         cmocka_unit_test(an_id_begins_with_the_milliseconds),
         cmocka_unit_test(ids_are_told_from_other_text),
+        cmocka_unit_test(the_bytes_of_an_id_are_those_of_its_text),
+        cmocka_unit_test(an_id_has_nothing_but_digits_and_its_hyphens),
         cmocka_unit_test(random_numbers_differ_and_stay_in_their_range),
     };
 
