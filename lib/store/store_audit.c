@@ -262,7 +262,7 @@ static PGresult *of_page(struct walk *walk, const char *name, const char *sql, c
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     pg_params_init(&params);
     for (int row = 0; row < PQntuples(page); row++)
         pg_array_add(&arrays.items[0], pg_text(page, row, ID));
@@ -375,7 +375,7 @@ int store_audit_still_overdue(struct store *store, bool jobs, int64_t grace_ms, 
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     pg_params_init(&params);
     for (size_t i = 0; i < list->count; i++)
         pg_array_add(&arrays.items[0], list->items[i].id);
@@ -399,7 +399,7 @@ int store_audit_standing(struct store *store, const char *tenant_id, const char 
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_UUID, PG_INTEGER);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         standing[i] = AUDIT_UNKNOWN;

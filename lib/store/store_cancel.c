@@ -76,24 +76,16 @@ static const char older_sql[] =
     "     ORDER BY created_at DESC LIMIT 1) j";
 // clang-format on
 
-/* Two arrays as the parameters of a statement within the caller's transaction. */
+/* A statement within the caller's transaction. */
 static PGresult *run(struct store *store, const char *name, const char *sql, struct store_arrays *arrays,
                      struct fault *fault)
 {
     struct pg_params params;
 
     pg_params_init(&params);
-    for (int i = 0; i < arrays->count; i++)
-        pg_param_text(&params, arrays->items[i].data);
+    if (store_arrays_bind(arrays, &params, fault))
+        return NULL;
     return pg_prepared(store->pg, name, sql, &params, fault);
-}
-
-static int end_arrays(struct store_arrays *arrays, struct fault *fault)
-{
-    struct pg_params params;
-
-    pg_params_init(&params);
-    return store_arrays_bind(arrays, &params, fault);
 }
 
 /* Ids and reasons in `arrays`; the results are the caller's. */
@@ -113,17 +105,16 @@ int store_supersede_lock(struct store *store, const struct submission *items, si
                          struct fault *fault)
 {
     struct store_arrays arrays;
-    PGresult *result = NULL;
+    PGresult *result;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_TEXT, PG_TEXT);
     for (size_t i = 0; i < count; i++) {
         if (!items[i].job->supersede_key)
             continue;
         store_array_add_clean(&arrays.items[0], items[i].job->tenant_id);
         store_array_add_clean(&arrays.items[1], items[i].job->supersede_key);
     }
-    if (!end_arrays(&arrays, fault))
-        result = run(store, "supersede_lock", supersede_lock_sql, &arrays, fault);
+    result = run(store, "supersede_lock", supersede_lock_sql, &arrays, fault);
     store_arrays_release(&arrays);
     PQclear(result);
     return result ? 0 : -1;
@@ -146,11 +137,11 @@ int store_supersede(struct store *store, const struct submission *items, const b
                     struct fault *fault)
 {
     struct store_arrays newest, older;
-    PGresult *found = NULL, *jobs = NULL, *deliveries = NULL;
+    PGresult *found, *jobs = NULL, *deliveries = NULL;
     int status = -1;
 
-    store_arrays_init(&newest, 5);
-    store_arrays_init(&older, 2);
+    store_arrays_init(&newest, PG_TEXT, PG_TEXT, PG_UUID, PG_TEXT, PG_BIGINT);
+    store_arrays_init(&older, PG_UUID, PG_TEXT);
     for (size_t i = 0; i < count; i++) {
         const struct job *job = items[i].job;
 
@@ -162,7 +153,8 @@ int store_supersede(struct store *store, const struct submission *items, const b
         store_array_add_clean(&newest.items[3], job->distribution_id ? job->distribution_id : job->id);
         pg_array_add_nonzero(&newest.items[4], items[i].spooled_at_us);
     }
-    if (end_arrays(&newest, fault) || !(found = run(store, "supersede_find", older_sql, &newest, fault)))
+    found = run(store, "supersede_find", older_sql, &newest, fault);
+    if (!found)
         goto out;
     status = 0;
     if (!PQntuples(found))
@@ -171,9 +163,7 @@ int store_supersede(struct store *store, const struct submission *items, const b
         pg_array_add(&older.items[0], pg_text(found, row, 0));
         pg_array_add(&older.items[1], pg_text(found, row, 1));
     }
-    status = end_arrays(&older, fault);
-    if (!status)
-        status = cancel_open(store, &older, &jobs, &deliveries, fault);
+    status = cancel_open(store, &older, &jobs, &deliveries, fault);
 out:
     PQclear(found);
     PQclear(jobs);
@@ -188,9 +178,9 @@ out:
 static PGresult *find(struct store *store, struct cancellation *items, size_t count, struct fault *fault)
 {
     struct store_arrays arrays;
-    PGresult *result = NULL;
+    PGresult *result;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_TEXT, PG_UUID);
     for (size_t i = 0; i < count; i++) {
         store_array_add_clean(&arrays.items[0], items[i].distribution_id);
         pg_array_add(&arrays.items[1], uid_is(items[i].distribution_id) ? items[i].distribution_id : NULL);
@@ -198,8 +188,7 @@ static PGresult *find(struct store *store, struct cancellation *items, size_t co
         items[i].cancelled = 0;
         *items[i].id = '\0';
     }
-    if (!end_arrays(&arrays, fault))
-        result = run(store, "cancel_find", find_sql, &arrays, fault);
+    result = run(store, "cancel_find", find_sql, &arrays, fault);
     store_arrays_release(&arrays);
     for (int row = 0; row < PQntuples(result); row++) {
         struct cancellation *item = &items[pg_int(result, row, 0) - 1];
@@ -240,7 +229,7 @@ static int cancel(struct store *store, struct cancellation *items, size_t count,
     struct strmap seen; /* an id that is given twice is one */
     int status = -1;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_UUID, PG_TEXT);
     strmap_init(&seen);
     found = find(store, items, count, fault);
     if (!found)
@@ -251,9 +240,7 @@ static int cancel(struct store *store, struct cancellation *items, size_t count,
         pg_array_add(&arrays.items[0], items[i].id);
         pg_array_add(&arrays.items[1], why);
     }
-    status = end_arrays(&arrays, fault);
-    if (!status)
-        status = cancel_open(store, &arrays, &jobs, &deliveries, fault);
+    status = cancel_open(store, &arrays, &jobs, &deliveries, fault);
     if (!status)
         note(items, count, jobs, deliveries);
 out:

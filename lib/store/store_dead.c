@@ -66,7 +66,7 @@ static PGresult *list_page(struct store *store, const void *arg, const struct st
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_TEXT, PG_UUID);
     add_ids(filter, &arrays);
     pg_params_init(&params);
     pg_param_text(&params, cursor->at);
@@ -214,7 +214,7 @@ static int change_ids(struct store *store, const char *name, const char *sql, co
         size_t rows = 0;
         int status;
 
-        store_arrays_init(&arrays, 1);
+        store_arrays_init(&arrays, PG_UUID);
         pg_params_init(&params);
         store_array_add_ids(&arrays.items[0], ids + at, some);
         status = store_arrays_bind(&arrays, &params, fault);

@@ -99,7 +99,7 @@ void settlement_release(struct settlement *settlement)
     *settlement = (struct settlement){0};
 }
 
-static void add_candidates(struct buf *array, const struct delivery *delivery)
+static void add_candidates(struct pg_array *array, const struct delivery *delivery)
 {
     json_t *names = json_array();
 
@@ -116,7 +116,7 @@ static int save_transformed(struct store *store, struct delivery *const *items, 
     struct pg_params params;
     int status;
 
-    store_arrays_init(&arrays, 6);
+    store_arrays_init(&arrays, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOLEAN, PG_TEXT);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         bool dead = items[i]->status == DELIVERY_DEAD;
@@ -125,7 +125,7 @@ static int save_transformed(struct store *store, struct delivery *const *items, 
         store_array_add_clean(&arrays.items[1], items[i]->content_type);
         pg_array_add(&arrays.items[2], dead ? dead_reason_names[items[i]->dead_reason] : NULL);
         store_array_add_clean(&arrays.items[3], items[i]->last_error);
-        pg_array_add(&arrays.items[4], dead ? "t" : "f");
+        pg_array_add_bool(&arrays.items[4], dead);
         add_candidates(&arrays.items[5], items[i]);
     }
     status = store_arrays_bind(&arrays, &params, fault);
@@ -165,7 +165,7 @@ static void attempt_id(const struct settlement *item, char id[UID_TEXT_SIZE])
 
 static void add_settlement(struct store_arrays *arrays, const struct settlement *item)
 {
-    struct buf *array = arrays->items;
+    struct pg_array *array = arrays->items;
     bool dead = item->verdict.status == DELIVERY_DEAD;
     bool deferred = item->kind != OUTCOME_DELIVERED && item->reason && *item->reason;
     int64_t took_us = item->completed_at_us - item->started_at_us;
@@ -202,7 +202,8 @@ static int settle_all(struct store *store, const struct settlement *items, size_
     struct fault problem = {0};
     int status;
 
-    store_arrays_init(&arrays, 15);
+    store_arrays_init(&arrays, PG_UUID, PG_UUID, PG_TEXT, PG_INTEGER, PG_TEXT, PG_INTEGER, PG_TEXT, PG_TEXT,
+                      PG_TEXT, PG_BIGINT, PG_BIGINT, PG_TEXT, PG_BIGINT, PG_TEXT, PG_TEXT);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++)
         if (uid_is(items[i].delivery_id))

@@ -200,6 +200,8 @@ int store_pending_lanes(struct store *store, const struct due_lane *after, size_
     return read_lanes(store, "pending_lanes", pending_lanes_sql, &params, lanes, fault);
 }
 
+#define LANE_TYPES PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOLEAN, PG_BIGINT
+
 /* Those lanes of which something is wanted. */
 static void add_lanes(struct store_arrays *arrays, const struct due_lanes *lanes)
 {
@@ -211,7 +213,7 @@ static void add_lanes(struct store_arrays *arrays, const struct due_lanes *lanes
         pg_array_add(&arrays->items[0], lane->destination);
         pg_array_add(&arrays->items[1], lane->tenant_id);
         pg_array_add(&arrays->items[2], lane->priority);
-        pg_array_add(&arrays->items[3], lane->again ? "t" : "f");
+        pg_array_add_bool(&arrays->items[3], lane->again);
         pg_array_add_int(&arrays->items[4], (int64_t)lane->want);
     }
 }
@@ -223,7 +225,7 @@ int store_claim_due(struct store *store, const struct due_lanes *lanes, int64_t 
     struct pg_params params;
     int status;
 
-    store_arrays_init(&arrays, 5);
+    store_arrays_init(&arrays, LANE_TYPES);
     pg_params_init(&params);
     add_lanes(&arrays, lanes);
     status = store_arrays_bind(&arrays, &params, fault);
@@ -242,7 +244,7 @@ int store_pending_jobs(struct store *store, const struct due_lanes *lanes, int64
     struct pg_params params;
     int status;
 
-    store_arrays_init(&arrays, 5);
+    store_arrays_init(&arrays, LANE_TYPES);
     pg_params_init(&params);
     add_lanes(&arrays, lanes);
     status = store_arrays_bind(&arrays, &params, fault);
@@ -296,7 +298,7 @@ int store_expire(struct store *store, size_t limit, int64_t lease_ms, size_t *ex
     return store_forget_keys(store, limit, fault);
 }
 
-static void add_names(struct buf *array, const char *const *names)
+static void add_names(struct pg_array *array, const char *const *names)
 {
     for (size_t i = 0; names[i]; i++)
         pg_array_add(array, names[i]);
@@ -309,7 +311,7 @@ int store_stuck_in_group(struct store *store, const char *destination, const cha
     struct pg_params params;
     int status;
 
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_TEXT);
     pg_params_init(&params);
     pg_param_text(&params, destination);
     add_names(&arrays.items[0], held);
@@ -329,7 +331,7 @@ int store_pass_over(struct store *store, const char *destination, const char *co
     struct pg_params params;
     int status;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_TEXT, PG_UUID);
     pg_params_init(&params);
     pg_param_text(&params, destination);
     add_names(&arrays.items[0], held);

@@ -146,7 +146,7 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
     PGresult *result = NULL;
     uint64_t bytes = 0;
 
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], jobs[i]->id);
@@ -286,7 +286,7 @@ static PGresult *load(struct store *store, const char *const *ids, size_t count,
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     pg_params_init(&params);
     store_array_add_ids(&arrays.items[0], ids, count);
     if (!store_arrays_bind(&arrays, &params, fault))

@@ -41,13 +41,10 @@ static int save(struct store *store, struct delivery *const *items, size_t count
 {
     struct store_arrays arrays;
     struct pg_params params;
-    struct buf bodies;
     int status;
 
-    store_arrays_init(&arrays, 4);
-    buf_init(&bodies, STORE_ARRAY_MAX);
+    store_arrays_init(&arrays, PG_UUID, PG_TEXT, PG_TEXT, PG_JSONB, PG_BYTEA);
     pg_params_init(&params);
-    pg_bytes_array_begin(&bodies, count);
     for (size_t i = 0; i < count; i++) {
         const struct output *output = delivery_output(items[i]);
 
@@ -55,19 +52,15 @@ static int save(struct store *store, struct delivery *const *items, size_t count
         pg_array_add(&arrays.items[1], output->destination);
         store_array_add_clean(&arrays.items[2], output->content_type);
         store_array_add_json(&arrays.items[3], output->headers);
-        pg_bytes_array_add(&bodies, output->body, output->body_size);
+        pg_array_add_bytes(&arrays.items[4], output->body, output->body_size);
     }
     status = store_arrays_bind(&arrays, &params, fault);
-    if (!status && bodies.overflow)
-        status = fault_set(fault, FAULT_BUG, "a batch is larger than a statement may be");
     if (!status) {
-        pg_param_bytes(&params, bodies.data, bodies.len);
-        status = pg_expect_bytes(store->pg, bodies.len, fault);
+        status = pg_expect_bytes(store->pg, arrays.items[4].wire.len, fault);
         if (!status)
             status = store_change(store, "save_outputs", save_sql, &params, NULL, fault);
         store_expect_usual(store);
     }
-    buf_release(&bodies);
     store_arrays_release(&arrays);
     return status;
 }
@@ -133,7 +126,7 @@ int store_load_outputs(struct store *store, struct delivery *const *deliveries, 
     PGresult *result = NULL;
     uint64_t bytes = 0;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_UUID, PG_TEXT);
     pg_params_init(&params);
     strmap_init(&places);
     for (size_t i = 0; i < count; i++) {

@@ -104,27 +104,26 @@ int store_change(struct store *store, const char *name, const char *sql, const s
 
 /* --- arrays --- */
 
-void store_arrays_init(struct store_arrays *arrays, int count)
+void store_arrays_begin(struct store_arrays *arrays, const enum pg_type *types, size_t count)
 {
+    if (count > sizeof arrays->items / sizeof *arrays->items)
+        abort();
     arrays->count = count;
-    for (int i = 0; i < count; i++)
-        buf_init(&arrays->items[i], STORE_ARRAY_MAX);
+    for (size_t i = 0; i < count; i++)
+        pg_array_init(&arrays->items[i], types[i], STORE_ARRAY_MAX);
 }
 
 void store_arrays_release(struct store_arrays *arrays)
 {
-    for (int i = 0; i < arrays->count; i++)
-        buf_release(&arrays->items[i]);
+    for (size_t i = 0; i < arrays->count; i++)
+        pg_array_release(&arrays->items[i]);
 }
 
 int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, struct fault *fault)
 {
-    for (int i = 0; i < arrays->count; i++) {
-        pg_array_end(&arrays->items[i]);
-        if (arrays->items[i].overflow)
-            return fault_set(fault, FAULT_BUG, "a batch is larger than a statement may be");
-        pg_param_text(params, arrays->items[i].data);
-    }
+    for (size_t i = 0; i < arrays->count; i++)
+        if (pg_param_array(params, &arrays->items[i], fault))
+            return -1;
     return 0;
 }
 
@@ -143,7 +142,7 @@ char *store_clean(const char *text)
     return copy;
 }
 
-void store_array_add_clean(struct buf *array, const char *text)
+void store_array_add_clean(struct pg_array *array, const char *text)
 {
     char *copy;
 
@@ -156,7 +155,7 @@ void store_array_add_clean(struct buf *array, const char *text)
     free(copy);
 }
 
-void store_array_add_json(struct buf *array, const json_t *value)
+void store_array_add_json(struct pg_array *array, const json_t *value)
 {
     char *text = value ? json_text(value) : NULL;
 
@@ -164,7 +163,7 @@ void store_array_add_json(struct buf *array, const json_t *value)
     free(text);
 }
 
-void store_array_add_ids(struct buf *array, const char *const *ids, size_t count)
+void store_array_add_ids(struct pg_array *array, const char *const *ids, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (uid_is(ids[i]))

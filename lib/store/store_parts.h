@@ -29,14 +29,18 @@ PGresult *store_run(struct store *store, const char *name, const char *sql, cons
 int store_change(struct store *store, const char *name, const char *sql, const struct pg_params *params,
                  size_t *changed, struct fault *fault);
 
-/* Arrays of parameters: init all, add row by row, end all (BUG where one has no room), release all. */
+/* Arrays of parameters: init all, add row by row, bind all, release all. */
 struct store_arrays {
-    struct buf items[24];
-    int count;
+    struct pg_array items[24];
+    size_t count;
 };
-void store_arrays_init(struct store_arrays *arrays, int count);
+/* One array for each of the types, in the order of the parameters: what the statement casts them to. */
+#define store_arrays_init(arrays, ...)                                                                       \
+    store_arrays_begin(arrays, (const enum pg_type[]){__VA_ARGS__},                                          \
+                       sizeof((const enum pg_type[]){__VA_ARGS__}) / sizeof(enum pg_type))
+void store_arrays_begin(struct store_arrays *arrays, const enum pg_type *types, size_t count);
 void store_arrays_release(struct store_arrays *arrays);
-/* Ends the literals and makes them parameters, in order. */
+/* Makes them parameters, in order; BUG where one had no room. */
 int store_arrays_bind(struct store_arrays *arrays, struct pg_params *params, struct fault *fault);
 /* Gives up those keys (arrays of tenants and keys) whose jobs are not there. */
 int store_free_keys(struct store *store, struct store_arrays *keys, struct fault *fault);
@@ -50,10 +54,10 @@ int store_supersede(struct store *store, const struct submission *items, const b
 /* Text of others, with bytes that are not UTF-8 as '?': no such byte may fail a whole batch. A copy, the
  * caller's; NULL for NULL. */
 char *store_clean(const char *text);
-void store_array_add_clean(struct buf *array, const char *text);
-void store_array_add_json(struct buf *array, const json_t *value); /* NULL is NULL */
+void store_array_add_clean(struct pg_array *array, const char *text);
+void store_array_add_json(struct pg_array *array, const json_t *value); /* NULL is NULL */
 /* Adds those of the ids that are UUIDs: others are nobody's, and would fail the batch. */
-void store_array_add_ids(struct buf *array, const char *const *ids, size_t count);
+void store_array_add_ids(struct pg_array *array, const char *const *ids, size_t count);
 
 /* A condition on rows that are known by their ids. `status = 'word'` alone would let the planner read all
  * that is in the index of that status, of which it thinks little while the tables are young; IS TRUE fits

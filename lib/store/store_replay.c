@@ -162,7 +162,7 @@ struct letters {
 static void letters_init(struct letters *letters, const struct replay_plan *plan, const char *const *ids,
                          const int64_t *offsets_us, size_t count)
 {
-    store_arrays_init(&letters->arrays, 2);
+    store_arrays_init(&letters->arrays, PG_UUID, PG_BIGINT);
     for (size_t i = 0; i < count; i++) {
         if (!uid_is(ids[i]))
             continue;
@@ -253,7 +253,7 @@ int store_replay_progress(struct store *store, const char *batch_id, const char 
     PGresult *result = NULL;
 
     *progress = (struct replay_progress){0};
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     store_array_add_ids(&arrays.items[0], ids, count);
     pg_params_init(&params);
     pg_param_text(&params, batch_id);

@@ -97,7 +97,7 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
         jobs[i] = NULL;
         routed[i] = false;
     }
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     pg_params_init(&params);
     store_array_add_ids(&arrays.items[0], ids, count);
     if (!store_arrays_bind(&arrays, &params, fault))
@@ -149,7 +149,7 @@ int store_count_waiting(struct store *store, struct waiting_count *items, size_t
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_TEXT, PG_BIGINT);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         items[i].count = 0;
@@ -169,7 +169,7 @@ int store_count_waiting(struct store *store, struct waiting_count *items, size_t
 
 static void add_delivery(struct store_arrays *arrays, const struct job *job, const struct delivery *delivery)
 {
-    struct buf *item = &arrays->items[1];
+    struct pg_array *item = &arrays->items[1];
     json_t *candidates = json_array();
     bool dead = delivery->status == DELIVERY_DEAD;
 
@@ -194,14 +194,14 @@ static void add_delivery(struct store_arrays *arrays, const struct job *job, con
 /* What rules set of the job. */
 static void add_ruled(struct store_arrays *arrays, const struct job *job)
 {
-    struct buf *item = &arrays->items[14];
+    struct pg_array *item = &arrays->items[14];
 
     pg_array_add(item++, job->id);
     pg_array_add(item++, priority_names[job->priority]);
     pg_array_add(item++, job->retry_policy);
     store_array_add_json(item++, job->metadata_ruled ? job->metadata : NULL);
     pg_array_add_nonzero(item++, job->timeout_ms);
-    pg_array_add(item, job->replaced ? "t" : "f");
+    pg_array_add_bool(item, job->replaced);
 }
 
 static int save_some(struct store *store, struct routing *items, size_t count, int64_t lease_ms,
@@ -212,7 +212,9 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     struct strmap saved; /* ids of jobs */
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 20);
+    store_arrays_init(&arrays, PG_UUID, /* of add_delivery() */ PG_UUID, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT,
+                      PG_JSONB, PG_JSONB, PG_JSONB, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT,
+                      /* of add_ruled() */ PG_UUID, PG_TEXT, PG_TEXT, PG_JSONB, PG_BIGINT, PG_BOOLEAN);
     pg_params_init(&params);
     for (size_t i = 0; i < count; i++) {
         pg_array_add(&arrays.items[0], items[i].job->id);

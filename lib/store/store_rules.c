@@ -136,7 +136,7 @@ int store_rules_change(struct store *store, int64_t version, const struct rule_c
     PGresult *result = NULL;
     int64_t done;
 
-    store_arrays_init(&arrays, 4);
+    store_arrays_init(&arrays, PG_VARCHAR, PG_VARCHAR, PG_TEXT, PG_JSON);
     pg_params_init(&params);
     pg_param_int(&params, version);
     for (size_t i = 0; i < count; i++) {

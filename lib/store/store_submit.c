@@ -88,7 +88,6 @@ static const char look_up_sql[] =
 
 enum {
     DAY_MS = 24 * 3600 * 1000,
-    ARRAYS = 22,                 /* parameters in front of the bodies */
     PORTION_ROWS = 100,          /* of one statement */
     PORTION_BYTES = 1024 * 1024, /* their bodies, where it is more than one row */
 };
@@ -108,7 +107,6 @@ struct batch {
     size_t *starts; /* of the portions, each a statement; and the end of the last one */
     size_t portions;
     struct store_arrays arrays; /* parameters of the portion at hand */
-    struct buf bodies;
 };
 
 /* What another submission may be in the way of: the client's key or id; "" where there is none. */
@@ -154,7 +152,6 @@ static void batch_init(struct batch *batch, struct submission *items, size_t cou
 static void batch_release(struct batch *batch)
 {
     store_arrays_release(&batch->arrays);
-    buf_release(&batch->bodies);
     free(batch->starts);
     free(batch->todo);
     free(batch->stored);
@@ -180,14 +177,14 @@ static void add_row(struct batch *batch, size_t index)
 {
     const struct submission *item = &batch->items[batch->todo[index]];
     const struct job *job = item->job;
-    struct buf *array = batch->arrays.items;
+    struct pg_array *array = batch->arrays.items;
 
     pg_array_add(array++, job->id);
     pg_array_add(array++, job->tenant_id);
     pg_array_add(array++, distribution_id(job));
     pg_array_add(array++, priority_names[job->priority]);
     pg_array_add(array++, job->data_type);
-    pg_array_add(array++, holds_json(batch, index) ? "t" : "f");
+    pg_array_add_bool(array++, holds_json(batch, index));
     pg_array_add(array++, job->content_type);
     store_array_add_json(array++, job->destinations);
     pg_array_add(array++, job->callback_url);
@@ -203,8 +200,8 @@ static void add_row(struct batch *batch, size_t index)
     pg_array_add_nonzero(array++, job->delay_ms);
     pg_array_add(array++, job->supersede_key);
     pg_array_add_nonzero(array++, item->spooled_at_us);
-    pg_array_add_int(array, item->key_ms ? item->key_ms : DAY_MS);
-    pg_bytes_array_add(&batch->bodies, job->body, job->body_size);
+    pg_array_add_int(array++, item->key_ms ? item->key_ms : DAY_MS);
+    pg_array_add_bytes(array, job->body, job->body_size);
 }
 
 /* The parameters of the rows [from, to). */
@@ -212,17 +209,13 @@ static int add_rows(struct batch *batch, size_t from, size_t to, struct pg_param
                     struct fault *fault)
 {
     store_arrays_release(&batch->arrays);
-    store_arrays_init(&batch->arrays, ARRAYS);
-    buf_release(&batch->bodies);
-    buf_init(&batch->bodies, STORE_ARRAY_MAX);
-    pg_bytes_array_begin(&batch->bodies, to - from);
+    store_arrays_init(&batch->arrays, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT, PG_TEXT, PG_BOOLEAN, PG_TEXT,
+                      PG_JSONB, PG_TEXT, PG_JSONB, PG_JSONB, PG_TEXT, PG_TEXT, PG_BIGINT, PG_TEXT, PG_BIGINT,
+                      PG_BIGINT, PG_BIGINT, PG_BIGINT, PG_TEXT, PG_BIGINT, PG_BIGINT, PG_BYTEA);
     for (size_t i = from; i < to; i++)
         add_row(batch, i);
-    if (batch->bodies.overflow)
-        return fault_set(fault, FAULT_BUG, "a batch is larger than a statement may be");
     if (store_arrays_bind(&batch->arrays, params, fault))
         return -1;
-    pg_param_bytes(params, batch->bodies.data, batch->bodies.len);
     pg_param_time(params, batch->max_age_ms);
     return 0;
 }
@@ -484,7 +477,7 @@ static PGresult *look_up(struct store *store, const struct batch *batch, struct 
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 4);
+    store_arrays_init(&arrays, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT);
     pg_params_init(&params);
     for (size_t i = 0; i < batch->count; i++) {
         const struct job *job = batch->items[batch->todo[i]].job;
@@ -508,7 +501,7 @@ static int free_keys(struct store *store, const struct batch *batch, struct faul
     struct store_arrays arrays;
     int status;
 
-    store_arrays_init(&arrays, 2);
+    store_arrays_init(&arrays, PG_TEXT, PG_TEXT);
     for (size_t i = 0; i < batch->count; i++) {
         const struct job *job = batch->items[batch->todo[i]].job;
 
@@ -517,7 +510,7 @@ static int free_keys(struct store *store, const struct batch *batch, struct faul
         store_array_add_clean(&arrays.items[0], job->tenant_id);
         store_array_add_clean(&arrays.items[1], job->idempotency_key);
     }
-    status = arrays.items[0].len ? store_free_keys(store, &arrays, fault) : 0;
+    status = arrays.items[0].count ? store_free_keys(store, &arrays, fault) : 0;
     store_arrays_release(&arrays);
     return status;
 }

@@ -190,7 +190,7 @@ static PGresult *select_for(struct store *store, const char *name, const char *s
     struct pg_params params;
     PGresult *result = NULL;
 
-    store_arrays_init(&arrays, 1);
+    store_arrays_init(&arrays, PG_UUID);
     pg_params_init(&params);
     store_array_add_ids(&arrays.items[0], ids, count);
     if (!store_arrays_bind(&arrays, &params, fault)) {

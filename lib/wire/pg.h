@@ -102,15 +102,44 @@ int pg_pipeline(struct pg *pg, const char *name, const char *sql, size_t rows,
                 void (*done)(void *arg, size_t index, const PGresult *result), void *arg, size_t *failed,
                 struct fault *fault);
 
-/* An array literal for parameters like $1::text[]: elements quoted, NULL elements as NULL. The buf's
- * `overflow` tells where it had no room. */
-void pg_array_add(struct buf *array, const char *element); /* start with an empty buf */
-void pg_array_add_int(struct buf *array, int64_t number);
-void pg_array_add_nonzero(struct buf *array, int64_t number); /* 0 is NULL */
-void pg_array_end(struct buf *array);
-/* The same in binary form, for pg_param_bytes() as $1::bytea[]: so many elements, none of them NULL. */
-void pg_bytes_array_begin(struct buf *array, size_t count);
-void pg_bytes_array_add(struct buf *array, const void *data, size_t size);
+/*
+ * Arrays as parameters, in binary form: what is cast to $n::uuid[] in the statement is made with PG_UUID, and
+ * so on; another type is refused by the server (BUG). Add element by element, then pg_param_array().
+ *
+ * A text that is no UUID in an array of them, or a number that an integer does not hold, goes as an element
+ * that the server refuses (INPUT), as it refuses bytes that are not UTF-8 and JSON that is none: so a row
+ * that cannot be stored is told from the others in one way. Adding to an array what its type is not made of
+ * aborts.
+ */
+/* The OIDs of pg_type, which never change. */
+enum pg_type {
+    PG_BOOLEAN = 16,
+    PG_BYTEA = 17,
+    PG_BIGINT = 20,
+    PG_INTEGER = 23,
+    PG_TEXT = 25,
+    PG_JSON = 114,
+    PG_VARCHAR = 1043,
+    PG_UUID = 2950,
+    PG_JSONB = 3802,
+};
+struct pg_array {
+    struct buf wire;
+    enum pg_type type;
+    size_t count; /* of elements */
+    bool nulls;   /* one of them is NULL */
+};
+/* Room for so many bytes, INT_MAX at most: twenty for the header, and for each element four and its own. */
+void pg_array_init(struct pg_array *array, enum pg_type type, size_t max_bytes);
+void pg_array_release(struct pg_array *array); /* zeroed memory is fine */
+/* To texts, JSON in both forms, and UUIDs in their text form. NULL is SQL's NULL. */
+void pg_array_add(struct pg_array *array, const char *text);
+void pg_array_add_int(struct pg_array *array, int64_t number);     /* to integers of both sizes */
+void pg_array_add_nonzero(struct pg_array *array, int64_t number); /* 0 is NULL */
+void pg_array_add_bool(struct pg_array *array, bool value);
+void pg_array_add_bytes(struct pg_array *array, const void *data, size_t size);
+/* Borrows the array; BUG where it had no room. It may be a parameter of several statements. */
+int pg_param_array(struct pg_params *params, struct pg_array *array, struct fault *fault);
 
 /* Reading results in text form. */
 bool pg_null(const PGresult *result, int row, int column);

@@ -1,7 +1,6 @@
 /*
- * pg_value - parameters, array literals and fields: the part of pg.h that needs no connection
+ * pg_value - parameters and fields: the part of pg.h that needs no connection
  */
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -61,74 +60,6 @@ void pg_param_time(struct pg_params *params, int64_t wall_us)
         pg_param_int(params, wall_us);
     else
         pg_param_text(params, NULL);
-}
-
-/* {"a","b \"c\"",NULL}: every element quoted, so that no word and no blank means anything. */
-void pg_array_add(struct buf *array, const char *element)
-{
-    buf_addc(array, array->len ? ',' : '{');
-    if (!element) {
-        buf_adds(array, "NULL");
-        return;
-    }
-    buf_addc(array, '"');
-    while (*element) {
-        size_t plain = strcspn(element, "\"\\");
-
-        buf_add(array, element, plain);
-        element += plain;
-        if (*element) {
-            buf_addc(array, '\\');
-            buf_addc(array, *element++);
-        }
-    }
-    buf_addc(array, '"');
-}
-
-void pg_array_add_int(struct buf *array, int64_t number)
-{
-    buf_addf(array, "%c%" PRId64, array->len ? ',' : '{', number);
-}
-
-void pg_array_add_nonzero(struct buf *array, int64_t number)
-{
-    if (number)
-        pg_array_add_int(array, number);
-    else
-        pg_array_add(array, NULL);
-}
-
-void pg_array_end(struct buf *array)
-{
-    buf_adds(array, array->len ? "}" : "{}");
-}
-
-static void add_be32(struct buf *array, size_t number)
-{
-    const uint32_t word = htonl((uint32_t)number);
-
-    buf_add(array, &word, sizeof word);
-}
-
-/* As array_recv() of PostgreSQL reads it: dimensions, flags, type; then length and lower bound of each
- * dimension. An array without elements has no dimension. */
-void pg_bytes_array_begin(struct buf *array, size_t count)
-{
-    enum { BYTEA_OID = 17 };
-
-    add_be32(array, count ? 1 : 0);
-    add_be32(array, 0);
-    add_be32(array, BYTEA_OID);
-    if (count) {
-        add_be32(array, count);
-        add_be32(array, 1);
-    }
-}
-
-void pg_bytes_array_add(struct buf *array, const void *data, size_t size)
-{
-    add_be32(array, size);
-    buf_add(array, data, size);
 }
 
 bool pg_null(const PGresult *result, int row, int column)

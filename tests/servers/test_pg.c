@@ -108,82 +108,189 @@ static void values_go_there_and_back(void **state)
     pg_free(pg);
 }
 
-static void arrays_are_read_as_they_were_written(void **state)
+static PGresult *query_array(struct pg *pg, const char *sql, struct pg_array *array)
 {
-    struct pg *pg = client(10000);
     struct pg_params params;
-    struct buf texts, numbers, empty, zeros;
-    const char *const items[] = {"", "NULL", NULL, "a,b", "{x}", "\"q\\\"", " ", "line\nbreak"};
-    PGresult *result;
+
+    fault_clear(&problem);
+    pg_params_init(&params);
+    if (pg_param_array(&params, array, &problem))
+        return NULL;
+    return pg_query(pg, sql, &params, &problem);
+}
+
+/* What the server says that the array is; the array is released. */
+static void expect_array(struct pg *pg, const char *sql, struct pg_array *array, const char *said)
+{
+    PGresult *result = good(query_array(pg, sql, array));
+
+    assert_string_equal(pg_text(result, 0, 0), said);
+    PQclear(result);
+    pg_array_release(array);
+}
+
+static void expect_refused_array(struct pg *pg, const char *sql, struct pg_array *array,
+                                 enum fault_class class, const char *sqlstate)
+{
+    assert_null(query_array(pg, sql, array));
+    assert_int_equal(problem.class, class);
+    assert_string_equal(pg_sqlstate(pg), sqlstate);
+    assert_true(pg_is_connected(pg));
+    pg_array_release(array);
+}
+
+static void arrays_of_each_type_are_read_as_they_were_written(void **state)
+{
+    static const struct {
+        enum pg_type type;
+        const char *sql, *items[4], *said;
+    } cases[] = {
+        {PG_TEXT, "SELECT $1::text[]", {"a,b", NULL, "NULL", ""}, "{\"a,b\",NULL,\"NULL\",\"\"}"},
+        {PG_VARCHAR, "SELECT $1::varchar[]", {"{x}", "\"q\\", "π", NULL}, "{\"{x}\",\"\\\"q\\\\\",π,NULL}"},
+        {PG_JSON, "SELECT $1::json[]", {"{\"a\": 1}", NULL, "2", " 3"}, "{\"{\\\"a\\\": 1}\",NULL,2,\" 3\"}"},
+        {PG_JSONB, "SELECT $1::jsonb[]", {"{\"a\":1}", NULL, "2", " 3"}, "{\"{\\\"a\\\": 1}\",NULL,2,3}"},
+        {PG_UUID,
+         "SELECT $1::uuid[]",
+         {NULL, "018d0a5c-7c00-7abc-8def-0123456789AB", NULL, "ffffffff-ffff-ffff-ffff-ffffffffffff"},
+         "{NULL,018d0a5c-7c00-7abc-8def-0123456789ab,NULL,ffffffff-ffff-ffff-ffff-ffffffffffff}"},
+    };
+    struct pg *pg = client(10000);
+    struct pg_array array;
 
     (void)state;
-    buf_init(&texts, 1000);
-    buf_init(&numbers, 1000);
-    buf_init(&empty, 1000);
-    buf_init(&zeros, 1000);
-    for (size_t i = 0; i < sizeof items / sizeof *items; i++) {
-        pg_array_add(&texts, items[i]);
-        pg_array_add_int(&numbers, (int64_t)i - 3);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        pg_array_init(&array, cases[i].type, 1000);
+        for (int k = 0; k < 4; k++)
+            pg_array_add(&array, cases[i].items[k]);
+        expect_array(pg, cases[i].sql, &array, cases[i].said);
     }
-    pg_array_end(&texts);
-    pg_array_end(&numbers);
-    pg_array_end(&empty);
-    pg_array_add_nonzero(&zeros, 0);
-    pg_array_add_int(&zeros, 0);
-    pg_array_add_nonzero(&zeros, -1);
-    pg_array_end(&zeros);
-    assert_string_equal(zeros.data, "{NULL,0,-1}");
-    pg_params_init(&params);
-    pg_param_text(&params, texts.data);
-    pg_param_text(&params, numbers.data);
-    pg_param_text(&params, empty.data);
-    result = good(
-        pg_query(pg, "SELECT t, n, cardinality($3::uuid[]) FROM unnest($1::text[], $2::bigint[]) u (t, n)",
-                 &params, &problem));
-    assert_int_equal(PQntuples(result), 8);
-    for (int i = 0; i < 8; i++) {
-        assert_int_equal(pg_null(result, i, 0), items[i] == NULL);
-        if (items[i])
-            assert_string_equal(pg_text(result, i, 0), items[i]);
-        assert_int_equal(pg_int(result, i, 1), i - 3);
-        assert_int_equal(pg_int(result, i, 2), 0);
-    }
-    PQclear(result);
-    buf_release(&texts);
-    buf_release(&numbers);
-    buf_release(&empty);
-    buf_release(&zeros);
+    pg_array_init(&array, PG_BIGINT, 1000);
+    pg_array_add_int(&array, INT64_MIN);
+    pg_array_add_nonzero(&array, 0);
+    pg_array_add_int(&array, 0);
+    pg_array_add_nonzero(&array, -1);
+    pg_array_add_int(&array, INT64_MAX);
+    expect_array(pg, "SELECT $1::bigint[]", &array, "{-9223372036854775808,NULL,0,-1,9223372036854775807}");
+    pg_array_init(&array, PG_INTEGER, 1000);
+    pg_array_add_int(&array, INT32_MIN);
+    pg_array_add_int(&array, INT32_MAX);
+    pg_array_add_nonzero(&array, 0);
+    expect_array(pg, "SELECT $1::integer[]", &array, "{-2147483648,2147483647,NULL}");
+    pg_array_init(&array, PG_BOOLEAN, 1000);
+    pg_array_add_bool(&array, true);
+    pg_array_add_bool(&array, false);
+    expect_array(pg, "SELECT $1::boolean[]", &array, "{t,f}");
+    pg_array_init(&array, PG_BYTEA, 1000);
+    pg_array_add_bytes(&array, "a\0b", 3);
+    pg_array_add_bytes(&array, NULL, 0);
+    pg_array_add_bytes(&array, "\xff{}", 3);
+    expect_array(pg, "SELECT $1::bytea[]", &array, "{\"\\\\x610062\",\"\\\\x\",\"\\\\xff7b7d\"}");
     pg_free(pg);
 }
 
-static void arrays_of_bytes_are_read_as_they_were_written(void **state)
+static void an_array_without_elements_is_empty(void **state)
 {
     struct pg *pg = client(10000);
-    const char items[][4] = {"a\0b", "", "\\x\"", "\xff{}"};
-    const size_t sizes[] = {3, 0, 3, 3};
+    struct pg_array array;
 
     (void)state;
-    for (size_t count = 0; count <= 4; count++) {
-        struct pg_params params;
-        struct buf array;
-
-        buf_init(&array, 1000);
-        pg_bytes_array_begin(&array, count);
-        for (size_t i = 0; i < count; i++)
-            pg_bytes_array_add(&array, items[i], sizes[i]);
-        pg_params_init(&params);
-        pg_param_bytes(&params, array.data, array.len);
-        PGresult *result = good(pg_query(
-            pg, "SELECT encode(b, 'hex') FROM unnest($1::bytea[]) WITH ORDINALITY u (b, n) ORDER BY n",
-            &params, &problem));
-        assert_int_equal(PQntuples(result), count);
-        for (int i = 0; i < (int)count; i++)
-            assert_string_equal(pg_text(result, i, 0),
-                                ((const char *[]){"610062", "", "5c7822", "ff7b7d"}[i]));
-        PQclear(result);
-        buf_release(&array);
-    }
+    pg_array_init(&array, PG_UUID, 1000);
+    expect_array(pg, "SELECT $1::uuid[] = '{}' AND array_ndims($1::uuid[]) IS NULL", &array, "t");
     pg_free(pg);
+}
+
+static void an_array_has_the_indexes_of_a_literal_and_may_be_sent_again(void **state)
+{
+    struct pg *pg = client(10000);
+    struct pg_array array;
+
+    (void)state;
+    pg_array_init(&array, PG_TEXT, 1000);
+    pg_array_add(&array, "first");
+    PQclear(good(query_array(pg, "SELECT $1::text[]", &array)));
+    pg_array_add(&array, "second");
+    expect_array(pg, "SELECT array_lower($1::text[], 1) || ($1::text[])[1] || ($1::text[])[2]", &array,
+                 "1firstsecond");
+    pg_free(pg);
+}
+
+static void an_element_that_its_type_does_not_hold_is_refused(void **state)
+{
+    static const char *const no_uids[] = {"",
+                                          "sixteen letters.",
+                                          "018d0a5c7c007abc8def0123456789ab",
+                                          "018d0a5c-7c00-7abc-8def-0123456789a",
+                                          "018d0a5c-7c00-7abc-8def-0123456789abc",
+                                          "018d0a5g-7c00-7abc-8def-0123456789ab"};
+    static const int64_t no_integers[] = {INT64_C(1) << 31, -(INT64_C(1) << 31) - 1, INT64_C(1) << 32};
+    struct pg *pg = client(10000);
+    struct pg_array array;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof no_uids / sizeof *no_uids; i++) {
+        pg_array_init(&array, PG_UUID, 1000);
+        pg_array_add(&array, "018d0a5c-7c00-7abc-8def-0123456789ab");
+        pg_array_add(&array, no_uids[i]);
+        pg_array_add(&array, "018d0a5c-7c00-7abc-8def-0123456789ab");
+        expect_refused_array(pg, "SELECT $1::uuid[]", &array, FAULT_INPUT, "22P03");
+        assert_non_null(strstr(problem.text, "array element 2"));
+    }
+    for (size_t i = 0; i < sizeof no_integers / sizeof *no_integers; i++) {
+        pg_array_init(&array, PG_INTEGER, 1000);
+        pg_array_add_int(&array, no_integers[i]);
+        expect_refused_array(pg, "SELECT $1::integer[]", &array, FAULT_INPUT, "22P03");
+    }
+    pg_array_init(&array, PG_TEXT, 1000);
+    pg_array_add(&array, "caf\xe9");
+    expect_refused_array(pg, "SELECT $1::text[]", &array, FAULT_INPUT, "22021");
+    pg_array_init(&array, PG_JSONB, 1000);
+    pg_array_add(&array, "{\"a\":\"\\u0000\"}");
+    expect_refused_array(pg, "SELECT $1::jsonb[]", &array, FAULT_INPUT, "22P05");
+    pg_array_init(&array, PG_JSONB, 1000);
+    pg_array_add(&array, "{");
+    expect_refused_array(pg, "SELECT $1::jsonb[]", &array, FAULT_INPUT, "22P02");
+    expect_one(pg);
+    pg_free(pg);
+}
+
+static void an_array_of_another_type_is_a_bug(void **state)
+{
+    struct pg *pg = client(10000);
+    struct pg_array array;
+
+    (void)state;
+    pg_array_init(&array, PG_TEXT, 1000);
+    pg_array_add(&array, "x");
+    expect_refused_array(pg, "SELECT $1::varchar[]", &array, FAULT_BUG, "42804");
+    pg_array_init(&array, PG_BIGINT, 1000);
+    expect_refused_array(pg, "SELECT $1::integer[]", &array, FAULT_BUG, "42804");
+    pg_free(pg);
+}
+
+static void an_array_that_had_no_room_is_no_parameter(void **state)
+{
+    static const size_t room[] = {0, 19, 20, 25};
+    struct pg_params params;
+    struct pg_array array;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof room / sizeof *room; i++) {
+        pg_params_init(&params);
+        pg_array_init(&array, PG_TEXT, room[i]);
+        pg_array_add(&array, "ab");
+        fault_clear(&problem);
+        assert_int_equal(pg_param_array(&params, &array, &problem), -1);
+        assert_int_equal(problem.class, FAULT_BUG);
+        assert_string_equal(problem.text, "a batch is larger than a statement may be");
+        assert_int_equal(params.count, 0);
+        pg_array_release(&array);
+    }
+    pg_array_init(&array, PG_TEXT, 26);
+    pg_array_add(&array, "ab");
+    assert_int_equal(pg_param_array(&params, &array, &problem), 0);
+    pg_array_add(&array, NULL);
+    assert_int_equal(pg_param_array(&params, &array, &problem), -1);
+    pg_array_release(&array);
 }
 
 static void faults_have_their_class(void **state)
@@ -560,8 +667,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_go_there_and_back),
-        cmocka_unit_test(arrays_are_read_as_they_were_written),
-        cmocka_unit_test(arrays_of_bytes_are_read_as_they_were_written),
+        cmocka_unit_test(arrays_of_each_type_are_read_as_they_were_written),
+        cmocka_unit_test(an_array_without_elements_is_empty),
+        cmocka_unit_test(an_array_has_the_indexes_of_a_literal_and_may_be_sent_again),
+        cmocka_unit_test(an_element_that_its_type_does_not_hold_is_refused),
+        cmocka_unit_test(an_array_of_another_type_is_a_bug),
+        cmocka_unit_test(an_array_that_had_no_room_is_no_parameter),
         cmocka_unit_test(faults_have_their_class),
         cmocka_unit_test(connections_that_cannot_be_made_say_why),
         cmocka_unit_test(passwords_are_asked_for_and_never_shown),

@@ -380,6 +380,23 @@ static struct submission superseding(const char *key, const char *destinations)
     return submission_of(job);
 }
 
+static void a_row_with_an_id_that_is_none_is_refused_alone(void **state)
+{
+    struct store_fixture *f = *state;
+    struct submission items[] = {keyed("a", NULL, "1"), keyed("b", NULL, "2"), keyed("c", NULL, "3")};
+    enum { COUNT = sizeof items / sizeof *items };
+
+    text_copy(items[1].job->id, sizeof items[1].job->id, "not-a-uuid");
+    ok(store_submit(f->store, items, COUNT, HOUR_MS, &problem));
+    assert_int_equal(items[0].result, SUBMIT_ACCEPTED);
+    assert_int_equal(items[1].result, SUBMIT_REFUSED);
+    assert_int_equal(items[1].fault.class, FAULT_INPUT);
+    assert_int_equal(items[2].result, SUBMIT_ACCEPTED);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_jobs"), 2);
+    for (size_t i = 0; i < COUNT; i++)
+        submission_release(&items[i]);
+}
+
 static void a_newer_report_replaces_what_is_open_of_older_ones(void **state)
 {
     struct store_fixture *f = *state;
@@ -658,6 +675,7 @@ int main(void)
         with_empty_store(a_scheduled_job_waits_for_its_time),
         with_empty_store(a_schedule_that_has_passed_is_none),
         with_empty_store(a_schedule_behind_the_expiry_is_refused),
+        with_empty_store(a_row_with_an_id_that_is_none_is_refused_alone),
         with_empty_store(a_newer_report_replaces_what_is_open_of_older_ones),
         with_empty_store(of_a_batch_the_last_one_stays_and_a_refused_one_replaces_nothing),
         with_empty_store(another_tenants_key_is_another_key),
