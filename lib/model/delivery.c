@@ -7,13 +7,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include "delivery.h"
+#include "text.h"
 #include "xalloc.h"
 
 struct delivery *delivery_new(struct job *job, const char *target)
 {
+    char id[UID_TEXT_SIZE];
+
+    uid_new(id);
+    return delivery_known(job, target, id);
+}
+
+struct delivery *delivery_known(struct job *job, const char *target, const char *id)
+{
     struct delivery *delivery = xcalloc(1, sizeof *delivery);
 
-    uid_new(delivery->id);
+    text_copy(delivery->id, sizeof delivery->id, id);
     delivery->job = job_ref(job);
     delivery->target = xstrdup(target);
     delivery->status = DELIVERY_WAITING;

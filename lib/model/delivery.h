@@ -46,6 +46,8 @@ struct delivery {
 
 /* Takes its own reference of job; a fresh id, waiting, no candidates. */
 struct delivery *delivery_new(struct job *job, const char *target);
+/* The same, of one that has an id. */
+struct delivery *delivery_known(struct job *job, const char *target, const char *id);
 void delivery_free(struct delivery *delivery);
 void delivery_add_candidate(struct delivery *delivery, const char *destination);
 

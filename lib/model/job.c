@@ -25,9 +25,17 @@ enum {
 
 struct job *job_new(void)
 {
+    char id[UID_TEXT_SIZE];
+
+    uid_new(id);
+    return job_known(id);
+}
+
+struct job *job_known(const char *id)
+{
     struct job *job = xcalloc(1, sizeof *job);
 
-    uid_new(job->id);
+    text_copy(job->id, sizeof job->id, id);
     job->priority = PRIORITY_NORMAL;
     job->destinations = json_array();
     job->metadata = json_object();

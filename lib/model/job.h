@@ -54,6 +54,7 @@ struct job {
 
 /* One reference, a fresh id, priority normal, empty metadata and destinations; everything else NULL or 0. */
 struct job *job_new(void);
+struct job *job_known(const char *id); /* the same, of one that has an id */
 struct job *job_ref(struct job *job);
 void job_unref(struct job *job);
 /* "<tenant>:<priority>": the name of its lane, and of its deliveries' lane of dist-transform; the caller's.

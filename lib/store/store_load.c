@@ -24,9 +24,8 @@ static const char bodies_sql[] =
 /* The job of a callback: another body, no form of the targets', and time enough after the end of the job. */
 static struct job *callback_job(const struct job *job, int64_t expires_at_us)
 {
-    struct job *own = job_new();
+    struct job *own = job_known(job->id);
 
-    memcpy(own->id, job->id, sizeof own->id);
     own->distribution_id = xstrdup(job->distribution_id);
     own->own_id = job->own_id;
     own->tenant_id = xstrdup(job->tenant_id);
@@ -53,13 +52,13 @@ static json_t *callback_form(const struct job *job)
 static struct delivery *read_delivery(const PGresult *result, int row, struct job *job)
 {
     enum { FIRST = STORE_JOB_COLUMN_COUNT };
-    struct delivery *delivery = delivery_new(job, pg_text(result, row, FIRST + 2));
+    struct delivery *delivery =
+        delivery_known(job, pg_text(result, row, FIRST + 2), pg_text(result, row, FIRST));
     json_t *candidates = store_read_json(result, row, FIRST + 3), *candidate;
     int status = status_index(delivery_status_names, pg_text(result, row, FIRST + 10));
     int reason = status_index(dead_reason_names, pg_text(result, row, FIRST + 11));
     size_t index;
 
-    text_copy(delivery->id, sizeof delivery->id, pg_text(result, row, FIRST));
     json_array_foreach (candidates, index, candidate) {
         if (json_is_string(candidate))
             delivery_add_candidate(delivery, json_string_value(candidate));
