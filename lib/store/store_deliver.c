@@ -37,42 +37,44 @@ static const char transformed_sql[] =
  * no partition. A success moves a delivery from any state; all else only while it is queued, and only
  * the attempt that is the next one (number 0: none was made).
  */
-static const char settle_sql[] =
-    "WITH i AS MATERIALIZED ("
-    "    SELECT u.*, CASE WHEN dist_time(u.started) BETWEEN now() - interval '7 days' AND now() + interval '1 hour'"
-    "                     THEN dist_time(u.started) ELSE now() END AS started_at"
-    "    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::integer[], $7::text[],"
-    "                $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[],"
-    "                $14::text[], $15::text[])"
-    "         AS u (attempt_id, delivery_id, destination, number, kind, code, reason, error, body, started, took,"
-    "               status, delay_ms, dead_reason, instead_of)"
-    "), l AS MATERIALIZED ("
-    "    SELECT d.id, d.job_id FROM distribution_deliveries d WHERE d.id = ANY ($2::uuid[])"
-    "    ORDER BY d.id FOR NO KEY UPDATE"
-    "), v AS ("
-    "    SELECT DISTINCT ON (delivery_id) * FROM i ORDER BY delivery_id, (status = 'delivered') DESC, number"
-    "), moved AS ("
-    "    UPDATE distribution_deliveries d"
-    "    SET status = v.status,"
-    "        due_at = CASE v.status WHEN 'waiting' THEN now() + v.delay_ms * interval '1 millisecond' END,"
-    "        attempts = greatest(d.attempts, v.number),"
-    "        dead_reason = v.dead_reason,"
-    "        last_error = v.error,"
-    "        last_code = CASE WHEN v.number > 0 THEN v.code ELSE d.last_code END,"
-    "        last_destination = coalesce(v.destination, d.last_destination),"
-    "        updated_at = now(),"
-    "        delivered_at = CASE v.status WHEN 'delivered' THEN now() END"
-    "    FROM v WHERE d.id = v.delivery_id AND d.id = ANY (ARRAY(SELECT id FROM l))"
-    "      AND CASE v.status WHEN 'delivered' THEN d.status <> 'delivered'"
-    "          ELSE d.status = 'queued' AND (v.number = 0 OR d.attempts = v.number - 1) END"
-    ") INSERT INTO distribution_attempts (id, distribution_job_id, delivery_id, destination_name, attempt_number,"
-    "      status, started_at, completed_at, response_status_code, response_body, error_message, retry_reason,"
-    "      metadata)"
-    " SELECT i.attempt_id, l.job_id, l.id, coalesce(i.destination, ''), i.number, i.kind, i.started_at,"
-    "      i.started_at + i.took * interval '1 microsecond', i.code, i.body, i.error, i.reason,"
-    "      CASE WHEN i.instead_of IS NULL THEN '{}' ELSE jsonb_build_object('instead_of', i.instead_of) END"
+#define SETTLE_SQL                                                                                                   \
+    "WITH i AS MATERIALIZED ("                                                                                       \
+    "    SELECT u.*, CASE WHEN dist_time(u.started) BETWEEN now() - interval '7 days' AND now() + interval '1 hour'" \
+    "                     THEN dist_time(u.started) ELSE now() END AS started_at"                                    \
+    "    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::integer[], $7::text[],"      \
+    "                $8::text[], $9::text[], $10::bigint[], $11::bigint[], $12::text[], $13::bigint[],"              \
+    "                $14::text[], $15::text[])"                                                                      \
+    "         AS u (attempt_id, delivery_id, destination, number, kind, code, reason, error, body, started, took,"   \
+    "               status, delay_ms, dead_reason, instead_of)"                                                      \
+    "), l AS MATERIALIZED ("                                                                                         \
+    "    SELECT d.id, d.job_id FROM distribution_deliveries d WHERE d.id = ANY ($2::uuid[])"                         \
+    "    ORDER BY d.id FOR NO KEY UPDATE"                                                                            \
+    "), v AS ("                                                                                                      \
+    "    SELECT DISTINCT ON (delivery_id) * FROM i ORDER BY delivery_id, (status = 'delivered') DESC, number"        \
+    "), moved AS ("                                                                                                  \
+    "    UPDATE distribution_deliveries d"                                                                           \
+    "    SET status = v.status,"                                                                                     \
+    "        due_at = CASE v.status WHEN 'waiting' THEN now() + v.delay_ms * interval '1 millisecond' END,"          \
+    "        attempts = greatest(d.attempts, v.number),"                                                             \
+    "        dead_reason = v.dead_reason,"                                                                           \
+    "        last_error = v.error,"                                                                                  \
+    "        last_code = CASE WHEN v.number > 0 THEN v.code ELSE d.last_code END,"                                   \
+    "        last_destination = coalesce(v.destination, d.last_destination),"                                        \
+    "        updated_at = now(),"                                                                                    \
+    "        delivered_at = CASE v.status WHEN 'delivered' THEN now() END"                                           \
+    "    FROM v WHERE d.id = v.delivery_id AND d.id = ANY (ARRAY(SELECT id FROM l))"                                 \
+    "      AND CASE v.status WHEN 'delivered' THEN d.status <> 'delivered'"                                          \
+    "          ELSE d.status = 'queued' AND (v.number = 0 OR d.attempts = v.number - 1) END"                         \
+    ") INSERT INTO distribution_attempts (id, distribution_job_id, delivery_id, destination_name, attempt_number,"   \
+    "      status, started_at, completed_at, response_status_code, response_body, error_message, retry_reason,"      \
+    "      metadata)"                                                                                                \
+    " SELECT i.attempt_id, l.job_id, l.id, coalesce(i.destination, ''), i.number, i.kind, i.started_at,"             \
+    "      i.started_at + i.took * interval '1 microsecond', i.code, i.body, i.error, i.reason,"                     \
+    "      CASE WHEN i.instead_of IS NULL THEN '{}' ELSE jsonb_build_object('instead_of', i.instead_of) END"         \
     " FROM i JOIN l ON l.id = i.delivery_id WHERE i.number > 0"
-    " ON CONFLICT (id, started_at) DO NOTHING";
+static const char settle_sql[] = SETTLE_SQL;
+/* Where some of it was written before: the answer to that COMMIT was lost. */
+static const char settle_again_sql[] = SETTLE_SQL " ON CONFLICT (id, started_at) DO NOTHING";
 // clang-format on
 
 void settlement_init(struct settlement *settlement, const struct delivery *delivery, struct verdict verdict,
@@ -213,6 +215,8 @@ static int settle_all(struct store *store, const struct settlement *items, size_
         status = store_change(store, "settle", settle_sql, &params, NULL, &problem);
     if (status && lacks_partition(store, &problem) && !store_make_partitions(store, &problem))
         status = store_change(store, "settle", settle_sql, &params, NULL, &problem);
+    if (status && store_was_there(store))
+        status = store_change(store, "settle_again", settle_again_sql, &params, NULL, &problem);
     store_arrays_release(&arrays);
     if (status && fault)
         *fault = problem;

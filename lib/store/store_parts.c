@@ -75,6 +75,11 @@ bool store_again(const struct store *store, int *tries)
     return ++*tries < STORE_TRIES;
 }
 
+bool store_was_there(const struct store *store)
+{
+    return !strcmp(pg_sqlstate(store->pg), "23505");
+}
+
 PGresult *store_run(struct store *store, const char *name, const char *sql, const struct pg_params *params,
                     struct fault *fault)
 {
@@ -204,12 +209,11 @@ int64_t store_local_us(int64_t us, int64_t ahead_us)
 
 struct job *store_read_job(const PGresult *result, int row, int column)
 {
-    struct job *job = job_new();
+    struct job *job = job_known(pg_text(result, row, column));
     json_t *destinations = store_read_json(result, row, column + 7);
     json_t *metadata = store_read_json(result, row, column + 8);
     int priority = status_index(priority_names, pg_text(result, row, column + 4));
 
-    text_copy(job->id, sizeof job->id, pg_text(result, row, column));
     job->distribution_id = pg_text_copy(result, row, column + 1);
     job->own_id = strcmp(job->distribution_id, job->id) != 0;
     job->tenant_id = pg_text_copy(result, row, column + 2);

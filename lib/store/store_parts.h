@@ -21,6 +21,10 @@ enum { STORE_CHUNK = 2000 };
 enum { STORE_TRIES = 3 };
 /* True where the last failure is of that kind and `tries` (0 at first, counted here) are left. */
 bool store_again(const struct store *store, int *tries);
+/* True where the last failure is that a row was there already. To look for one costs more than to insert
+ * without a look: where it is rare, the statement that leaves such rows alone is the second one that is run.
+ */
+bool store_was_there(const struct store *store);
 
 /* One prepared statement as a transaction of its own, with store_open() before it and tries. */
 PGresult *store_run(struct store *store, const char *name, const char *sql, const struct pg_params *params,

@@ -25,37 +25,40 @@ static const char waiting_sql[] =
     "                 WHERE d.destination = i.destination AND d.status = 'waiting' LIMIT i.most) AS w)"
     " FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY AS i (destination, most, place)";
 
-static const char save_sql[] =
-    "WITH mine AS MATERIALIZED ("
-    "    SELECT id, expires_at FROM distribution_jobs WHERE id = ANY ($1::uuid[])"
-    "     AND " STORE_STATUS_IS("status", "pending")
-    "    ORDER BY id FOR NO KEY UPDATE"
-    "), ruled AS ("
-    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy,"
-    "        metadata = coalesce(r.metadata, j.metadata), replaced = r.replaced,"
-    "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"
-    "        lifetime = coalesce(r.timeout, j.lifetime)"
-    "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"
-    "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"
-    "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"
-    "    WHERE j.id = r.id AND j.id = ANY (ARRAY(SELECT id FROM mine WHERE id = ANY ($15::uuid[])))"
-    "    RETURNING j.id, j.expires_at"
-    "), added AS ("
-    "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form,"
-    "        rendering, own_key, content_type, status, due_at, expires_at, dead_reason, last_error, rule)"
-    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.rendering,"
-    "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"
-    "        CASE r.status WHEN 'queued' THEN now() + $21::bigint * interval '1 millisecond'"
-    "                                WHEN 'waiting' THEN now() END,"
-    "        coalesce(ruled.expires_at, mine.expires_at), r.dead_reason, r.last_error, r.rule"
-    "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"
-    "                $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"
-    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, rendering, content_type,"
-    "               status, dead_reason, last_error, rule)"
-    "    JOIN mine ON mine.id = r.job_id LEFT JOIN ruled ON ruled.id = r.job_id"
-    "    ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING"
-    "    RETURNING job_id"
-    ") SELECT DISTINCT job_id FROM added";
+#define SAVE_SQL(conflict)                                                                                       \
+    "WITH mine AS MATERIALIZED ("                                                                                \
+    "    SELECT id, expires_at FROM distribution_jobs WHERE id = ANY ($1::uuid[])"                               \
+    "     AND " STORE_STATUS_IS("status", "pending")                                                             \
+    "    ORDER BY id FOR NO KEY UPDATE"                                                                          \
+    "), ruled AS ("                                                                                              \
+    "    UPDATE distribution_jobs j SET priority = r.priority, retry_policy = r.retry_policy,"                   \
+    "        metadata = coalesce(r.metadata, j.metadata), replaced = r.replaced,"                                \
+    "        expires_at = coalesce(greatest(j.created_at, j.scheduled_at) + r.timeout, j.expires_at),"           \
+    "        lifetime = coalesce(r.timeout, j.lifetime)"                                                         \
+    "    FROM (SELECT u.*, u.timeout_ms * interval '1 millisecond' AS timeout"                                   \
+    "          FROM unnest($15::uuid[], $16::text[], $17::text[], $18::jsonb[], $19::bigint[], $20::boolean[])"  \
+    "               AS u (id, priority, retry_policy, metadata, timeout_ms, replaced)) AS r"                     \
+    "    WHERE j.id = r.id AND j.id = ANY (ARRAY(SELECT id FROM mine WHERE id = ANY ($15::uuid[])))"             \
+    "    RETURNING j.id, j.expires_at"                                                                           \
+    "), added AS ("                                                                                              \
+    "    INSERT INTO distribution_deliveries (id, job_id, tenant_id, priority, target, candidates, inline_form," \
+    "        rendering, own_key, content_type, status, due_at, expires_at, dead_reason, last_error, rule)"       \
+    "    SELECT r.id, r.job_id, r.tenant_id, r.priority, r.target, r.candidates, r.inline_form, r.rendering,"    \
+    "        dist_own_key(r.tenant_id, r.inline_form::text), r.content_type, r.status,"                          \
+    "        CASE r.status WHEN 'queued' THEN now() + $21::bigint * interval '1 millisecond'"                    \
+    "                                WHEN 'waiting' THEN now() END,"                                             \
+    "        coalesce(ruled.expires_at, mine.expires_at), r.dead_reason, r.last_error, r.rule"                   \
+    "    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],"      \
+    "                $9::jsonb[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])"              \
+    "         AS r (id, job_id, tenant_id, priority, target, candidates, inline_form, rendering, content_type,"  \
+    "               status, dead_reason, last_error, rule)"                                                      \
+    "    JOIN mine ON mine.id = r.job_id LEFT JOIN ruled ON ruled.id = r.job_id"                                 \
+    conflict                                                                                                     \
+    "    RETURNING job_id"                                                                                       \
+    ") SELECT DISTINCT job_id FROM added"
+static const char save_sql[] = SAVE_SQL("");
+/* Where a target is named twice. */
+static const char save_again_sql[] = SAVE_SQL(" ON CONFLICT ON CONSTRAINT distribution_deliveries_target DO NOTHING");
 
 /*
  * A dead delivery for each destination, or one for a job that names none, so that the dead letters tell of it and a
@@ -210,6 +213,7 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     struct store_arrays arrays;
     struct pg_params params;
     struct strmap saved; /* ids of jobs */
+    struct fault problem = {0};
     PGresult *result = NULL;
 
     store_arrays_init(&arrays, PG_UUID, /* of add_delivery() */ PG_UUID, PG_UUID, PG_TEXT, PG_TEXT, PG_TEXT,
@@ -225,7 +229,11 @@ static int save_some(struct store *store, struct routing *items, size_t count, i
     }
     if (!store_arrays_bind(&arrays, &params, fault)) {
         pg_param_int(&params, lease_ms);
-        result = store_run(store, "save_routings", save_sql, &params, fault);
+        result = store_run(store, "save_routings", save_sql, &params, &problem);
+        if (!result && store_was_there(store))
+            result = store_run(store, "save_routings_again", save_again_sql, &params, &problem);
+        if (!result && fault)
+            *fault = problem;
     }
     store_arrays_release(&arrays);
     if (!result)

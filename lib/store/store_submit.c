@@ -16,10 +16,11 @@
 
 /*
  * The tenant is asked for in the insert itself, so that none that was just disabled slips in. A schedule that
- * has passed is none. Two forms of one statement: batches without idempotency keys do not pay for them.
+ * has passed is none. Three forms of one statement: batches without idempotency keys do not pay for them, nor
+ * do those whose rows nothing can be in the way of, for the look whether something is.
  */
 // clang-format off
-#define INSERT_SQL(with, condition)                                                                           \
+#define INSERT_SQL(with, condition, conflict)                                                                 \
     "WITH r AS ("                                                                                             \
     "    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::boolean[],"     \
     "        $7::text[], $8::jsonb[], $9::text[], $10::jsonb[], $11::jsonb[], $12::text[], $13::text[],"      \
@@ -48,9 +49,12 @@
     "    b.at + $24::bigint * interval '1 millisecond')) AS e (at)"                                           \
     condition                                                                                                 \
     " ORDER BY r.place"                                                                                       \
-    " ON CONFLICT DO NOTHING RETURNING id, coalesce(scheduled_at > now(), false)"
+    conflict                                                                                                  \
+    " RETURNING id, coalesce(scheduled_at > now(), false)"
+#define LEAVE " ON CONFLICT DO NOTHING"
 
-static const char insert_sql[] = INSERT_SQL("", "");
+static const char insert_new_sql[] = INSERT_SQL("", "", "");
+static const char insert_sql[] = INSERT_SQL("", "", LEAVE);
 
 /*
  * A row alone. The key first: whoever holds it is waited for, and only the holder inserts. The condition on the
@@ -68,7 +72,7 @@ static const char insert_keyed_sql[] = INSERT_SQL(
     "        request_hash = excluded.request_hash, taken_at = now(), expires_at = excluded.expires_at"
     "    WHERE k.expires_at <= now() OR k.job_id = excluded.job_id"
     "    RETURNING 1)",
-    " WHERE r.key IS NULL OR EXISTS (SELECT 1 FROM taken)");
+    " WHERE r.key IS NULL OR EXISTS (SELECT 1 FROM taken)", LEAVE);
 
 static const char look_up_sql[] =
     "SELECT t.tenant_id IS NOT NULL AND NOT t.disabled,"
@@ -103,6 +107,7 @@ struct batch {
     size_t count;
     size_t item_count;
     bool keyed, supersedes; /* one of the rows has a key, one replaces older jobs */
+    bool fresh;             /* nothing is expected to be in the way of any */
     int64_t max_age_ms;
     size_t *starts; /* of the portions, each a statement; and the end of the last one */
     size_t portions;
@@ -139,10 +144,12 @@ static void batch_init(struct batch *batch, struct submission *items, size_t cou
         .starts = xcalloc(count + 1, sizeof *batch->starts),
         .count = count,
         .item_count = count,
+        .fresh = true,
         .max_age_ms = max_age_ms,
     };
     for (size_t i = 0; i < count; i++) {
         batch->todo[i] = i;
+        batch->fresh = batch->fresh && !*contested(items[i].job) && !items[i].spooled_at_us;
         batch->keyed = batch->keyed || items[i].job->idempotency_key;
         batch->supersedes = batch->supersedes || items[i].job->supersede_key;
     }
@@ -222,12 +229,12 @@ static int add_rows(struct batch *batch, size_t from, size_t to, struct pg_param
 
 static const char *insert_name(const struct batch *batch)
 {
-    return batch->keyed ? "submit_keyed" : "submit";
+    return batch->keyed ? "submit_keyed" : batch->fresh ? "submit_new" : "submit";
 }
 
 static const char *insert_text(const struct batch *batch)
 {
-    return batch->keyed ? insert_keyed_sql : insert_sql;
+    return batch->keyed ? insert_keyed_sql : batch->fresh ? insert_new_sql : insert_sql;
 }
 
 /* RETURNING tells ids of the rows [from, to) in their order, but for those that were in the way. */
@@ -368,6 +375,7 @@ static int insert(struct store *store, struct batch *batch, struct fault *fault)
 
     for (;;) {
         struct fault problem = {0};
+        bool fresh = batch->fresh;
         int status;
 
         if (store_open(store, fault))
@@ -379,6 +387,9 @@ static int insert(struct store *store, struct batch *batch, struct fault *fault)
         if (!status)
             return 0;
         memset(batch->stored, 0, batch->count * sizeof *batch->stored);
+        batch->fresh = false;
+        if (fresh && store_was_there(store))
+            continue;
         if (problem.class == FAULT_INPUT && !insert_within(store, batch, insert_one_by_one, &problem))
             return 0;
         if (!store_again(store, &tries)) {

@@ -501,6 +501,28 @@ static void a_job_whose_targets_are_all_dead_has_failed_at_once(void **state)
     job_unref(job);
 }
 
+static void a_target_that_is_named_twice_has_one_delivery(void **state)
+{
+    struct store_fixture *f = *state;
+    struct job *jobs[2] = {make_job("hook"), make_job("hook")};
+    struct routing routings[2] = {{.job = jobs[0]}, {.job = jobs[1]}};
+    char id[UID_TEXT_SIZE];
+
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t k = 0; k <= i; k++)
+            delivery_list_add(&routings[i].deliveries, delivery_new(jobs[i], "hook"));
+        accept_job(f->store, job_ref(jobs[i]), id);
+    }
+    ok(store_save_routings(f->store, routings, 2, 1000, &problem));
+    assert_true(routings[0].saved && routings[1].saved);
+    assert_int_equal(number_of(f, "SELECT count(*) FROM distribution_deliveries"), 2);
+    check_counters(f);
+    for (size_t i = 0; i < 2; i++) {
+        delivery_list_release(&routings[i].deliveries);
+        job_unref(jobs[i]);
+    }
+}
+
 static void a_job_that_cannot_be_routed_fails_with_its_reason(void **state)
 {
     struct store_fixture *f = *state;
@@ -702,6 +724,7 @@ int main(void)
         with_empty_store(racing_pumps_claim_each_delivery_once),
         with_empty_store(a_routed_job_is_routed_once),
         with_empty_store(a_job_whose_targets_are_all_dead_has_failed_at_once),
+        with_empty_store(a_target_that_is_named_twice_has_one_delivery),
         with_empty_store(a_job_that_cannot_be_routed_fails_with_its_reason),
         with_empty_store(deliveries_of_one_job_share_it_and_bodies_keep_to_the_budget),
         with_empty_store(what_a_stage_changed_is_saved),
