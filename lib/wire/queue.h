@@ -30,9 +30,11 @@
  *
  * Fencing: a claim is (stream, entry, crashes). Whoever takes an entry over raises its crashes, so the older
  * claim is void even where both are of one process. A worker whose claim was taken over can no longer move
- * the id, but a `finish` always removes an id that has ended, whoever reports it. Where somebody destroys the
- * group of a stream, its entries are read once more, with the same crashes: then the first of two workers
- * that moves, releases or finishes the id does so, and the other one can not.
+ * the id, but a `finish` always removes an id that has ended, whoever reports it. Where Redis forgets that an
+ * entry was read (somebody destroys the group, a restart or a failover loses the last moments), it is read
+ * once more, with the same crashes: then the first of two workers that moves or finishes the id does so, and
+ * the other one can not. Until it is read once more nobody is known to hold it: a recall takes it, and a wish
+ * is not kept, so that the lease brings it back.
  *
  * A Redis without memory refuses publishing (TEMP), and lets ids be claimed, moved, released and finished,
  * and a claimed job become its deliveries, so that it can be emptied. Entries without a proper id are

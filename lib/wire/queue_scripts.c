@@ -11,8 +11,9 @@
  *
  * A claim is the reader's by stream, entry and crashes, and the record says all three: who reads an entry has
  * nothing to write, and who takes it over raises its crashes. The owner is known to the group alone, which is
- * asked only where it matters whether an entry is held, or by whom. Where somebody destroys a group and it is
- * made again, two workers may hold one claim: the first that settles it does, and the other's is lost.
+ * asked only where it matters whether an entry is held, or by whom. Where Redis forgets that an entry was
+ * read (a group that somebody destroyed, a restart or a failover that lost the last moments), it is read once
+ * more, and two workers may hold one claim: the first that settles it does, and the other's is lost.
  *
  * One command for many ids costs less than one for each, so a script reads the records of all its ids at once
  * (load), changes them in its own memory, where it sees what it changed, and writes them at once (save). A
@@ -213,8 +214,9 @@ static const char records[] =
 
     /* Who holds an entry; nil: nobody. XPENDING dist:{0}:routed:acme:normal dist 1700000000000-0 1700000000000-0 1 */
     "local function holder(stream, entry)\n"
-    "  local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)[1]\n" /* without group: an error */
-    "  return pending and pending[2]\n"
+    "  local pending = redis.pcall('XPENDING', stream, GROUP, entry, entry, 1)\n"
+    "  if pending.err and not string.find(pending.err, 'NOGROUP', 1, true) then error(pending) end\n"
+    "  return pending[1] and pending[1][2]\n"
     "end\n"
 
     /* Somebody who holds the id may have asked PostgreSQL before the reason of this call was committed, and is about to
@@ -421,7 +423,8 @@ static const char release[] =
     "local stream, entry, id, crashes = KEYS[1], ARGV[3], ARGV[4], ARGV[5]\n"
     "load({id})\n"
     "local whose = standing(stream, id, entry, crashes)\n"
-    "if whose == 'other' then return 0 end\n"
+    "local who = whose == 'mine' and holder(stream, entry) or OWNER\n"
+    "if whose == 'other' or who ~= OWNER then return 0 end\n"
     "if whose == 'mine' then drop(stream, entry) else drop_stale(stream, entry, id) end\n"
     "leave()\n"
     "if whose == 'mine' then add(id, stream, crashes) end\n"
