@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <ctype.h>
 #include "clock.h"
+#include "http_field.h"
 #include "num.h"
 #include "rng.h"
 #include "text.h"
@@ -651,6 +652,29 @@ static void the_bytes_of_an_id_are_those_of_its_text(void **state)
     assert_false(uid_bytes("018d0a5c-7c00-7abc-8def-0123456789a", bytes));
 }
 
+/* Each byte, at the beginning, behind it, and for what is told from it: a set of characters is what the
+ * standard says. */
+static void names_have_their_characters_and_no_others(void **state)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    static const char token[] = "!#$%&'*+-.^_`|~"; /* RFC 9110 section 5.6.2, beside letters and digits */
+
+    (void)state;
+    for (int c = 1; c < 256; c++) {
+        char first[] = {(char)c, 'x', '\0'}, last[] = {'x', (char)c, '\0'};
+        bool letter = strchr(letters, c) != NULL, in_token = letter || strchr(token, c);
+        bool in_name = letter || strchr("._-", c);
+
+        assert_int_equal(http_field_is_name(first), in_token);
+        assert_int_equal(http_field_is_name(last), in_token);
+        assert_int_equal(http_field_token_size(last), in_token ? 2 : 1);
+        assert_int_equal(text_is_name(first), in_name && c != '.' && c != '-');
+        assert_int_equal(text_is_name(last), in_name);
+    }
+    assert_false(http_field_is_name(""));
+    assert_false(text_is_name(""));
+}
+
 /* Each byte of an id by each byte that there is. */
 static void an_id_has_nothing_but_digits_and_its_hyphens(void **state)
 {
@@ -721,6 +745,7 @@ int main(void)
         cmocka_unit_test(ids_are_told_from_other_text),
         cmocka_unit_test(the_bytes_of_an_id_are_those_of_its_text),
         cmocka_unit_test(an_id_has_nothing_but_digits_and_its_hyphens),
+        cmocka_unit_test(names_have_their_characters_and_no_others),
         cmocka_unit_test(random_numbers_differ_and_stay_in_their_range),
     };
 
