@@ -95,21 +95,16 @@ char *xasprintf(const char *format, ...)
     return text;
 }
 
-char *xconcat(const char *first, ...)
+char *xconcat_all(const char *const *texts)
 {
-    va_list texts;
     size_t size = 0;
     char *all, *at;
 
-    va_start(texts, first);
-    for (const char *text = first; text != NULL; text = va_arg(texts, const char *))
-        size += strlen(text);
-    va_end(texts);
+    for (size_t i = 0; texts[i]; i++)
+        size += strlen(texts[i]);
     all = at = xmalloc(size + 1);
-    va_start(texts, first);
-    for (const char *text = first; text != NULL; text = va_arg(texts, const char *))
-        at = stpcpy(at, text);
-    va_end(texts);
+    for (size_t i = 0; texts[i]; i++)
+        at = stpcpy(at, texts[i]);
     *at = '\0';
     return all;
 }

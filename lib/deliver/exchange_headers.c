@@ -27,7 +27,7 @@ static void add_header(struct header_list *list, const struct attempt *attempt, 
                        const char *value)
 {
     if (value && !destination_header(attempt->destination, name))
-        list->lines[list->count++] = xconcat(name, ": ", value, NULL);
+        list->lines[list->count++] = xconcat(name, ": ", value);
 }
 
 static int add_secret(struct header_list *list, const char *before, const char *value, const char *member,

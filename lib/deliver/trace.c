@@ -46,7 +46,7 @@ void trace_parent(const struct attempt *attempt, char text[TRACE_TEXT_SIZE])
     char trace[DIGEST_TEXT_SIZE], parent[DIGEST_TEXT_SIZE];
 
     if (!given)
-        digest_of(trace, xconcat(attempt->tenant_id, "/", attempt->distribution_id, NULL));
+        digest_of(trace, xconcat(attempt->tenant_id, "/", attempt->distribution_id));
     digest_of(parent, xasprintf("%s/%d", attempt->message_id, attempt->number));
     snprintf(text, TRACE_TEXT_SIZE, "00-%.*s-%.*s-%.2s", TRACE_SIZE, given ? given + 3 : trace, PARENT_SIZE,
              parent, given ? given + FLAGS_AT : "01");

@@ -83,7 +83,7 @@ char *delivery_destination_key(const struct delivery *delivery)
 {
     const char *key = delivery->own_key;
 
-    return xconcat(destination_name(delivery), key ? "@" : "", key ? key : "", NULL);
+    return xconcat(destination_name(delivery), key ? "@" : "", key ? key : "");
 }
 
 char *delivery_lane(const struct delivery *delivery)
@@ -91,7 +91,7 @@ char *delivery_lane(const struct delivery *delivery)
     const char *key = delivery->own_key;
 
     return xconcat(destination_name(delivery), key ? "@" : "", key ? key : "", ":", delivery->job->tenant_id,
-                   ":", priority_names[delivery->job->priority], NULL);
+                   ":", priority_names[delivery->job->priority]);
 }
 
 void output_release(struct output *output)

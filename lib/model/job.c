@@ -71,7 +71,7 @@ void job_unref(struct job *job)
 
 char *job_lane(const struct job *job)
 {
-    return xconcat(job->tenant_id, ":", priority_names[job->priority], NULL);
+    return xconcat(job->tenant_id, ":", priority_names[job->priority]);
 }
 
 void job_fix_times(struct job *job)

@@ -316,7 +316,7 @@ static size_t room_index(struct rooms *rooms, const struct delivery *delivery, u
 {
     char *lane = delivery_lane(delivery);
     char decimal[TEXT_DECIMAL_SIZE];
-    char *name = xconcat(text_decimal(partition, decimal), ":", lane, NULL);
+    char *name = xconcat(text_decimal(partition, decimal), ":", lane);
     size_t index = (size_t)(uintptr_t)strmap_get(&rooms->indices, name);
 
     if (!index) {

@@ -232,10 +232,10 @@ static void the_allocators_take_zero(void **state)
     text = xmemdupz(NULL, 0);
     assert_string_equal(text, "");
     free(text);
-    text = xconcat("", NULL);
+    text = xconcat("");
     assert_string_equal(text, "");
     free(text);
-    text = xconcat("ab", "", ":", "c", NULL);
+    text = xconcat("ab", "", ":", "c");
     assert_string_equal(text, "ab:c");
     free(text);
     text = xasprintf("%s %d", "x", 7);
