@@ -270,6 +270,7 @@ static void a_group_that_was_made_again_has_each_claim_settled_once(void **state
             finish(s, s->b, &s->claims.items[0], false);
         } else {
             release(s, s->a, &old);
+            assert_false(lost(s, s->b, new)); /* it was not the first one's to give back */
             release(s, s->b, new);
             finish(s, s->b, new, false);
             assert_int_equal(fetch(s, s->b, QUEUE_ROUTED, 9), 1);
