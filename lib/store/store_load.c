@@ -141,7 +141,7 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
 {
     struct store_arrays arrays;
     struct pg_params params;
-    struct strmap rows; /* id -> row + 1, as a pointer's number */
+    struct strmap rows;
     PGresult *result = NULL;
     uint64_t bytes = 0;
 
@@ -156,11 +156,9 @@ int store_load_bodies(struct store *store, struct job *const *jobs, size_t count
     store_arrays_release(&arrays);
     if (!result)
         return -1;
-    strmap_init(&rows);
-    for (int row = 0; row < PQntuples(result); row++)
-        strmap_put(&rows, pg_text(result, row, 0), (void *)((uintptr_t)row + 1));
+    store_rows_by_id(result, 0, &rows);
     for (size_t i = 0; i < count; i++) {
-        int row = (int)(uintptr_t)strmap_get(&rows, jobs[i]->id) - 1;
+        int row = store_row_of(&rows, jobs[i]->id);
 
         if (row < 0 || jobs[i]->body)
             continue;

@@ -207,6 +207,19 @@ int64_t store_local_us(int64_t us, int64_t ahead_us)
     return us ? us + ahead_us : 0;
 }
 
+/* Row + 1, as a pointer's number: the map has no place for a NULL. */
+void store_rows_by_id(const PGresult *result, int column, struct strmap *rows)
+{
+    strmap_init(rows);
+    for (int row = 0; row < PQntuples(result); row++)
+        strmap_put(rows, pg_text(result, row, column), (void *)((uintptr_t)row + 1));
+}
+
+int store_row_of(const struct strmap *rows, const char *id)
+{
+    return (int)(uintptr_t)strmap_get(rows, id) - 1;
+}
+
 struct job *store_read_job(const PGresult *result, int row, int column)
 {
     struct job *job = job_known(pg_text(result, row, column));

@@ -63,6 +63,10 @@ void store_array_add_json(struct pg_array *array, const json_t *value); /* NULL 
 /* Adds those of the ids that are UUIDs: others are nobody's, and would fail the batch. */
 void store_array_add_ids(struct pg_array *array, const char *const *ids, size_t count);
 
+/* The rows of a result by the ids in that column; release with strmap_release(rows, NULL). */
+void store_rows_by_id(const PGresult *result, int column, struct strmap *rows);
+int store_row_of(const struct strmap *rows, const char *id); /* -1: it has none */
+
 /* A condition on rows that are known by their ids. `status = 'word'` alone would let the planner read all
  * that is in the index of that status, of which it thinks little while the tables are young; IS TRUE fits
  * none. */

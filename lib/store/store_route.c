@@ -92,7 +92,7 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
 {
     struct store_arrays arrays;
     struct pg_params params;
-    struct strmap rows; /* id -> row + 1, as a pointer's number */
+    struct strmap rows;
     PGresult *result = NULL;
     int64_t ahead_us;
 
@@ -109,11 +109,9 @@ int store_load_jobs(struct store *store, const char *const *ids, size_t count, s
     if (!result)
         return -1;
     ahead_us = store_clock_ahead_us(result, 1);
-    strmap_init(&rows);
-    for (int row = 0; row < PQntuples(result); row++)
-        strmap_put(&rows, pg_text(result, row, 2), (void *)((uintptr_t)row + 1));
+    store_rows_by_id(result, 2, &rows);
     for (size_t i = 0; i < count; i++) {
-        int row = (int)(uintptr_t)strmap_get(&rows, ids[i]) - 1;
+        int row = store_row_of(&rows, ids[i]);
 
         routed[i] = row >= 0 && !pg_bool(result, row, 0);
         if (row < 0 || routed[i])
